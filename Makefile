@@ -1,0 +1,43 @@
+# `make` with no target lists these. Each target sets up .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test test-all check bench format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"genops needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Name another: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "could not make $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## run the whole path: app -> client -> enricher -> backend
+	$(BIN)/genops-enricher demo
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -m 'not heavy'
+
+test-all: $(STAMP) ## run the tests that need heavy real parts
+	$(BIN)/python -m pytest -m heavy
+
+check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/genops-pricing check
+	$(BIN)/python -m pytest -q tests/docs
+
+bench: $(STAMP) ## CPU per span of the hot path, in process
+	$(BIN)/python tests/bench/bench_hot_path.py
+
+format: $(STAMP) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove everything that make built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

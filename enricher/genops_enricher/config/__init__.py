@@ -1,0 +1,1 @@
+"""What the operator asked for: read, checked and made into frozen values before anything starts."""

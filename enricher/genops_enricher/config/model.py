@@ -1,0 +1,147 @@
+"""The configuration as frozen values, as the rest of the service sees it.
+
+Every value here is already checked: times are seconds, sizes are bytes, endpoints are parsed.
+Which YAML key fills which field, its default and its meaning stand in `keys`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from genops_enricher.pipeline import Signal
+
+__all__ = [
+    "AttributionRule",
+    "ClientTls",
+    "Config",
+    "Endpoint",
+    "EnrichmentConfig",
+    "ExporterConfig",
+    "OnFull",
+    "Protocol",
+    "QueueConfig",
+    "ReceiverConfig",
+    "RetryConfig",
+    "ServiceConfig",
+]
+
+
+class Protocol(StrEnum):
+    """How an exporter speaks OTLP."""
+
+    GRPC = "grpc"
+    HTTP = "http/protobuf"
+
+
+class OnFull(StrEnum):
+    """What the queue of an exporter does at its bound."""
+
+    REFUSE = "refuse"
+    DROP_OLDEST = "drop_oldest"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A destination: `host:port` and TLS or not for gRPC, one URL per signal for HTTP."""
+
+    protocol: Protocol
+    target: str  # gRPC: host:port. HTTP: the base URL, for messages.
+    secure: bool
+    urls: Mapping[Signal, str] = field(default_factory=dict)  # HTTP only
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """TLS toward a destination. Paths are files in PEM form."""
+
+    insecure: bool = False
+    insecure_skip_verify: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name_override: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryConfig:
+    """Exponential backoff with jitter, under the Collector's names. `max_elapsed_time_s` 0 is for ever."""
+
+    enabled: bool = True
+    initial_interval_s: float = 5.0
+    randomization_factor: float = 0.5
+    multiplier: float = 1.5
+    max_interval_s: float = 30.0
+    max_elapsed_time_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConfig:
+    """The queue of one exporter."""
+
+    num_consumers: int = 4
+    queue_size_bytes: int = 1 << 30
+    on_full: OnFull = OnFull.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterConfig:
+    """One destination. `id` is the key in the file: `otlp_grpc/honeycomb`."""
+
+    id: str
+    endpoint: Endpoint
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # holds secrets
+    compression: str = "gzip"  # gzip | none
+    timeout_s: float = 30.0
+    tls: ClientTls = field(default_factory=ClientTls)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    queue: QueueConfig = field(default_factory=QueueConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    """The OTLP/gRPC receiver. The size limit holds after decompression too."""
+
+    grpc_endpoint: str = "127.0.0.1:4317"
+    max_recv_msg_size_bytes: int = 64 << 20
+    max_workers: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionRule:
+    """Fill `target` from the first of `sources` that is there; `resource:` marks a resource key."""
+
+    target: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentConfig:
+    """Which prices, and which attributes beside them."""
+
+    overlays: tuple[Path, ...] = ()
+    attribution: tuple[AttributionRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """The process itself."""
+
+    data_dir: Path
+    health_endpoint: str = "127.0.0.1:13133"
+    shutdown_timeout_s: float = 10.0
+    log_level: str = "info"
+    log_encoding: str = "console"  # console | json
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the service needs to run."""
+
+    receiver: ReceiverConfig
+    exporters: Mapping[str, ExporterConfig]
+    pipelines: Mapping[Signal, tuple[str, ...]]  # signal -> exporter ids
+    enrichment: EnrichmentConfig
+    service: ServiceConfig

@@ -1,0 +1,42 @@
+"""The errors of the enricher.
+
+EnricherError
+├── PermanentError    this data can never be accepted; sending it again does not help
+├── RetryableError    not now; the same data may be accepted later
+├── ConfigError       the configuration is wrong; carries every problem found
+└── StartError        the configuration is right but the service can't run with it (a taken port, a locked folder)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["ConfigError", "EnricherError", "PermanentError", "RetryableError", "StartError"]
+
+
+class EnricherError(Exception):
+    """Any error that the enricher raises on purpose."""
+
+
+class PermanentError(EnricherError):
+    """This data can never be accepted. Receivers answer INVALID_ARGUMENT or HTTP 400."""
+
+
+class RetryableError(EnricherError):
+    """Not accepted now. Receivers answer UNAVAILABLE with RetryInfo, or HTTP 503."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ConfigError(EnricherError):
+    """The configuration is wrong. `problems` holds one line per problem: where, what, fix."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class StartError(EnricherError):
+    """The service can't start here. The message names the resource and says how to free it."""
