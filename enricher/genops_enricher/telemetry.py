@@ -1,0 +1,276 @@
+"""The metrics of the enricher itself: one table, and the recorder that only knows that table.
+
+The table decides names, labels and meanings; docs/metrics.md is made from it. Who counts what, and
+when, is decided by the stages. Values are exact integers until Prometheus writes them as text.
+
+Two sums hold at any time that nothing is in flight, and tests assert them:
+
+    received items of traces = the sum of genops_spans_total
+    recovered + accepted = delivered + queued + dropped + dead_lettered, per exporter and signal
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+__all__ = ["LABELS", "METRICS", "Instrument", "Kind", "Telemetry"]
+
+
+class Kind(StrEnum):
+    """How a metric moves: a counter only up, a gauge both ways."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One metric. `name` is the name on the metrics page; that of a counter ends in `_total`."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+LABELS = {
+    "signal": "`traces`, `metrics` or `logs`",
+    "status": "`priced`, `free`, `unpriced`, `not_llm` or `already_enriched`",
+    "reason": "why a span is unpriced (empty for every other status), or why an item was dropped",
+    "code": "the gRPC status that was answered, such as `UNAVAILABLE`",
+    "market": "who bills: `openrouter` or a direct provider; empty if not known",
+    "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
+    "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
+    "for a wrong key: again, slowly); `rejected` (can never succeed)",
+    "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
+}
+
+_DELIVERY = ("exporter", "signal")
+
+
+def _counter(name: str, unit: str, labels: tuple[str, ...], meaning: str) -> Instrument:
+    return Instrument(name, Kind.COUNTER, labels, unit, meaning)
+
+
+def _gauge(name: str, unit: str, labels: tuple[str, ...], meaning: str) -> Instrument:
+    return Instrument(name, Kind.GAUGE, labels, unit, meaning)
+
+
+# An item is a span, a metric data point or a log record. The order is that of the reference page.
+METRICS: tuple[Instrument, ...] = (
+    _counter(
+        "genops_received_items_total",
+        "items",
+        ("signal",),
+        "Items of acknowledged requests.",
+    ),
+    _counter(
+        "genops_refused_requests_total",
+        "requests",
+        ("signal", "code"),
+        "Requests that were not accepted. The sender keeps them and sends them again if the code "
+        "is `UNAVAILABLE`; their items are in no other metric.",
+    ),
+    _counter(
+        "genops_spans_total",
+        "spans",
+        ("status", "reason"),
+        "Spans of acknowledged requests by what pricing made of them.",
+    ),
+    _counter(
+        "genops_unknown_model_spans_total",
+        "spans",
+        ("market",),
+        "LLM spans of a model that the catalog does not have, also those with a reported cost. "
+        "Above zero: update the catalog or add an overlay.",
+    ),
+    _gauge(
+        "genops_exporter_recovered_items",
+        "items",
+        _DELIVERY,
+        "Items that an earlier run had acknowledged and left in the queue, counted at start.",
+    ),
+    _counter(
+        "genops_exporter_accepted_items_total",
+        "items",
+        _DELIVERY,
+        "Items put into the queue of the exporter.",
+    ),
+    _counter(
+        "genops_exporter_delivered_items_total",
+        "items",
+        _DELIVERY,
+        "Items that the destination accepted.",
+    ),
+    _counter(
+        "genops_exporter_dropped_items_total",
+        "items",
+        (*_DELIVERY, "reason"),
+        "Items given up. Every one of them is lost: alert on this.",
+    ),
+    _counter(
+        "genops_exporter_dead_lettered_items_total",
+        "items",
+        _DELIVERY,
+        "Items set aside on disk because the destination can never accept them.",
+    ),
+    _gauge(
+        "genops_exporter_queued_items",
+        "items",
+        _DELIVERY,
+        "Items that wait for delivery, including those being sent.",
+    ),
+    _gauge(
+        "genops_exporter_queue_bytes",
+        "bytes",
+        _DELIVERY,
+        "Size of what waits for delivery.",
+    ),
+    _gauge(
+        "genops_exporter_queue_capacity_bytes",
+        "bytes",
+        _DELIVERY,
+        "The bound of the queue: `sending_queue.queue_size`.",
+    ),
+    _counter(
+        "genops_exporter_attempts_total",
+        "requests",
+        (*_DELIVERY, "outcome"),
+        "Attempts to send a request, by outcome.",
+    ),
+    _gauge(
+        "genops_catalog_info",
+        "",
+        ("version",),
+        "Always 1. The label is the version of the price catalog in use.",
+    ),
+    _gauge(
+        "genops_catalog_age_seconds",
+        "seconds",
+        (),
+        "Time since the price catalog in use was released.",
+    ),
+    _gauge(
+        "genops_process_start_time_seconds",
+        "seconds",
+        (),
+        "When this process started, as Unix time.",
+    ),
+    _gauge(
+        "genops_build_info",
+        "",
+        ("version",),
+        "Always 1. The label is the version of the enricher.",
+    ),
+)
+
+
+class Telemetry:
+    """Records the metrics of the table. Thread safe.
+
+    A name that is not in the table, or a label set that is not the metric's own, is a mistake in
+    the program and raises KeyError; so does counting a gauge or setting a counter.
+
+    `add` with an amount of 0 makes a series visible before anything happened, which lets an alert
+    tell "none" from "not there".
+    """
+
+    def __init__(self) -> None:
+        self._instruments = {metric.name: metric for metric in METRICS}
+        self._lock = threading.Lock()
+        self._numbers: dict[str, dict[tuple[str, ...], float]] = {m.name: {} for m in METRICS}
+        self._readers: dict[str, dict[tuple[str, ...], Callable[[], float]]] = {
+            m.name: {} for m in METRICS
+        }
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(_TableCollector(self))
+        ProcessCollector(registry=self.registry)  # process_*: CPU, memory, open files; Linux only
+
+    def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
+        """Count `amount` more, zero or greater, on a counter."""
+        if amount < 0:
+            raise ValueError(f"{name}: a counter can't go down (amount {amount})")
+        key = self._key(name, Kind.COUNTER, labels)
+        with self._lock:
+            series = self._numbers[name]
+            series[key] = series.get(key, 0) + amount
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        """Set a gauge to `value`."""
+        key = self._key(name, Kind.GAUGE, labels)
+        with self._lock:
+            self._numbers[name][key] = value
+
+    def watch(self, name: str, read: Callable[[], float], /, **labels: str) -> None:
+        """Let `read` give a gauge whenever someone looks. It must be quick and thread safe."""
+        key = self._key(name, Kind.GAUGE, labels)
+        with self._lock:
+            self._readers[name][key] = read
+
+    def value(self, name: str, /, **labels: str) -> float:
+        """What a series stands at; 0 if nothing was ever recorded on it."""
+        key = self._key(name, self._instruments[name].kind, labels)
+        with self._lock:
+            read = self._readers[name].get(key)
+            number = self._numbers[name].get(key, 0)
+        return number if read is None else read()
+
+    def total(self, name: str, /) -> float:
+        """The sum over all series of a metric."""
+        return sum(value for _, value in self.series(self._instruments[name]))
+
+    def series(self, metric: Instrument) -> list[tuple[tuple[str, ...], float]]:
+        """Every series of a metric as (label values, value)."""
+        with self._lock:
+            numbers = dict(self._numbers[metric.name])
+            readers = dict(self._readers[metric.name])
+        # Read without the lock: a reader may take the lock of a queue, and a queue that holds its
+        # own lock may be counting here.
+        return [*(numbers | {key: read() for key, read in readers.items()}).items()]
+
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """The metrics page and its content type, as the HTTP Accept header `accept` asks for it."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _key(self, name: str, kind: Kind, labels: dict[str, str]) -> tuple[str, ...]:
+        metric = self._instruments.get(name)
+        if metric is None:
+            raise KeyError(f"{name} is not in the metric table")
+        if metric.kind is not kind:
+            raise KeyError(f"{name} is a {metric.kind}, not a {kind}")
+        if len(labels) != len(metric.labels):
+            raise KeyError(f"{name} has the labels {metric.labels}, not {tuple(labels)}")
+        return tuple([labels[label] for label in metric.labels])
+
+
+class _TableCollector(Collector):
+    """Hands the numbers to prometheus_client.
+
+    Its own metric objects are not used: they keep binary floats, cost more per count, and add a
+    `_created` series to each counter.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in METRICS:
+            series = self._telemetry.series(metric)
+            family: CounterMetricFamily | GaugeMetricFamily
+            if metric.kind is Kind.COUNTER:
+                family = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+            else:
+                family = GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+            for values, value in series:
+                family.add_metric(values, value)
+            yield family
