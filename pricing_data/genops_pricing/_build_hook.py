@@ -12,8 +12,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 class CompileCatalog(BuildHookInterface):  # type: ignore[misc]
     """Write genops_pricing/catalog.json from the YAML beside it."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling before it collects files; an editable install compiles on first use."""
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 -- hatchling calls it by name
+        """Called by hatchling before it collects files. An editable install compiles on first use."""
         if version == "editable":
             return
         package = Path(self.root) / "pricing_data" / "genops_pricing"

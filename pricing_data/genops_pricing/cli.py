@@ -1,1 +1,6 @@
-def main() -> int: return 0
+"""The genops-pricing command."""
+
+
+def main() -> int:
+    """Run it."""
+    return 0

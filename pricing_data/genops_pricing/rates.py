@@ -1,0 +1,134 @@
+"""Price the units of a call in exact integers.
+
+A row's prices are held as integers at the row's own power of ten, so that a cost is a sum of
+integer products and one division makes the dollars. Decides how prompt sizes choose a price;
+knows nothing of time, models or files.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+from .units import PROMPT_ORDER, UNITS, UNITS_BY_KEY, Unit, Usage, count_units
+
+__all__ = ["EXACT", "Charge", "Rates", "make_rates"]
+
+# Arithmetic on prices is exact or an error: 12 digits times a few multipliers stay far below 100.
+EXACT: Final = Context(prec=100, traps=[Inexact])
+
+_PARTS: Final = tuple(unit.part for unit in UNITS)
+_IS_TOKEN: Final = tuple(unit.table == "usd_per_mtok" for unit in UNITS)
+
+
+class Charge(NamedTuple):
+    """What a call costs, exactly: USD = value / divisor, the divisor a power of ten.
+
+    `parts` holds (name, value) in the order of `units.PARTS`, for what was used and has a price;
+    they sum to `total`.
+    """
+
+    total: int
+    parts: tuple[tuple[str, int], ...]
+    divisor: int
+
+    def usd(self, value: int) -> Decimal:
+        """The total or a part of this charge in USD, exactly."""
+        return Decimal(value).scaleb(1 - len(str(self.divisor)), EXACT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The prices of one row for one set of conditions, by size of the prompt.
+
+    `bands[i]` holds the price of each unit, as an integer, for prompts of at least `starts[i]`
+    tokens. With `marginal`, a band prices only the input tokens that stand at or beyond its start
+    (counted from 1), not the whole prompt.
+    """
+
+    starts: tuple[int, ...]
+    bands: tuple[tuple[int | None, ...], ...]
+    marginal: bool
+    divisor: int
+
+    def charge(self, usage: Usage) -> Charge | str:
+        """The cost of `usage`, or what is wrong with it."""
+        counts = count_units(usage)
+        if isinstance(counts, str):
+            return counts
+        if len(self.starts) == 1:
+            band = self.bands[0]
+        elif self.marginal:
+            return self._charge_marginal(usage, counts)
+        else:
+            band = self.bands[bisect_right(self.starts, usage.input) - 1]
+        amounts: dict[str, int] = {}
+        for count, rate, part, is_token in zip(counts, band, _PARTS, _IS_TOKEN, strict=True):
+            if count:
+                if rate is not None:
+                    amounts[part] = amounts.get(part, 0) + count * rate
+                elif is_token:
+                    return f"{count} {part} tokens, but the model has no price for them"
+        return Charge(sum(amounts.values()), tuple(amounts.items()), self.divisor)
+
+    def _charge_marginal(self, usage: Usage, counts: tuple[int, ...]) -> Charge | str:
+        """Charge each prompt token at the band it stands in, everything else at the first band."""
+        first = Rates(self.starts[:1], self.bands[:1], False, self.divisor)
+        charge = first.charge(usage)
+        if isinstance(charge, str):
+            return charge
+        amounts = dict(charge.parts)
+        edges = [*(start - 1 for start in self.starts[1:]), usage.input]
+        ends = list(accumulate(counts[unit] for unit in PROMPT_ORDER))
+        for unit, end in zip(PROMPT_ORDER, ends, strict=True):
+            start = end - counts[unit]
+            base = self.bands[0][unit]
+            for band, (lower, upper) in zip(self.bands[1:], pairwise(edges), strict=True):
+                inside = min(end, upper) - max(start, lower)
+                rate = band[unit]
+                if inside > 0 and rate is not None and base is not None:
+                    amounts[_PARTS[unit]] += inside * (rate - base)
+        return Charge(sum(amounts.values()), tuple(amounts.items()), self.divisor)
+
+
+def make_rates(
+    bands: Sequence[tuple[int, Mapping[str, Decimal]]], *, marginal: bool = False
+) -> Rates:
+    """Turn prices in USD (per 1,000,000 tokens, or each) into integers of one power of ten.
+
+    Args:
+        bands: (first prompt size, prices by unit key), by rising size; the first starts at 0. A
+            unit without a price takes its parent's.
+        marginal: whether a band prices only the tokens beyond its start.
+    """
+    stated = [price for _, prices in bands for price in prices.values()]
+    places = 6 + max([0, *(-_exponent(price) for price in stated)])
+    return Rates(
+        starts=tuple(start for start, _ in bands),
+        bands=tuple(_integers(prices, places) for _, prices in bands),
+        marginal=marginal,
+        divisor=10**places,
+    )
+
+
+def _exponent(price: Decimal) -> int:
+    return int(price.normalize(EXACT).as_tuple().exponent)
+
+
+def _integers(prices: Mapping[str, Decimal], places: int) -> tuple[int | None, ...]:
+    """The price of each unit as an integer at 10**-places USD; None where none is known."""
+    integers: list[int | None] = []
+    for unit in UNITS:
+        holder: Unit | None = unit
+        while holder and holder.key not in prices:
+            holder = UNITS_BY_KEY[holder.parent] if holder.parent else None
+        if holder is None:
+            integers.append(None)
+        else:
+            exponent = places - (6 if holder.table == "usd_per_mtok" else 0)
+            integers.append(int(prices[holder.key].scaleb(exponent, EXACT)))
+    return tuple(integers)
