@@ -4,14 +4,21 @@ EnricherError
 ├── PermanentError    this data can never be accepted; sending it again does not help
 ├── RetryableError    not now; the same data may be accepted later
 ├── ConfigError       the configuration is wrong; carries every problem found
-└── StartError        the configuration is right but the service can't run with it (a taken port, a locked folder)
+└── StartError        the configuration is right, but here the service can't run with it
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ConfigError", "EnricherError", "PermanentError", "RetryableError", "StartError"]
+__all__ = [
+    "ConfigError",
+    "EnricherError",
+    "PermanentError",
+    "RetryableError",
+    "StartError",
+    "not_otlp",
+]
 
 
 class EnricherError(Exception):
@@ -40,3 +47,11 @@ class ConfigError(EnricherError):
 
 class StartError(EnricherError):
     """The service can't start here. The message names the resource and says how to free it."""
+
+
+def not_otlp(signal: str, error: Exception) -> PermanentError:
+    """The error for a request whose envelopes do not parse."""
+    return PermanentError(
+        f"the request can't be read as OTLP {signal}: {error}. "
+        "Check that the sender exports OTLP and that nothing on the way cuts messages short."
+    )

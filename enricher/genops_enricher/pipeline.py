@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["Batch", "Consumer", "Signal"]
+__all__ = ["Batch", "Consumer", "Intake", "Signal"]
 
 
 class Signal(StrEnum):
@@ -44,4 +44,16 @@ class Consumer(Protocol):
         Raises:
             RetryableError: not accepted now; the sender is to try the same batch again.
             PermanentError: this batch can never be accepted.
+        """
+
+
+class Intake(Protocol):
+    """The first stage of a pipeline, seen from a receiver: it takes requests as they came."""
+
+    def accept(self, payload: bytes) -> None:
+        """Take a serialized Export{Trace,Metrics,Logs}ServiceRequest for good.
+
+        Raises:
+            RetryableError: not accepted now; the sender is to try the same request again.
+            PermanentError: this request can never be accepted.
         """

@@ -1,0 +1,104 @@
+"""`genops-enricher enrich`: price the spans of OTLP files, without a service.
+
+For dry runs (what would the enricher say of these spans?) and for pricing recorded spans again
+(`--reprice`, after a price was corrected). A file is written in the form in which it was read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from genops_enricher.commands.otlp_files import FileError, Part, read_file, write_file
+from genops_enricher.commands.span_json import span_objects
+from genops_enricher.enrich.attributes import OWN
+from genops_enricher.enrich.enricher import Enricher, Status
+from genops_enricher.enrich.stage import enrich_request
+
+__all__ = ["enrich_files"]
+
+EXIT_PRICED, EXIT_UNPRICED = 0, 3
+
+
+def enrich_files(
+    files: Sequence[Path], enricher: Enricher, *, reprice: bool, out: Path | None, as_json: bool
+) -> int:
+    """Enrich files, write them to `out` if given (a folder for several), and print their spans.
+
+    Returns the exit code: 0 if every LLM span is priced or free, 3 if any is unpriced.
+
+    Raises:
+        FileError: a file can't be read or written. Files are written when all have been read.
+    """
+    if out is not None and len(files) > 1 and not out.is_dir():
+        raise FileError(f"{out}: several files are written to a folder; make it, or give one file")
+    outcomes: Counter[tuple[Status, str]] = Counter()
+    results = []
+    for path in files:
+        file = read_file(path)
+        parts = [_enriched(part, enricher, outcomes, reprice=reprice) for part in file.parts]
+        target = out / path.name if out is not None and out.is_dir() else out
+        results.append((target, file.form, parts))
+    for target, form, parts in results:
+        if target is not None:
+            write_file(target, form, parts)
+    spans = span_objects(p.request for _, _, parts in results for p in parts if p.request)
+    if as_json:
+        for span in spans:
+            print(json.dumps(span, ensure_ascii=False))
+    else:
+        for line in _report(spans, outcomes, enricher.catalog.version):
+            print(line)
+    unpriced = any(status is Status.UNPRICED for status, _ in outcomes)
+    return EXIT_UNPRICED if unpriced else EXIT_PRICED
+
+
+def _enriched(
+    part: Part, enricher: Enricher, outcomes: Counter[tuple[Status, str]], *, reprice: bool
+) -> Part:
+    if part.request is None:
+        return part
+    request = _without_own_attributes(part.request) if reprice else part.request
+    enriched = enrich_request(request, enricher)
+    outcomes.update(enriched.outcomes)
+    return part.with_request(enriched.payload)
+
+
+def _without_own_attributes(payload: bytes) -> bytes:
+    """The request without what an enricher wrote. Facts that it only copied stay."""
+    request = ExportTraceServiceRequest.FromString(payload)
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                kept = [a for a in span.attributes if a.key not in OWN]
+                if len(kept) != len(span.attributes):
+                    del span.attributes[:]
+                    span.attributes.extend(kept)
+    return request.SerializeToString()
+
+
+def _report(
+    spans: Iterator[dict[str, object]], outcomes: Counter[tuple[Status, str]], version: str
+) -> Iterator[str]:
+    """Lines for people: one for each LLM span, then the books."""
+    for span in spans:
+        attributes = span["attributes"]
+        assert isinstance(attributes, dict)  # noqa: S101 - by span_objects
+        status = attributes.get("genops.cost.status")
+        if status is None:
+            continue
+        if status == Status.UNPRICED:
+            cost = f"unpriced: {attributes.get('genops.cost.unpriced_reason')}"
+        else:
+            cost = f"{attributes['genops.cost.total']:.9f} USD {attributes['genops.cost.source']}"
+        row = attributes.get("genops.pricing.entry", "")
+        print_model = attributes.get("genops.model", "")
+        yield f"{span['trace_id']} {span['span_id']}  {print_model:<40} {cost:<32} {row}".rstrip()
+    yield ""
+    yield f"catalog {version}"
+    for (status, reason), count in sorted(outcomes.items()):
+        yield f"{count:>8} {status}{f' ({reason})' if reason else ''}"

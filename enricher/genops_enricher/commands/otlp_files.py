@@ -1,0 +1,119 @@
+"""Files of OTLP: which form a file has, the trace requests in it, and writing them back.
+
+Three forms are found in the field: a protobuf ExportTraceServiceRequest (the body of an OTLP/HTTP
+request), OTLP/JSON, and the JSON lines of the Collector's file exporter, where lines of metrics and
+logs stand between those of traces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from genops_enricher.decode.lens import DecodeError, parse_traces
+from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, to_json
+
+__all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "write_file"]
+
+
+class FileError(Exception):
+    """A file can't be read, parsed or written. The message names it and says why."""
+
+
+class Form(StrEnum):
+    """How a file spells OTLP."""
+
+    PROTOBUF = "protobuf"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One request of a file. What holds no traces has no `request` and is kept as its `text`."""
+
+    text: bytes
+    request: bytes | None
+
+    def with_request(self, request: bytes) -> Part:
+        """The part with another request; the same part if nothing changed."""
+        return self if request == self.request else replace(self, text=b"", request=request)
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpFile:
+    """What a file holds: one part, or one for each line."""
+
+    form: Form
+    parts: tuple[Part, ...]
+
+
+def read_file(path: Path) -> OtlpFile:
+    """Read a file of any of the forms.
+
+    Raises:
+        FileError: there is no such file, or it holds something else.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: can't be read: {error.strerror}") from error
+    if data.lstrip()[:1] == b"{":  # no protobuf message of OTLP starts with this byte
+        return OtlpFile(Form.JSON, _json_parts(path, data))
+    try:
+        parse_traces(data)
+    except DecodeError as error:
+        raise FileError(
+            f"{path}: neither OTLP/JSON nor a protobuf ExportTraceServiceRequest ({error}). "
+            "Record with the Collector's file exporter, or save the body of an OTLP/HTTP request."
+        ) from error
+    return OtlpFile(Form.PROTOBUF, (Part(data, data),))
+
+
+def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
+    """Write parts in a form. The file is there whole or not at all.
+
+    Raises:
+        FileError: the file can't be written.
+    """
+    if form is Form.PROTOBUF:
+        data = b"".join(part.request or b"" for part in parts)
+    else:
+        data = b"".join((part.text or _to_line(part)) + b"\n" for part in parts)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise FileError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _json_parts(path: Path, data: bytes) -> tuple[Part, ...]:
+    try:
+        json.loads(data)
+    except ValueError:
+        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+        if len(lines) > 1:
+            return tuple(_json_part(f"{path}:{number}", line) for number, line in lines)
+    return (_json_part(str(path), data.strip()),)
+
+
+def _json_part(where: str, text: bytes) -> Part:
+    try:
+        document = json.loads(text)
+        if isinstance(document, dict) and "resourceSpans" not in document:
+            return Part(text, None)  # metrics, logs, or an empty request
+        request = from_json(document, ExportTraceServiceRequest())
+    except (ValueError, OtlpJsonError) as error:
+        raise FileError(f"{where}: {error}") from error
+    return Part(text, request.SerializeToString())
+
+
+def _to_line(part: Part) -> bytes:
+    request = ExportTraceServiceRequest.FromString(part.request or b"")
+    return json.dumps(to_json(request), ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,186 @@
+"""OTLP messages seen through a lens: only the envelopes are parsed, all below them stays bytes.
+
+A full decode of a trace request makes a Python object of every attribute of every span, most of
+which the enricher neither reads nor changes. The lens messages have the field numbers of the real
+ones but declare as `bytes` what is to stay as it came. Three rules:
+
+- Every field of an envelope up to the highest that we need is declared, as repeated bytes. Fields
+  are written in the order of their numbers, but unknown ones always after the known ones, so an
+  undeclared `resource` would move behind the spans.
+- The syntax is proto2: proto3 refuses a string that is not UTF-8, and it is not ours to refuse to
+  pass such a span on.
+- Attributes are a `map<string, bytes>`, which has the wire format of `repeated KeyValue`. The map
+  is built in C, and a look-up costs the same however many attributes a span has. Of a key that
+  stands there twice the last one counts.
+
+Field numbers: opentelemetry-proto, trace/v1, metrics/v1, logs/v1 and resource/v1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from typing import Any, Protocol, cast
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError, Message
+
+__all__ = [
+    "DecodeError",
+    "ResourceSpans",
+    "ScopeSpans",
+    "SpanLens",
+    "TraceRequest",
+    "count_data_points",
+    "count_log_records",
+    "parse_resource",
+    "parse_span",
+    "parse_traces",
+]
+
+_BYTES = "repeated bytes"
+_FIXED64 = "fixed64"
+_ATTRIBUTES = "map<string, bytes>"
+
+# message -> field -> (number, type); a type that is none of the above is a repeated message.
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "TraceRequest": {"resource_spans": (1, "ResourceSpans")},
+    "ResourceSpans": {
+        "resource": (1, _BYTES),
+        "scope_spans": (2, "ScopeSpans"),
+        "schema_url": (3, _BYTES),
+    },
+    "ScopeSpans": {"scope": (1, _BYTES), "spans": (2, _BYTES), "schema_url": (3, _BYTES)},
+    # What follows is read and never written, so only what is read is declared.
+    "Span": {
+        "start_time_unix_nano": (7, _FIXED64),
+        "end_time_unix_nano": (8, _FIXED64),
+        "attributes": (9, _ATTRIBUTES),
+        "status": (15, _BYTES),
+    },
+    "Resource": {"attributes": (1, _ATTRIBUTES)},
+    "MetricsRequest": {"resource_metrics": (1, "ResourceMetrics")},
+    "ResourceMetrics": {"scope_metrics": (2, "ScopeMetrics")},
+    "ScopeMetrics": {"metrics": (2, "Metric")},
+    "Metric": {
+        "gauge": (5, "Points"),
+        "sum": (7, "Points"),
+        "histogram": (9, "Points"),
+        "exponential_histogram": (10, "Points"),
+        "summary": (11, "Points"),
+    },
+    "Points": {"data_points": (1, _BYTES)},
+    "LogsRequest": {"resource_logs": (1, "ResourceLogs")},
+    "ResourceLogs": {"scope_logs": (2, "ScopeLogs")},
+    "ScopeLogs": {"log_records": (2, _BYTES)},
+}
+
+
+def _build_messages() -> dict[str, type[Message]]:
+    package = "genops.lens"
+    file = descriptor_pb2.FileDescriptorProto(
+        name="genops/lens.proto", package=package, syntax="proto2"
+    )
+    types = descriptor_pb2.FieldDescriptorProto
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for name, (number, kind) in fields.items():
+            field = message.field.add(name=name, number=number, label=types.LABEL_REPEATED)
+            if kind == _FIXED64:
+                field.label, field.type = types.LABEL_OPTIONAL, types.TYPE_FIXED64
+            elif kind == _BYTES:
+                field.type = types.TYPE_BYTES
+            elif kind == _ATTRIBUTES:
+                entry = message.nested_type.add(name="AttributesEntry")
+                entry.options.map_entry = True
+                for part, part_type in (("key", types.TYPE_STRING), ("value", types.TYPE_BYTES)):
+                    entry.field.add(
+                        name=part,
+                        number=len(entry.field) + 1,
+                        label=types.LABEL_OPTIONAL,
+                        type=part_type,
+                    )
+                field.type = types.TYPE_MESSAGE
+                field.type_name = f".{package}.{message_name}.{entry.name}"
+            else:
+                field.type = types.TYPE_MESSAGE
+                field.type_name = f".{package}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+        for name in _MESSAGES
+    }
+
+
+_CLASSES = _build_messages()
+_POINT_KINDS = tuple(_MESSAGES["Metric"])
+
+
+# What type checkers are to know of the classes built above.
+class ScopeSpans(Protocol):
+    """The spans of one scope, each still as bytes."""
+
+    spans: MutableSequence[bytes]
+
+
+class ResourceSpans(Protocol):
+    """The scopes of one resource; `resource` holds the serialized Resource, mostly one."""
+
+    resource: Sequence[bytes]
+    scope_spans: Sequence[ScopeSpans]
+
+
+class TraceRequest(Protocol):
+    """ExportTraceServiceRequest."""
+
+    resource_spans: Sequence[ResourceSpans]
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """Encode the request; what was not touched comes out as it came in."""
+
+
+class SpanLens(Protocol):
+    """What is read of a span. Attribute values are serialized AnyValue messages."""
+
+    start_time_unix_nano: int
+    end_time_unix_nano: int
+    attributes: Mapping[str, bytes]
+    status: Sequence[bytes]
+
+
+def parse_traces(payload: bytes) -> TraceRequest:
+    """Parse the envelopes of an ExportTraceServiceRequest. Raises DecodeError."""
+    return cast("TraceRequest", _CLASSES["TraceRequest"].FromString(payload))
+
+
+# Bound once: this is the call that is made for every span.
+parse_span = cast("Callable[[bytes], SpanLens]", _CLASSES["Span"].FromString)
+"""Parse one span as far as it is read. Raises DecodeError."""
+
+
+def parse_resource(payload: bytes) -> Mapping[str, bytes]:
+    """The attributes of a Resource, as serialized AnyValue messages. Raises DecodeError."""
+    return cast("SpanLens", _CLASSES["Resource"].FromString(payload)).attributes
+
+
+def count_data_points(payload: bytes) -> int:
+    """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError."""
+    request: Any = _CLASSES["MetricsRequest"].FromString(payload)
+    return sum(
+        len(points.data_points)
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for kind in _POINT_KINDS
+        for points in getattr(metric, kind)
+    )
+
+
+def count_log_records(payload: bytes) -> int:
+    """How many records an ExportLogsServiceRequest holds. Raises DecodeError."""
+    request: Any = _CLASSES["LogsRequest"].FromString(payload)
+    return sum(
+        len(scope.log_records)
+        for resource in request.resource_logs
+        for scope in resource.scope_logs
+    )

@@ -1,0 +1,198 @@
+"""The LLM call that a span tells of: which attributes say what, and which spans are calls at all.
+
+Knows names and what they mean; knows neither prices nor bytes of the wire. The names are those of
+the OpenTelemetry GenAI semantic conventions, in all the spellings that they have had, and those of
+the genops client. Counts are inclusive, as the conventions say: input holds what was read from and
+written to a cache, output holds reasoning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from genops_enricher.decode.values import BAD, as_count, as_float, as_text, as_true
+from genops_pricing import Usage
+
+__all__ = [
+    "IDENTITY_NAMES",
+    "KEY_PREFIXES",
+    "CallIdentity",
+    "Kind",
+    "ReportedCost",
+    "ended_without_output",
+    "has_usage",
+    "read_identity",
+    "read_reported_cost",
+    "read_usage",
+]
+
+Attributes = Mapping[str, bytes]
+
+KEY_PREFIXES = (b"gen_ai.", b"genops.")
+"""A span whose bytes hold none of these tells of no LLM call."""
+
+
+class Kind(Enum):
+    """What a span stands for, as far as its cost goes."""
+
+    INFERENCE = "inference"
+    EMBEDDINGS = "embeddings"
+    AGGREGATE = "aggregate"  # repeats the usage of the calls below it
+    UNSTATED = "unstated"  # no operation is named: a call if there is a model and usage
+    OTHER = "other"
+
+
+# gen_ai.operation.name -> kind. The conventions' own values, and synonyms seen in the wild.
+_KIND_OF_OPERATION = {
+    "chat": Kind.INFERENCE,
+    "generate_content": Kind.INFERENCE,
+    "text_completion": Kind.INFERENCE,
+    "completion": Kind.INFERENCE,
+    "embeddings": Kind.EMBEDDINGS,
+    "embedding": Kind.EMBEDDINGS,
+    "invoke_agent": Kind.AGGREGATE,
+    "create_agent": Kind.AGGREGATE,
+    "invoke_workflow": Kind.AGGREGATE,
+    "plan": Kind.AGGREGATE,
+}
+
+# Of each list the first name that is present counts.
+_OPERATION = "gen_ai.operation.name"
+_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "genops.provider")
+_REQUEST_MODEL = ("gen_ai.request.model", "genops.model")
+_RESPONSE_MODEL = "gen_ai.response.model"
+_HOST = "server.address"
+_ENDPOINT = "genops.openrouter.actual_provider"
+
+IDENTITY_NAMES = (
+    _OPERATION, *_PROVIDER, *_REQUEST_MODEL, _RESPONSE_MODEL, _HOST, _ENDPOINT
+)  # fmt: skip
+"""The attributes that `read_identity` reads: equal values, equal identity."""
+
+_INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "genops.tokens.input")
+_OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "genops.tokens.output")
+
+# Field of Usage -> names. cache_creation became cache_write in the GenAI repository (#440).
+_PARTS_OF_USAGE = (
+    (
+        "cache_read",
+        ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+    ),
+    (
+        "cache_write",
+        (
+            "gen_ai.usage.cache_write.input_tokens",
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+        ),
+    ),
+    ("reasoning", ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens")),
+    ("input_audio", ("gen_ai.usage.audio.input_tokens",)),
+    ("output_audio", ("gen_ai.usage.audio.output_tokens",)),
+    ("input_image", ("gen_ai.usage.image.input_tokens",)),
+    ("output_image", ("gen_ai.usage.image.output_tokens",)),
+)
+
+_REPORTED = "genops.cost.reported"
+_UPSTREAM_REPORTED = "genops.cost.upstream_reported"
+_IS_BYOK = "genops.openrouter.is_byok"
+_ERROR = "error.type"
+_FINISH_REASONS = "gen_ai.response.finish_reasons"
+
+
+class CallIdentity(NamedTuple):
+    """What stays the same from call to call of one model at one place; "" for what is not said."""
+
+    kind: Kind
+    provider: str
+    request_model: str
+    response_model: str
+    host: str
+    endpoint: str  # who served the call behind a router such as OpenRouter, as a slug
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCost:
+    """USD that the provider says the call cost; `upstream` is what a key of one's own pays."""
+
+    cost: float
+    upstream: float | None
+    is_byok: bool
+
+
+def read_identity(attributes: Attributes) -> CallIdentity:
+    """Which model was called where."""
+    operation = as_text(attributes.get(_OPERATION)).lower()
+    kind = _KIND_OF_OPERATION.get(operation, Kind.OTHER) if operation else Kind.UNSTATED
+    return CallIdentity(
+        kind=kind,
+        provider=_first_text(attributes, _PROVIDER).lower(),
+        request_model=_first_text(attributes, _REQUEST_MODEL),
+        response_model=as_text(attributes.get(_RESPONSE_MODEL)),
+        host=as_text(attributes.get(_HOST)).lower(),
+        endpoint=as_text(attributes.get(_ENDPOINT)),
+    )
+
+
+def has_usage(attributes: Attributes) -> bool:
+    """Whether the span states token counts at all, right or wrong."""
+    return any(name in attributes for name in _INPUT + _OUTPUT)
+
+
+def read_usage(attributes: Attributes, kind: Kind) -> Usage | str:
+    """The token counts, or the reason why they can't be priced: `no_usage` or `bad_usage`.
+
+    An embedding has no output. An inference that states only one of input and output states no
+    usage: what the other one cost would be a guess.
+    """
+    counted = _first_count(attributes, _INPUT)
+    produced = _first_count(attributes, _OUTPUT)
+    if kind is Kind.EMBEDDINGS and produced is None:
+        produced = 0
+    if counted is None or produced is None:
+        return "no_usage"
+    counts = {"input": counted, "output": produced}
+    for field, names in _PARTS_OF_USAGE:
+        for name in names:
+            if name in attributes:
+                counts[field] = as_count(attributes[name])
+                break
+    if BAD in counts.values():
+        return "bad_usage"
+    if counts.get("reasoning", 0) > produced:
+        # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
+        counts["reasoning"] = produced
+    return Usage(**counts)
+
+
+def read_reported_cost(attributes: Attributes) -> ReportedCost | None:
+    """What the provider says the call cost; None where it says nothing or nothing usable."""
+    if _REPORTED not in attributes:
+        return None
+    cost = as_float(attributes[_REPORTED])
+    upstream = as_float(attributes.get(_UPSTREAM_REPORTED))
+    if cost is None or cost < 0 or (upstream is not None and upstream < 0):
+        return None
+    return ReportedCost(cost, upstream, is_byok=as_true(attributes.get(_IS_BYOK)))
+
+
+def ended_without_output(attributes: Attributes, *, failed: bool) -> bool:
+    """Whether the call failed or ended without a finish reason: such a call may really cost 0."""
+    return failed or _ERROR in attributes or _FINISH_REASONS not in attributes
+
+
+def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
+    for name in names:
+        if name in attributes and (text := as_text(attributes[name])):
+            return text
+    return ""
+
+
+def _first_count(attributes: Attributes, names: tuple[str, ...]) -> int | None:
+    for name in names:
+        if name in attributes:
+            return as_count(attributes[name])
+    return None

@@ -1,0 +1,1 @@
+"""From an LLM call and a catalog to the attributes that say what the call cost."""

@@ -1,0 +1,146 @@
+"""The attributes that the enricher writes: their names, types, meaning and wire form.
+
+The table is the source of docs/attributes.md. Attributes are encoded here as what they are on the
+wire, field 9 of a Span, because protobuf fields concatenate: a span's bytes followed by these are
+the span with these attributes added.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+__all__ = [
+    "ATTRIBUTES",
+    "COST_PARTS",
+    "OWN",
+    "Attribute",
+    "double_attribute",
+    "int_attribute",
+    "text_attribute",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: its name, OTLP value type, and what it says."""
+
+    name: str
+    type: str  # string | double | int
+    meaning: str
+    added_to: str = "priced spans"
+
+
+_LLM = "every LLM span that lacks it"
+_ALL = "every LLM span"
+
+ATTRIBUTES = (
+    Attribute(
+        "genops.cost.total",
+        "double",
+        "USD. What the call cost: as the provider reported it, else computed.",
+    ),
+    Attribute(
+        "genops.cost.input",
+        "double",
+        "USD, computed: input tokens that were neither read from nor written to a cache.",
+    ),
+    Attribute("genops.cost.output", "double", "USD, computed: output tokens, reasoning included."),
+    Attribute("genops.cost.cache_read", "double", "USD, computed: input tokens read from a cache."),
+    Attribute(
+        "genops.cost.cache_write", "double", "USD, computed: input tokens written to a cache."
+    ),
+    Attribute("genops.cost.audio", "double", "USD, computed: audio tokens in and out."),
+    Attribute("genops.cost.image", "double", "USD, computed: image tokens and images."),
+    Attribute("genops.cost.web_search", "double", "USD, computed: web searches."),
+    Attribute("genops.cost.request", "double", "USD, computed: the fee on each request."),
+    Attribute(
+        "genops.cost.estimated",
+        "double",
+        "USD. The computed cost, where the total is the one that the provider reported.",
+        "priced spans with a reported cost",
+    ),
+    Attribute("genops.cost.currency", "string", "Always `USD`."),
+    Attribute("genops.cost.source", "string", "Who says so: `reported` or `computed`."),
+    Attribute("genops.cost.status", "string", "`priced`, `free` or `unpriced`.", _ALL),
+    Attribute(
+        "genops.cost.unpriced_reason",
+        "string",
+        "Why there is no cost; docs/attributes.md lists the reasons.",
+        "unpriced spans",
+    ),
+    Attribute("genops.model_family", "string", "The model's family, such as `claude-3`."),
+    Attribute(
+        "genops.model_tier",
+        "string",
+        "`economy`, `balanced`, `premium` or `flagship`, by the model's output price.",
+    ),
+    Attribute(
+        "genops.pricing.version",
+        "string",
+        "Version and digest of the catalog. A span that has it is not priced again.",
+        _ALL,
+    ),
+    Attribute("genops.pricing.entry", "string", "Id of the price row used."),
+    Attribute(
+        "genops.pricing.effective_from", "string", "Instant (UTC) from which that row holds."
+    ),
+    Attribute("genops.provider", "string", "Who was called: `openrouter`, `openai`, …", _LLM),
+    Attribute("genops.model", "string", "The model asked for.", _LLM),
+    Attribute("genops.tokens.input", "int", "Tokens of input, cached ones included.", _LLM),
+    Attribute("genops.tokens.output", "int", "Tokens of output, reasoning included.", _LLM),
+    Attribute("genops.tokens.total", "int", "The sum of the two.", _LLM),
+)
+
+OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to != _LLM)
+"""What only an enricher writes: the attributes that a re-pricing takes away first."""
+
+COST_PARTS = {
+    name.removeprefix("genops.cost."): name
+    for name in (a.name for a in ATTRIBUTES if "USD, computed" in a.meaning)
+}
+"""Part of a charge -> the attribute that holds it."""
+
+_ATTRIBUTES_FIELD = 0x4A  # Span.attributes: field 9, length-delimited
+_KEY, _VALUE = 0x0A, 0x12  # KeyValue: fields 1 and 2
+_TEXT, _INT, _DOUBLE = 0x0A, 0x18, 0x21  # AnyValue: string_value, int_value, double_value
+_pack_double = struct.Struct("<d").pack
+
+
+def text_attribute(name: str, text: str) -> bytes:
+    """A string attribute of a span."""
+    data = text.encode()
+    return _attribute(name, bytes([_TEXT]) + _varint(len(data)) + data)
+
+
+def int_attribute(name: str, number: int) -> bytes:
+    """An integer attribute of a span; `number` is not negative."""
+    return _attribute(name, bytes([_INT]) + _varint(number))
+
+
+def double_attribute(name: str, number: float) -> bytes:
+    """A double attribute of a span."""
+    return _DOUBLE_HEADS[name] + _pack_double(number)
+
+
+def _attribute(name: str, value: bytes) -> bytes:
+    key = name.encode()
+    body = bytes([_KEY]) + _varint(len(key)) + key + bytes([_VALUE]) + _varint(len(value)) + value
+    return bytes([_ATTRIBUTES_FIELD]) + _varint(len(body)) + body
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+# All of a double attribute but its eight bytes of number, which are the only part that varies.
+_DOUBLE_HEADS = {
+    a.name: _attribute(a.name, bytes([_DOUBLE]) + bytes(8))[:-8]
+    for a in ATTRIBUTES
+    if a.type == "double"
+}

@@ -1,0 +1,96 @@
+"""The enriching stage: walks the spans of a request, appends to them, and passes the request on.
+
+Counts what it did only after the next stage has accepted the request. A request that is refused
+comes again, and must not stand in the books twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from genops_enricher.decode.lens import DecodeError, parse_traces
+from genops_enricher.decode.llm_call import KEY_PREFIXES
+from genops_enricher.enrich.enricher import NOT_LLM, Enricher, Status
+from genops_enricher.errors import not_otlp
+from genops_enricher.pipeline import Batch, Consumer, Signal
+from genops_enricher.telemetry import Telemetry
+
+__all__ = ["EnrichStage", "Enriched", "enrich_request"]
+
+
+class Enriched(NamedTuple):
+    """A request after enrichment, and what became of its spans."""
+
+    payload: bytes
+    spans: int
+    outcomes: Counter[tuple[Status, str]]  # (status, reason) -> spans
+    unknown_in: Counter[str]  # market -> spans of models that it does not know
+    drifted: int  # spans whose reported cost can't be right
+
+
+def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
+    """Enrich the spans of a serialized ExportTraceServiceRequest.
+
+    A request to which nothing is added comes back as the bytes that came. Otherwise each span
+    keeps its bytes as a prefix, and the envelopes around them their content and order.
+
+    Raises:
+        DecodeError: the envelopes are no ExportTraceServiceRequest.
+    """
+    request = parse_traces(payload)
+    outcomes: Counter[tuple[Status, str]] = Counter()
+    unknown_in: Counter[str] = Counter()
+    count = drifted = 0
+    changed = False
+    for resource_spans in request.resource_spans:
+        resource = b"".join(resource_spans.resource)
+        for scope_spans in resource_spans.scope_spans:
+            spans = scope_spans.spans
+            count += len(spans)
+            for index, span in enumerate(spans):
+                if not any(prefix in span for prefix in KEY_PREFIXES):
+                    continue
+                outcome = enricher.enrich(span, resource)
+                if outcome is NOT_LLM:
+                    continue
+                outcomes[outcome.status, outcome.reason] += 1
+                if outcome.unknown_in is not None:
+                    unknown_in[outcome.unknown_in] += 1
+                drifted += outcome.drift
+                if outcome.addition:
+                    spans[index] = span + outcome.addition
+                    changed = True
+    if not_llm := count - outcomes.total():
+        outcomes[Status.NOT_LLM, ""] = not_llm
+    enriched = request.SerializeToString() if changed else payload
+    return Enriched(enriched, count, outcomes, unknown_in, drifted)
+
+
+class EnrichStage:
+    """The intake of traces: prices them on their way to the next stage."""
+
+    def __init__(self, enricher: Enricher, next_consumer: Consumer, telemetry: Telemetry) -> None:
+        self._enricher = enricher
+        self._next = next_consumer
+        self._telemetry = telemetry
+
+    def accept(self, payload: bytes) -> None:
+        """Enrich the request and pass it on. See `Intake.accept`."""
+        try:
+            enriched = enrich_request(payload, self._enricher)
+        except DecodeError as error:
+            raise not_otlp(Signal.TRACES, error) from error
+        if enriched.spans:  # OTLP: an empty request succeeds and is not passed on
+            self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
+        self._count(enriched)
+
+    def _count(self, enriched: Enriched) -> None:
+        add = self._telemetry.add
+        add("genops_received_items_total", enriched.spans, signal=Signal.TRACES)
+        for (status, reason), spans in enriched.outcomes.items():
+            add("genops_spans_total", spans, status=status, reason=reason)
+        for market, spans in enriched.unknown_in.items():
+            add("genops_unknown_model_spans_total", spans, market=market)
+        if enriched.drifted:
+            add("genops_implausible_cost_spans_total", enriched.drifted)

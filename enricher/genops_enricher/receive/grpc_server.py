@@ -1,0 +1,107 @@
+"""The OTLP/gRPC receiver.
+
+Handlers take and return raw bytes. With a deserializer in between, gRPC would answer INTERNAL to a
+message that does not parse, and the sender would throw its data away without a word from us.
+
+A request is acknowledged when the next stage has accepted it, and an acknowledgement is the empty
+message: `partial_success` stays unset, as the protocol demands of full success.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from genops_enricher.config.model import ReceiverConfig
+from genops_enricher.errors import StartError
+from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.status import refusal, to_grpc_status
+from genops_enricher.telemetry import Telemetry
+
+__all__ = ["GrpcReceiver"]
+
+_LOG = logging.getLogger(__name__)
+_SUCCESS = b""
+
+_SERVICES = {
+    Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
+    Signal.METRICS: "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    Signal.LOGS: "opentelemetry.proto.collector.logs.v1.LogsService",
+}
+
+
+class GrpcReceiver:
+    """Serves `Export` of the signals that have an intake; the others are UNIMPLEMENTED."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        intakes: Mapping[Signal, Intake],
+        telemetry: Telemetry,
+        add_services: Callable[[grpc.Server], None],
+    ) -> None:
+        self._config = config
+        self._telemetry = telemetry
+        limit = config.max_recv_msg_size_bytes
+        self._server = grpc.server(
+            ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
+            options=[
+                # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
+                ("grpc.max_receive_message_length", limit),
+                # With it a second process would bind the same port in silence and take its share.
+                ("grpc.so_reuseport", 0),
+                # Collectors ping often where the operator has set a short keepalive; the default
+                # policy would cut them off with too_many_pings.
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
+        )
+        for signal, intake in intakes.items():
+            handler = grpc.unary_unary_rpc_method_handler(self._handler(signal, intake))
+            self._server.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": handler}),)
+            )
+        add_services(self._server)
+        self.port = 0
+        """The TCP port that is served, once started."""
+
+    def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            StartError: the endpoint can't be bound.
+        """
+        endpoint = self._config.grpc_endpoint
+        try:
+            self.port = self._server.add_insecure_port(endpoint)
+        except RuntimeError as error:
+            raise StartError(
+                f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: is another "
+                "collector running there? Beside an OpenTelemetry Collector use 127.0.0.1:14317."
+            ) from error
+        self._server.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what is under way; senders of new requests get UNAVAILABLE and keep them."""
+        self._server.stop(grace_s).wait()
+
+    def _handler(
+        self, signal: Signal, intake: Intake
+    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+        def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
+            try:
+                intake.accept(payload)
+            except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
+                answer = refusal(error)
+                if answer.code is grpc.StatusCode.UNAVAILABLE:
+                    _LOG.warning("refused %s: %s", signal, error, exc_info=not answer)
+                self._telemetry.add(
+                    "genops_refused_requests_total", signal=signal, code=answer.code.name
+                )
+                context.abort_with_status(to_grpc_status(answer))
+            return _SUCCESS
+
+        return export

@@ -1,0 +1,56 @@
+"""What a sender is answered: one table from outcomes to gRPC statuses.
+
+Senders act on these codes by rule (OTLP specification, "OTLP/gRPC response"): they send again after
+UNAVAILABLE, and throw the data away after INVALID_ARGUMENT, UNKNOWN or INTERNAL. So everything that
+is not plainly the sender's fault is UNAVAILABLE, a defect of our own included: the data may go
+through once it is mended. RetryInfo goes with it because the Collector waits as long as it says.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from genops_enricher.errors import PermanentError, RetryableError
+
+__all__ = ["Refusal", "refusal", "to_grpc_status"]
+
+
+class Refusal(NamedTuple):
+    """Why a request is not acknowledged, in the protocol's terms."""
+
+    code: grpc.StatusCode
+    message: str
+    retry_after_s: float | None = None
+
+
+def refusal(error: Exception) -> Refusal:
+    """The answer to a request at which a stage raised `error`."""
+    match error:
+        case PermanentError():
+            return Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        case RetryableError():
+            return Refusal(grpc.StatusCode.UNAVAILABLE, str(error), error.retry_after_s)
+        case _:
+            message = "the enricher failed on this request; its log says why"
+            return Refusal(grpc.StatusCode.UNAVAILABLE, message, retry_after_s=5.0)
+
+
+def to_grpc_status(answer: Refusal) -> grpc.Status:
+    """The status with its details as gRPC carries them (google.rpc.Status in the trailers)."""
+    details = []
+    if answer.retry_after_s is not None:
+        fraction, seconds = math.modf(answer.retry_after_s)
+        delay = Duration(seconds=int(seconds), nanos=int(fraction * 1e9))
+        packed = Any()
+        packed.Pack(RetryInfo(retry_delay=delay))
+        details.append(packed)
+    code = answer.code.value[0]
+    return rpc_status.to_status(Status(code=code, message=answer.message, details=details))
