@@ -1,0 +1,275 @@
+"""What one exporter sees of a queue: the records it still has to deliver, oldest first.
+
+Keeps the exporter's position and its books. Which records there are is told by the queue; what
+becomes of a record is told by the exporter. All readers of a queue and the queue itself share one
+lock, which is never held while a payload is read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genops_enricher.config.model import OnFull, QueueConfig
+from genops_enricher.pipeline import Signal
+from genops_enricher.queue.frame import HEADER_BYTES, Frame
+from genops_enricher.queue.position import PositionFile, State
+from genops_enricher.queue.segment import Position, Segment, read_payload
+from genops_enricher.telemetry import Telemetry
+
+__all__ = ["Entry", "Reader"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record that was taken and has to be finished: with `delivered` or `dropped`."""
+
+    payload: bytes
+    items: int
+    position: Position
+
+
+class Reader:
+    """The queue of one exporter. Thread safe. Made by `DurableQueue`."""
+
+    def __init__(
+        self,
+        exporter: str,
+        signal: Signal,
+        config: QueueConfig,
+        positions: PositionFile,
+        telemetry: Telemetry,
+        *,
+        lock: threading.Lock,
+        release: Callable[[], None],
+        set_aside: Path,
+    ) -> None:
+        """`release` is called, with the lock held, when segments may have become free."""
+        self.exporter = exporter
+        self.queued_items = 0
+        self.queued_bytes = 0  # as on disk, headers included
+        self._config = config
+        self._positions = positions
+        self._telemetry = telemetry
+        self._labels = {"exporter": exporter, "signal": signal.value}
+        self._lock = lock
+        self._changed = threading.Condition(lock)
+        self._release = release
+        self._set_aside = set_aside
+        self._segment: Segment  # the next record is `_segment.frame(_index)`
+        self._index = 0
+        self._again: deque[tuple[Segment, Frame]] = (
+            deque()
+        )  # taken before the restart, not finished
+        self._out: dict[Position, Frame] = {}
+        self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
+        self._closed = False
+        self._position_fails = False
+
+    def take(self, timeout_s: float) -> Entry | None:
+        """The oldest record that nobody has taken yet.
+
+        Several records may be out at once. None after `timeout_s` seconds without one, and from
+        `close` on.
+
+        Raises:
+            OSError: the file can't be opened now (too many open files). The record stays.
+        """
+        while True:
+            with self._lock:
+                self._changed.wait_for(lambda: self._closed or self._pending(), timeout_s)
+                if self._closed or not self._pending():
+                    return None
+                segment, frame = self._pop()
+                position = Position(segment.number, frame.offset)
+                self._out[position] = frame
+                try:
+                    file = self._file(segment)
+                except OSError:
+                    del self._out[position]
+                    self._again.appendleft((segment, frame))
+                    raise
+            # The descriptor stays open: a segment with a record that is out is held.
+            payload = read_payload(file, segment, frame, set_aside=self._set_aside)
+            if payload is not None:
+                return Entry(payload, frame.items, position)
+            self._finish(position, delivered=0, reason="corrupt")
+
+    def delivered(self, entry: Entry, *, rejected: int = 0) -> None:
+        """The destination has it for good, but for `rejected` items, which are lost."""
+        self._finish(entry.position, delivered=entry.items - rejected, reason="rejected")
+
+    def dropped(self, entry: Entry, reason: str) -> None:
+        """The record is given up: `reason` is the label that its items are counted under."""
+        self._finish(entry.position, delivered=0, reason=reason)
+
+    def wait_until_empty(self, timeout_s: float) -> bool:
+        """Wait until every record is finished; False if that takes longer."""
+        with self._lock:
+            return self._changed.wait_for(lambda: not self.queued_bytes, timeout_s)
+
+    def close(self) -> None:
+        """Give no more records; wake those who wait. Records that are out may still be finished."""
+        with self._lock:
+            self._closed = True
+            self._changed.notify_all()
+
+    # What follows is for the queue; the lock is held.
+
+    def restore(self, segments: Sequence[Segment]) -> None:
+        """Go to where the position file says, in the segments that there are, oldest first."""
+        state = self._positions.state
+        by_number = {segment.number: segment for segment in segments}
+        for place in state.unfinished:
+            if (segment := by_number.get(place.segment)) is not None:
+                index = segment.index_of(place.offset)
+                if index < len(segment) and segment.frame(index).offset == place.offset:
+                    self._again.append((segment, segment.frame(index)))
+        start = next(s for s in segments if s.number >= state.next.segment)
+        self._segment = start
+        if start.number == state.next.segment:
+            self._index = start.index_of(state.next.offset)
+        for _, frame in self._again:
+            self._count(frame)
+        for segment in segments[segments.index(start) :]:
+            first = self._index if segment is start else 0
+            for index in range(first, len(segment)):
+                self._count(segment.frame(index))
+        watch, labels = self._telemetry.watch, self._labels
+        self._telemetry.set("genops_exporter_recovered_items", self.queued_items, **labels)
+        watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
+        watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
+        self._telemetry.set(
+            "genops_exporter_queue_capacity_bytes", self._config.queue_size_bytes, **labels
+        )
+
+    def refuses(self, reserved: int, size: int) -> bool:
+        """Whether `size` more bytes do not fit, with `reserved` bytes on their way to the disk.
+
+        An empty queue takes a record of any size: else one that is larger than the bound would be
+        refused, and sent again, for ever.
+        """
+        held = self.queued_bytes + reserved
+        full = held > 0 and held + size > self._config.queue_size_bytes
+        return full and self._config.on_full is OnFull.REFUSE
+
+    def arrived(self, frames: Sequence[Frame]) -> None:
+        """Frames were committed at the end of the last segment."""
+        items = 0
+        for frame in frames:
+            self._count(frame)
+            items += frame.items
+        self._telemetry.add("genops_exporter_accepted_items_total", items, **self._labels)
+        if self._config.on_full is OnFull.DROP_OLDEST:
+            self._drop_oldest()
+        self._changed.notify(len(frames))
+
+    def holds(self, number: int) -> bool:
+        """Whether the segment has, or will have, records that are not finished."""
+        return (
+            number >= self._segment.number
+            or any(position.segment == number for position in self._out)
+            or any(segment.number == number for segment, _ in self._again)
+        )
+
+    def shut(self) -> None:
+        """Write the position for the last time and close the files."""
+        self._save()
+        self._positions.close()
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+    def _pending(self) -> bool:
+        while self._index == len(self._segment) and self._segment.next is not None:
+            left = self._segment.number
+            self._segment, self._index = self._segment.next, 0
+            self._leave(left)
+        return bool(self._again) or self._index < len(self._segment)
+
+    def _pop(self) -> tuple[Segment, Frame]:
+        if self._again:
+            return self._again.popleft()
+        frame = self._segment.frame(self._index)
+        self._index += 1
+        return self._segment, frame
+
+    def _drop_oldest(self) -> None:
+        """Make room. Records that are out stay: they may be arriving now. So does the newest."""
+        dropped = 0
+        while self.queued_bytes > self._config.queue_size_bytes and self._pending():
+            newest = self._segment.next is None and self._index == len(self._segment) - 1
+            if newest and not self._again:
+                break
+            segment, frame = self._pop()
+            dropped += self._uncount(frame)
+            if segment is not self._segment:
+                self._leave(segment.number)
+        if dropped:
+            self._drop(dropped, "queue_full")
+            self._save()
+
+    def _finish(self, position: Position, *, delivered: int, reason: str) -> None:
+        with self._lock:
+            frame = self._out.pop(position)
+            self._uncount(frame)
+            self._telemetry.add("genops_exporter_delivered_items_total", delivered, **self._labels)
+            if delivered < frame.items:
+                self._drop(frame.items - delivered, reason)
+            self._save()
+            if position.segment < self._segment.number:
+                self._leave(position.segment)
+            if not self.queued_bytes:
+                self._changed.notify_all()
+
+    def _drop(self, items: int, reason: str) -> None:
+        self._telemetry.add(
+            "genops_exporter_dropped_items_total", items, reason=reason, **self._labels
+        )
+
+    def _count(self, frame: Frame) -> None:
+        self.queued_items += frame.items
+        self.queued_bytes += HEADER_BYTES + frame.length
+
+    def _uncount(self, frame: Frame) -> int:
+        self.queued_items -= frame.items
+        self.queued_bytes -= HEADER_BYTES + frame.length
+        return frame.items
+
+    def _file(self, segment: Segment) -> int:
+        if segment.number not in self._files:
+            self._files[segment.number] = os.open(segment.path, os.O_RDONLY)
+        return self._files[segment.number]
+
+    def _leave(self, number: int) -> None:
+        if not self.holds(number):
+            if (file := self._files.pop(number, None)) is not None:
+                os.close(file)
+            self._release()
+
+    def _save(self) -> None:
+        unfinished = [Position(segment.number, frame.offset) for segment, frame in self._again]
+        unfinished += self._out
+        at_end = self._index == len(self._segment)
+        offset = self._segment.end if at_end else self._segment.frame(self._index).offset
+        try:
+            self._positions.write(
+                State(Position(self._segment.number, offset), tuple(sorted(unfinished)))
+            )
+            self._position_fails = False
+        except OSError as error:
+            if not self._position_fails:
+                self._position_fails = True
+                _log.warning(
+                    "can't write the queue position of %s: %s. Delivery goes on; after a restart "
+                    "what was delivered meanwhile is delivered again.",
+                    self.exporter,
+                    error,
+                )

@@ -1,0 +1,252 @@
+"""The files of a queue: append-only segments of frames, and what to do with damaged ones.
+
+A segment is written by one process and never reopened for writing; the next process starts the
+next one. An index of its frames is kept in memory (16 bytes a record), so that dropping records
+needs no reading, and the books stay right when a header is damaged later.
+
+    "GENOPSQ" | format version 1 | frame | frame | …
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from genops_enricher.errors import StartError
+from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, header_of, scan
+
+__all__ = [
+    "Position",
+    "Segment",
+    "SegmentWriter",
+    "list_segments",
+    "load",
+    "read_payload",
+    "sync_directory",
+]
+
+_log = logging.getLogger(__name__)
+
+_MAGIC = b"GENOPSQ"
+_FORMAT_VERSION = 1
+_FILE_HEADER = _MAGIC + bytes([_FORMAT_VERSION])
+_SUFFIX = ".segment"
+_BUFFERS_MAX = 1024  # IOV_MAX of Linux and macOS
+_SET_ASIDE_BYTES_MAX = 256 << 20  # a failing disk must not fill itself with its own damage
+
+
+class Position(NamedTuple):
+    """A place in a queue: number of the segment, offset in its file. Positions compare by age."""
+
+    segment: int
+    offset: int
+
+
+class Segment:
+    """One file of records and the index of what is in it."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        self.path = path
+        self.number = number
+        self.next: Segment | None = None
+        self._offsets = array("Q")
+        self._lengths = array("I")
+        self._items = array("I")
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def add(self, frame: Frame) -> None:
+        """Append a frame that is in the file to the index."""
+        self._offsets.append(frame.offset)
+        self._lengths.append(frame.length)
+        self._items.append(frame.items)
+
+    def frame(self, index: int) -> Frame:
+        """The frame with that index."""
+        return Frame(self._offsets[index], self._lengths[index], self._items[index])
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last frame."""
+        return self.frame(len(self) - 1).end if self else len(_FILE_HEADER)
+
+    def index_of(self, offset: int) -> int:
+        """The index of the first frame at or behind `offset`."""
+        return bisect_left(self._offsets, offset)
+
+
+class SegmentWriter:
+    """Writes a new segment; each append is synced, or leaves nothing behind that counts."""
+
+    def __init__(self, directory: Path, number: int, sync: Callable[[int], None]) -> None:
+        """Create the file.
+
+        Raises:
+            OSError: the file can't be made.
+        """
+        self.segment = Segment(directory / f"{number:016d}{_SUFFIX}", number)
+        self.size = len(_FILE_HEADER)
+        self._sync = sync
+        self._fd = os.open(self.segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _write(self._fd, [_FILE_HEADER])
+            sync_directory(directory)
+        except OSError:
+            os.close(self._fd)
+            self.segment.path.unlink(missing_ok=True)
+            raise
+
+    def append(self, records: Sequence[tuple[bytes, int]]) -> list[Frame]:
+        """Write and sync `(payload, items)` records; give their frames.
+
+        Raises:
+            OSError: nothing of it is committed. The writer must not be used again: after a failed
+                sync the kernel may have dropped the pages, and a second sync would not tell.
+        """
+        buffers: list[bytes] = []
+        frames: list[Frame] = []
+        end = self.size
+        for payload, items in records:
+            buffers += (header_of(payload, items), payload)
+            frames.append(Frame(end, len(payload), items))
+            end = frames[-1].end
+        try:
+            _write(self._fd, buffers)
+            self._sync(self._fd)
+        except OSError:
+            self._cut_back()
+            raise
+        self.size = end
+        return frames
+
+    def close(self) -> None:
+        """Close the file; a segment without records is removed."""
+        os.close(self._fd)
+        if self.size == len(_FILE_HEADER):
+            self.segment.path.unlink(missing_ok=True)
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError as error:
+            # What stays was never acknowledged; at worst it is delivered after a restart.
+            _log.warning("can't cut %s back to %d bytes: %s", self.segment.path, self.size, error)
+
+
+def list_segments(directory: Path) -> list[Path]:
+    """The segment files, oldest first."""
+    return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
+
+
+def load(path: Path, *, last: bool, set_aside: Path) -> Segment:
+    """Index a segment that an earlier process wrote.
+
+    Of the last segment the payloads are checked too, and a torn record at its end is cut off: the
+    process ended while writing it, so nobody was told that it is safe. Every other damage is copied
+    to the folder `set_aside`, and reading goes on behind it.
+
+    Raises:
+        StartError: a later version wrote this file.
+        OSError: the file can't be opened.
+    """
+    segment = Segment(path, int(path.stem))
+    fd = os.open(path, os.O_RDWR)
+    try:
+        size = os.fstat(fd).st_size
+        _refuse_newer(path, _read(fd, 0, len(_FILE_HEADER)))
+
+        def read(offset: int, length: int) -> bytes:
+            return _read(fd, offset, length)
+
+        for found in scan(read, len(_FILE_HEADER), size, payloads=last):
+            if isinstance(found, Frame):
+                segment.add(found)
+            elif last and found.torn:
+                _log.info(
+                    "%s: cutting off %d bytes of a record that was never acknowledged",
+                    path,
+                    found.end - found.offset,
+                )
+                os.ftruncate(fd, found.offset)
+            else:
+                _set_aside(fd, path, found, set_aside)
+    finally:
+        os.close(fd)
+    return segment
+
+
+def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: Path) -> bytes | None:
+    """The payload of a record, or None if it is damaged; then its bytes are set aside."""
+    payload = decode(_read(fd, frame.offset, HEADER_BYTES + frame.length))
+    if payload is None:
+        damage = Damage(frame.offset, frame.end, torn=False)
+        _set_aside(fd, segment.path, damage, set_aside)
+    return payload
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a folder durable: syncing a new file does not sync its name."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _refuse_newer(path: Path, header: bytes) -> None:
+    # A damaged file header is no damage to the records: each has a marker and checksums of its own.
+    if header.startswith(_MAGIC) and header[len(_MAGIC) :] > bytes([_FORMAT_VERSION]):
+        raise StartError(
+            f"{path}: queue format {header[-1]}, but this version reads up to {_FORMAT_VERSION}. "
+            "Start the newer version that wrote it, or move the folder away to start empty."
+        )
+
+
+def _write(fd: int, buffers: Sequence[bytes]) -> None:
+    for start in range(0, len(buffers), _BUFFERS_MAX):
+        part = buffers[start : start + _BUFFERS_MAX]
+        if os.writev(fd, part) < sum(map(len, part)):
+            # The disk, a quota or a file size limit took the beginning only.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _read(fd: int, offset: int, size: int) -> bytes:
+    try:
+        return os.pread(fd, size, offset)
+    except OSError as error:
+        # A sector that can't be read is damage like any other, and no reason to stop.
+        _log.error("can't read %d bytes at offset %d: %s", size, offset, error)
+        return b""
+
+
+def _set_aside(fd: int, path: Path, damage: Damage, folder: Path) -> None:
+    """Copy damaged bytes, so that a person can look at them, once and within a limit."""
+    size = damage.end - damage.offset
+    copy = folder / f"{path.stem}-{damage.offset}.damaged"
+    if copy.exists():
+        return  # the same segment, met again at the next start
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if size + sum(file.stat().st_size for file in folder.iterdir()) > _SET_ASIDE_BYTES_MAX:
+            kept = f"not kept: {folder} is full"
+        else:
+            with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(_read(fd, damage.offset, size))
+            kept = f"kept as {copy}"
+    except OSError as error:
+        kept = f"not kept: {error}"
+    _log.error(
+        "%s is damaged: %d bytes from offset %d on can't be read and are not delivered (%s). "
+        "Check the disk.",
+        path,
+        size,
+        damage.offset,
+        kept,
+    )
