@@ -67,7 +67,7 @@ class ClientTls:
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """Exponential backoff with jitter, under the Collector's names. `max_elapsed_time_s` 0 is for ever."""
+    """Backoff with jitter, under the Collector's names. A `max_elapsed_time_s` of 0 is for ever."""
 
     enabled: bool = True
     initial_interval_s: float = 5.0

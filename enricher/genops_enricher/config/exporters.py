@@ -1,0 +1,202 @@
+"""Reads the exporters: where each sends to, and what its keys mean together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from genops_enricher.config import endpoint as endpoints
+from genops_enricher.config.model import (
+    ClientTls,
+    Endpoint,
+    ExporterConfig,
+    OnFull,
+    Protocol,
+    QueueConfig,
+    RetryConfig,
+)
+from genops_enricher.config.reading import KeyPath, Reading
+from genops_enricher.pipeline import Signal
+
+__all__ = ["read_exporters"]
+
+_PROTOCOLS = {"otlp_grpc": Protocol.GRPC, "otlp_http": Protocol.HTTP}
+
+# Protocol -> its name, and the port and name of the other one, which is often mixed up with it.
+_MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317, "gRPC")}
+
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens, less what gRPC metadata can't carry.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def read_exporters(reading: Reading) -> dict[str, ExporterConfig]:
+    """Every exporter that is defined and right, by id."""
+    if not reading.settings.exporters:
+        reading.note(
+            ("exporters",),
+            "none is defined; add one, such as `otlp_http` with an `endpoint`",
+        )
+    built = {
+        exporter_id: _exporter(reading, exporter_id)
+        for exporter_id in reading.settings.exporters
+        if ("exporters", exporter_id) not in reading.settings.broken
+    }
+    return {name: exporter for name, exporter in built.items() if exporter is not None}
+
+
+def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
+    path = ("exporters", exporter_id)
+    get = reading.settings.get
+    queue = (*path, "sending_queue")
+    endpoint = _endpoint(reading, path)
+    if endpoint is None:
+        return None
+    config = ExporterConfig(
+        id=exporter_id,
+        endpoint=endpoint,
+        headers=_headers(reading, path),
+        compression=get(str, *path, "compression"),
+        timeout_s=get(float, *path, "timeout"),
+        tls=_tls(reading, path, endpoint),
+        retry=_retry(reading, (*path, "retry_on_failure")),
+        queue=QueueConfig(
+            num_consumers=get(int, *queue, "num_consumers"),
+            queue_size_bytes=get(int, *queue, "queue_size"),
+            on_full=OnFull(get(str, *queue, "on_full")),
+        ),
+    )
+    _check_destination(reading, config)
+    return config
+
+
+def _endpoint(reading: Reading, path: KeyPath) -> Endpoint | None:
+    asked = _asked_protocol(reading, path)
+    urls = _signal_urls(reading, path)
+    if None in urls.values() or (*path, "endpoint") in reading.settings.broken:
+        return None
+    own = {signal: url for signal, url in urls.items() if url is not None}
+    text = reading.settings.find(str, *path, "endpoint")
+    if text is None and not own:
+        reading.note((*path, "endpoint"), "is required; give the address to send to")
+        return None
+    if text is None:
+        first = next(iter(own.values()))
+        found = Endpoint(Protocol.HTTP, first, first.startswith("https://"), own)
+    else:
+        insecure = reading.settings.get(bool, *path, "tls", "insecure")
+        try:
+            found = endpoints.resolve(text, protocol=asked, insecure=insecure)
+        except ValueError as error:
+            reading.note((*path, "endpoint"), str(error))
+            return None
+        found = replace(found, urls={**found.urls, **own})
+    if own and (found.protocol is Protocol.GRPC or asked is Protocol.GRPC):
+        reading.note((*path, f"{next(iter(own))}_endpoint"), "is for HTTP only; remove it")
+    return found
+
+
+def _asked_protocol(reading: Reading, path: KeyPath) -> Protocol | None:
+    by_type = _PROTOCOLS.get(path[1].partition("/")[0])
+    given = reading.settings.find(str, *path, "protocol") if by_type is None else None
+    return by_type or (Protocol(given) if given else reading.default_protocol)
+
+
+def _signal_urls(reading: Reading, path: KeyPath) -> dict[Signal, str | None]:
+    """The URLs given for one signal each; None for one that is wrong."""
+    urls: dict[Signal, str | None] = {}
+    for signal in Signal:
+        key = (*path, f"{signal}_endpoint")
+        if text := reading.settings.find(str, *key):
+            try:
+                urls[signal] = endpoints.resolve_url(text)
+            except ValueError as error:
+                reading.note(key, str(error))
+                urls[signal] = None
+    return urls
+
+
+def _headers(reading: Reading, path: KeyPath) -> dict[str, str]:
+    headers: dict[str, str] = reading.settings.find(dict, *path, "headers") or {}
+    for name in headers:
+        if not _HEADER_NAME.fullmatch(name):
+            reading.note(
+                (*path, "headers", name),
+                "is not a header name; use letters, digits, - _ and .",
+            )
+    return headers
+
+
+def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
+    path = (*path, "tls")
+    find = reading.settings.find
+    tls = ClientTls(
+        insecure=reading.settings.get(bool, *path, "insecure"),
+        insecure_skip_verify=reading.settings.get(bool, *path, "insecure_skip_verify"),
+        ca_file=reading.file((*path, "ca_file")),
+        cert_file=reading.file((*path, "cert_file")),
+        key_file=reading.file((*path, "key_file")),
+        server_name_override=find(str, *path, "server_name_override"),
+    )
+    if not endpoint.secure:
+        for name in ("ca_file", "cert_file", "key_file", "insecure_skip_verify"):
+            if reading.settings.is_set(*path, name):
+                reading.note((*path, name), "has no effect on plain text; use https:// or remove")
+    for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if reading.settings.is_set(*path, name) and not reading.settings.is_set(*path, other):
+            reading.note((*path, name), f"needs `{other}` beside it")
+    if tls.insecure_skip_verify and endpoint.protocol is Protocol.GRPC:
+        reading.note(
+            (*path, "insecure_skip_verify"),
+            "is not possible with gRPC; trust the certificate by `ca_file`",
+        )
+    elif tls.insecure_skip_verify:
+        reading.warn((*path, "insecure_skip_verify"), "anyone in between can read what is sent")
+    if tls.server_name_override and endpoint.protocol is Protocol.HTTP:
+        reading.note((*path, "server_name_override"), "is for gRPC only; remove it")
+    return tls
+
+
+def _retry(reading: Reading, path: KeyPath) -> RetryConfig:
+    get = reading.settings.get
+    retry = RetryConfig(
+        enabled=get(bool, *path, "enabled"),
+        initial_interval_s=get(float, *path, "initial_interval"),
+        randomization_factor=get(float, *path, "randomization_factor"),
+        multiplier=get(float, *path, "multiplier"),
+        max_interval_s=get(float, *path, "max_interval"),
+        max_elapsed_time_s=get(float, *path, "max_elapsed_time"),
+    )
+    if retry.initial_interval_s > retry.max_interval_s:
+        reading.note((*path, "initial_interval"), "is longer than max_interval; swap the two")
+    if not retry.enabled:
+        reading.warn((*path, "enabled"), "spans are lost whenever the destination fails once")
+    elif retry.max_elapsed_time_s:
+        reading.warn(
+            (*path, "max_elapsed_time"),
+            f"spans are lost once the destination failed for {retry.max_elapsed_time_s:g} s; "
+            "0 keeps them",
+        )
+    return retry
+
+
+def _check_destination(reading: Reading, exporter: ExporterConfig) -> None:
+    """Warn of what is likely, but not certainly, a mistake."""
+    path = ("exporters", exporter.id)
+    endpoint = exporter.endpoint
+    name, wrong_port, other = _MIX_UPS[endpoint.protocol]
+    for host, port in endpoints.addresses(endpoint):
+        if port == wrong_port:
+            reading.warn(
+                (*path, "endpoint"),
+                f"sends OTLP/{name} to port {port}, the usual port of OTLP/{other}",
+            )
+        elif endpoint.secure and endpoint.protocol is Protocol.GRPC and endpoints.is_local(host):
+            reading.warn(
+                (*path, "endpoint"),
+                "uses TLS to this machine; if the destination has none, write http:// before "
+                "the host or set tls.insecure: true",
+            )
+    vendor = endpoints.vendor_at(endpoint)
+    names = {name.lower() for name in exporter.headers}
+    if vendor and vendor.header not in names and not reading.settings.is_broken(path):
+        reading.warn(path, f"{vendor.name} refuses requests without the header {vendor.header}")

@@ -1,0 +1,458 @@
+"""Every key of the configuration, in one table: its kind, default, meaning and first version.
+
+Validation and docs/configuration.md are both made from this table, so a key can't exist in one of
+them only. Names and syntax are those of the OpenTelemetry Collector wherever it has the field
+(config/configgrpc, config/confighttp, config/configtls, config/configretry and
+exporter/exporterhelper in opentelemetry-collector).
+
+A key of a version to come is listed, and setting it is an error: to ignore a TLS or an
+authentication setting in silence would be dangerous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genops_enricher.config.values import (
+    ADDRESS,
+    BOOLEAN,
+    HEADERS,
+    LISTS_BY_NAME,
+    NAMES,
+    PATH,
+    PATHS,
+    SECRETS,
+    TEXT,
+    Kind,
+    choice,
+    duration,
+    integer,
+    number,
+    size,
+)
+
+__all__ = ["ELSEWHERE", "EXPORTER_TYPES", "KEYS", "RELEASE", "Key"]
+
+RELEASE = "0.1"  # keys up to this version are available
+
+EXPORTER_TYPES = {
+    "otlp": "protocol from the `protocol` key or the endpoint",
+    "otlp_grpc": "OTLP over gRPC",
+    "otlp_http": "OTLP over HTTP, protobuf encoding",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. In `path`, `<id>` stands for `TYPE` or `TYPE/NAME`.
+
+    `default` is written as it would be in YAML; None means no value unless one is set.
+    `types` limits the key to these exporter types.
+    """
+
+    path: str
+    kind: Kind
+    default: str | None
+    meaning: str
+    since: str = "0.1"
+    types: tuple[str, ...] = ()
+
+    @property
+    def available(self) -> bool:
+        """Whether this version has the feature."""
+        return _version(self.since) <= _version(RELEASE)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def _server_tls(prefix: str) -> tuple[Key, ...]:
+    return (
+        Key(f"{prefix}.tls.cert_file", PATH, None, "Certificate of the receiver, PEM.", "0.5"),
+        Key(f"{prefix}.tls.key_file", PATH, None, "Its private key, PEM.", "0.5"),
+        Key(
+            f"{prefix}.tls.client_ca_file",
+            PATH,
+            None,
+            "Authority that client certificates must come from; turns mTLS on.",
+            "0.5",
+        ),
+        Key(f"{prefix}.tls.min_version", choice("1.2", "1.3"), "1.2", "Oldest TLS version.", "0.5"),
+        Key(
+            f"{prefix}.tls.reload_interval",
+            duration(),
+            None,
+            "How often the files are read again.",
+            "0.5",
+        ),
+        Key(f"{prefix}.auth.bearer_tokens", SECRETS, None, "Tokens that senders may use.", "0.5"),
+        Key(f"{prefix}.auth.bearer_tokens_file", PATH, None, "File of tokens, one a line.", "0.5"),
+    )
+
+
+_GRPC = "receivers.otlp.protocols.grpc"
+_HTTP = "receivers.otlp.protocols.http"
+
+_RECEIVER = (
+    Key(
+        f"{_GRPC}.endpoint",
+        ADDRESS,
+        "127.0.0.1:4317",
+        "Where the OTLP/gRPC receiver listens. Beside a Collector use port 14317.",
+    ),
+    Key(
+        f"{_GRPC}.max_recv_msg_size_mib",
+        integer(1, 1024),
+        "64",
+        "Largest request in MiB, compressed or not. 64 is what the OTLP specification recommends.",
+    ),
+    Key(f"{_GRPC}.max_workers", integer(1, 256), "16", "Requests that are handled at a time."),
+    Key(
+        f"{_GRPC}.max_in_flight_mib",
+        integer(1, 65536),
+        None,
+        "Bytes of requests in work above which senders are told to try again.",
+        "0.5",
+    ),
+    Key(
+        f"{_GRPC}.keepalive.server_parameters.max_connection_age",
+        duration(),
+        None,
+        "When a connection is closed, so that senders spread over replicas again.",
+        "0.5",
+    ),
+    Key(
+        f"{_GRPC}.keepalive.server_parameters.max_connection_age_grace",
+        duration(),
+        None,
+        "How long requests may go on after that.",
+        "0.5",
+    ),
+    Key(
+        f"{_GRPC}.keepalive.enforcement_policy.min_time",
+        duration(),
+        None,
+        "Shortest time between the pings of a sender.",
+        "0.5",
+    ),
+    *_server_tls(_GRPC),
+    Key(f"{_HTTP}.endpoint", ADDRESS, "127.0.0.1:4318", "Where OTLP/HTTP is received.", "0.5"),
+    Key(
+        f"{_HTTP}.max_request_body_size",
+        size("1MiB"),
+        "64MiB",
+        "Largest request body, compressed or not.",
+        "0.5",
+    ),
+    Key(f"{_HTTP}.traces_url_path", TEXT, "/v1/traces", "Path for traces.", "0.5"),
+    Key(f"{_HTTP}.metrics_url_path", TEXT, "/v1/metrics", "Path for metrics.", "0.5"),
+    Key(f"{_HTTP}.logs_url_path", TEXT, "/v1/logs", "Path for logs.", "0.5"),
+    Key(f"{_HTTP}.read_header_timeout", duration(), "1m", "Time to read the headers.", "0.5"),
+    Key(f"{_HTTP}.idle_timeout", duration(), "1m", "Time that a connection may be idle.", "0.5"),
+    *_server_tls(_HTTP),
+)
+
+_EXPORTER = (
+    Key(
+        "exporters.<id>.endpoint",
+        TEXT,
+        None,
+        "The destination. gRPC: `host:port`, `https://host:port`, or `http://host:port` for plain "
+        "text. HTTP: the base URL, to which `/v1/traces`, `/v1/metrics` and `/v1/logs` are "
+        "appended. Required.",
+    ),
+    Key(
+        "exporters.<id>.protocol",
+        choice("grpc", "http/protobuf"),
+        None,
+        "How to speak OTLP. If not set: `OTEL_EXPORTER_OTLP_PROTOCOL`, else gRPC for port 4317 or "
+        "an endpoint without scheme, else HTTP.",
+        types=("otlp",),
+    ),
+    *(
+        Key(
+            f"exporters.<id>.{signal}_endpoint",
+            TEXT,
+            None,
+            f"The whole URL for {signal}, used as it is, in place of `endpoint`. HTTP only.",
+            types=("otlp", "otlp_http"),
+        )
+        for signal in ("traces", "metrics", "logs")
+    ),
+    Key(
+        "exporters.<id>.headers",
+        HEADERS,
+        None,
+        "Sent with every request, such as the key of a vendor. Take secrets from the environment: "
+        "`${env:HONEYCOMB_API_KEY}`.",
+    ),
+    Key("exporters.<id>.compression", choice("gzip", "none"), "gzip", "How requests are packed."),
+    Key(
+        "exporters.<id>.timeout",
+        duration(),
+        "30s",
+        "How long one attempt may take. (The Collector: 5s for gRPC, 30s for HTTP.)",
+    ),
+    Key(
+        "exporters.<id>.tls.insecure",
+        BOOLEAN,
+        "false",
+        "Plain text, for a gRPC endpoint that is written without scheme.",
+    ),
+    Key(
+        "exporters.<id>.tls.insecure_skip_verify",
+        BOOLEAN,
+        "false",
+        "Do not check who the destination is. HTTP only: the gRPC library can't.",
+        types=("otlp", "otlp_http"),
+    ),
+    Key("exporters.<id>.tls.ca_file", PATH, None, "Authorities to trust, in place of the usual."),
+    Key("exporters.<id>.tls.cert_file", PATH, None, "Client certificate for mTLS, PEM."),
+    Key("exporters.<id>.tls.key_file", PATH, None, "Its private key, PEM."),
+    Key(
+        "exporters.<id>.tls.server_name_override",
+        TEXT,
+        None,
+        "The name that the certificate must have, if not that of the endpoint. gRPC only.",
+        types=("otlp", "otlp_grpc"),
+    ),
+    Key("exporters.<id>.tls.min_version", choice("1.2", "1.3"), "1.2", "Oldest version.", "0.5"),
+    Key("exporters.<id>.tls.reload_interval", duration(), None, "Read the files again.", "0.5"),
+    Key(
+        "exporters.<id>.retry_on_failure.enabled",
+        BOOLEAN,
+        "true",
+        "Whether to try again. If false, a failed request is dropped.",
+    ),
+    Key(
+        "exporters.<id>.retry_on_failure.initial_interval",
+        duration(),
+        "5s",
+        "Wait after the first failure.",
+    ),
+    Key(
+        "exporters.<id>.retry_on_failure.randomization_factor",
+        number(0, 1),
+        "0.5",
+        "Each wait is random within ± this share of it.",
+    ),
+    Key(
+        "exporters.<id>.retry_on_failure.multiplier",
+        number(1, 100),
+        "1.5",
+        "How much longer each wait is than the one before.",
+    ),
+    Key("exporters.<id>.retry_on_failure.max_interval", duration(), "30s", "The longest wait."),
+    Key(
+        "exporters.<id>.retry_on_failure.max_elapsed_time",
+        duration(zero="never"),
+        "0",
+        "When a request is given up and its spans are lost. (The Collector: 5m.)",
+    ),
+    Key(
+        "exporters.<id>.sending_queue.num_consumers",
+        integer(1, 256),
+        "4",
+        "Requests that are sent at a time.",
+    ),
+    Key(
+        "exporters.<id>.sending_queue.queue_size",
+        size("1MiB"),
+        "1GiB",
+        "How much may wait on disk for this destination. (The Collector counts requests.)",
+    ),
+    Key(
+        "exporters.<id>.sending_queue.on_full",
+        choice("refuse", "drop_oldest"),
+        "refuse",
+        "`refuse`: senders are told to try again, which holds up all exporters of the pipeline. "
+        "`drop_oldest`: the oldest spans for this destination are lost.",
+    ),
+    Key(
+        "exporters.<id>.sending_queue.storage",
+        choice("durable", "memory", "none"),
+        "durable",
+        "`durable`: synced to disk before a request is acknowledged. `none`: the sender gets the "
+        "answer of the destination; one exporter only.",
+        "0.5",
+    ),
+    Key("exporters.<id>.sending_queue.max_age", duration(), None, "Older spans are lost.", "0.5"),
+    Key(
+        "exporters.<id>.sending_queue.batch.flush_timeout",
+        duration(),
+        None,
+        "How long small requests wait for others.",
+        "0.5",
+    ),
+    Key(
+        "exporters.<id>.sending_queue.batch.max_size",
+        size("1KiB"),
+        None,
+        "Largest request that is sent; the default is the limit of the vendor.",
+        "0.5",
+    ),
+    Key(
+        "exporters.<id>.dead_letter.max_size",
+        size("1MiB"),
+        None,
+        "How much that a destination refuses for ever is kept on disk.",
+        "0.5",
+    ),
+    Key(
+        "exporters.<id>.truncate",
+        NAMES,
+        None,
+        "Attributes to shorten when one span is larger than the destination takes.",
+        "0.5",
+    ),
+)
+
+_ENRICHMENT = (
+    Key(
+        "enrichment.overlays",
+        PATHS,
+        None,
+        "Price files on top of the bundled catalog, later ones first: contract prices, own models.",
+    ),
+    Key(
+        "enrichment.attribution",
+        LISTS_BY_NAME,
+        None,
+        "Fills a `genops.*` attribute that a span lacks from the first source that it has. "
+        "`resource:NAME` is an attribute of the resource.",
+    ),
+    Key(
+        "enrichment.catalog.max_age",
+        duration(),
+        None,
+        "A catalog older than this makes the service degraded.",
+        "0.2",
+    ),
+    Key(
+        "enrichment.catalog.reload_interval",
+        duration(),
+        None,
+        "How often overlays are looked at for changes.",
+        "0.5",
+    ),
+    Key(
+        "enrichment.vocabularies",
+        NAMES,
+        None,
+        "Other names to write beside ours, such as `gen_ai.usage.cost`.",
+        "0.4",
+    ),
+    Key("enrichment.dedupe.enabled", BOOLEAN, "true", "Price each response id once.", "0.4"),
+    Key("enrichment.dedupe.window", duration(), None, "How long an id is remembered.", "0.4"),
+    Key("enrichment.dedupe.max_ids", integer(1, 10**8), None, "How many are remembered.", "0.4"),
+    Key(
+        "enrichment.price_orphan_aggregates",
+        BOOLEAN,
+        "false",
+        "Price an agent span whose children never come.",
+        "0.4",
+    ),
+    Key(
+        "enrichment.drift_tolerance",
+        number(0, 1),
+        None,
+        "How far a reported cost may differ from ours before it is counted.",
+        "0.4",
+    ),
+    Key("enrichment.metrics.labels", NAMES, None, "Labels of the cost metrics.", "0.4"),
+    Key(
+        "enrichment.metrics.max_series",
+        integer(1, 10**6),
+        None,
+        "Bound of the series of the cost metrics.",
+        "0.4",
+    ),
+    Key(
+        "enrichment.metrics.temporality",
+        choice("cumulative", "delta"),
+        "cumulative",
+        "How the cost metrics are sent; Datadog wants `delta`.",
+        "0.4",
+    ),
+    Key("enrichment.redaction.drop", NAMES, None, "Attributes to remove, by pattern.", "0.5"),
+    Key("enrichment.redaction.hash", NAMES, None, "Attributes to hash, by pattern.", "0.5"),
+)
+
+_SERVICE = (
+    *(
+        key
+        for signal in ("traces", "metrics", "logs")
+        for key in (
+            Key(
+                f"service.pipelines.{signal}.receivers",
+                NAMES,
+                "otlp",
+                f"Where {signal} come from. `otlp` is the only receiver.",
+            ),
+            Key(
+                f"service.pipelines.{signal}.exporters",
+                NAMES,
+                None,
+                f"Where {signal} go. Without `service.pipelines` every signal goes to every "
+                "exporter; with it, a signal that is not listed is not received.",
+            ),
+        )
+    ),
+    Key(
+        "service.data_dir",
+        PATH,
+        None,
+        "Where the queue lives; one running enricher each. If not set: "
+        "`/var/lib/genops-enricher` for root, else `$XDG_STATE_HOME/genops-enricher`, else "
+        "`~/.local/state/genops-enricher`.",
+    ),
+    Key(
+        "service.shutdown_timeout",
+        duration(),
+        "10s",
+        "How long a stop may take to deliver what is queued. The rest stays on disk.",
+    ),
+    Key(
+        "service.telemetry.health.endpoint",
+        ADDRESS,
+        "127.0.0.1:13133",
+        "Where `/`, `/ready`, `/live`, `/status` and `/metrics` are served. Beside a Collector use "
+        "port 14133.",
+    ),
+    Key(
+        "service.telemetry.logs.level",
+        choice("debug", "info", "warn", "error"),
+        "info",
+        "The least severe messages to log.",
+    ),
+    Key(
+        "service.telemetry.logs.encoding",
+        choice("console", "json"),
+        "console",
+        "Lines for people, or one JSON object a line. Logs go to standard error.",
+    ),
+    Key("service.telemetry.traces.exporter", TEXT, None, "Exporter for own spans.", "0.5"),
+    Key("service.memory_limit_mib", integer(64, 10**6), None, "Refuse above this RSS.", "0.5"),
+    Key("service.workers", integer(1, 256), "1", "Processes that share the receivers.", "0.7"),
+)
+
+KEYS: tuple[Key, ...] = (*_RECEIVER, *_EXPORTER, *_ENRICHMENT, *_SERVICE)
+
+# What people bring along from a Collector's file, and what to do instead.
+ELSEWHERE = {
+    "processors": "the enricher has none; set up its work under `enrichment`",
+    "connectors": "the enricher has none; remove it",
+    "extensions": "the enricher has none; health is on by itself, see `service.telemetry.health`",
+    "service.extensions": "the enricher has none; remove it",
+    "service.telemetry.metrics": "metrics are at /metrics of `service.telemetry.health.endpoint`",
+    **{
+        f"service.pipelines.{signal}.processors": "the enricher has none; remove it"
+        for signal in ("traces", "metrics", "logs")
+    },
+    "exporters.<id>.sending_queue.enabled": "the queue is always on; remove it",
+    "exporters.<id>.sending_queue.sizer": "`queue_size` is always in bytes; remove it",
+    "exporters.<id>.sending_queue.block_on_overflow": "see `sending_queue.on_full`",
+    "exporters.<id>.sending_queue.wait_for_result": "an answer always waits for the disk; remove",
+    "exporters.<id>.encoding": "the encoding is always protobuf; remove it",
+}

@@ -1,0 +1,204 @@
+"""From a file or the environment to the configuration that the service runs with.
+
+Decides what only shows when several keys are seen together: endpoints, pipelines, loops, defaults
+that depend on the machine. Every problem is found before the first is reported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from genops_enricher.config import endpoint as endpoints
+from genops_enricher.config.check import check
+from genops_enricher.config.environment import (
+    ENDPOINT,
+    read_environment,
+    read_protocol,
+    unread_variables,
+)
+from genops_enricher.config.exporters import read_exporters
+from genops_enricher.config.model import (
+    AttributionRule,
+    Config,
+    EnrichmentConfig,
+    ExporterConfig,
+    ReceiverConfig,
+    ServiceConfig,
+)
+from genops_enricher.config.nodes import Place, Problem
+from genops_enricher.config.pipelines import read_pipelines
+from genops_enricher.config.reading import Reading
+from genops_enricher.config.values import split_address
+from genops_enricher.config.yaml_file import read_yaml
+from genops_enricher.errors import ConfigError
+
+__all__ = ["Loaded", "load_config"]
+
+_MINIMAL = f"""\
+no configuration: give a file with --config, or set {ENDPOINT} to the destination. A minimal file:
+
+exporters:
+  otlp_http:
+    endpoint: https://api.honeycomb.io
+    headers:
+      x-honeycomb-team: ${{env:HONEYCOMB_API_KEY}}"""
+
+_UNREAD = f"is not read; the variables for all signals are, such as {ENDPOINT}"
+
+# Names that the enricher or the client writes from what they saw. An operator's rule that could
+# write them would put a guess where an observation belongs.
+_RESERVED = re.compile(
+    r"genops\.(cost|pricing|tokens|openrouter|stream)(\..*)?|genops\.(provider|model|model_.*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, and what its author should know although it is valid."""
+
+    config: Config
+    warnings: tuple[str, ...]
+
+
+def load_config(path: Path | None, env: Mapping[str, str]) -> Loaded:
+    """Read and check the configuration.
+
+    Args:
+        path: the YAML file; None makes a configuration of the OTEL_EXPORTER_OTLP_* variables.
+        env: the environment variables.
+
+    Raises:
+        ConfigError: with every problem, each as `place: key: what; fix`, in the order of the file.
+    """
+    problems: list[Problem] = []
+    if path is not None:
+        root = read_yaml(path, env, problems)
+    elif env.get(ENDPOINT):
+        root = read_environment(env, problems)
+    else:
+        unread = [f"{name}: {_UNREAD}" for name in unread_variables(env)]
+        raise ConfigError([_MINIMAL, *unread])
+    if problems and not root.entries:  # unreadable: nothing else can be said
+        raise ConfigError([str(problem) for problem in problems])
+    settings = check(root, problems)
+    reading = Reading(
+        settings,
+        path.parent if path else Path(),
+        env,
+        problems,
+        default_protocol=read_protocol(env, problems),
+    )
+    config = _read(reading)
+    if path is None:
+        reading.warnings += [Problem(Place(name), (), _UNREAD) for name in unread_variables(env)]
+    if problems:
+        # What has no line, such as a problem with a variable, stays in front.
+        ordered = sorted(problems, key=lambda problem: problem.place.line)
+        raise ConfigError([str(problem) for problem in ordered])
+    return Loaded(config, tuple(str(warning) for warning in reading.warnings))
+
+
+def _read(reading: Reading) -> Config:
+    receiver = _receiver(reading)
+    service = _service(reading)
+    exporters = read_exporters(reading)
+    pipelines = read_pipelines(reading, exporters)
+    enrichment = _enrichment(reading)
+    _check_listeners(reading, receiver, service)
+    _check_loops(reading, receiver, exporters)
+    return Config(receiver, exporters, pipelines, enrichment, service)
+
+
+def _receiver(reading: Reading) -> ReceiverConfig:
+    grpc = ("receivers", "otlp", "protocols", "grpc")
+    get = reading.settings.get
+    config = ReceiverConfig(
+        grpc_endpoint=get(str, *grpc, "endpoint"),
+        max_recv_msg_size_bytes=get(int, *grpc, "max_recv_msg_size_mib") << 20,
+        max_workers=get(int, *grpc, "max_workers"),
+    )
+    if not endpoints.is_local(split_address(config.grpc_endpoint)[0]):
+        reading.warn(
+            (*grpc, "endpoint"),
+            "is open to the network, without TLS or authentication in this version; anyone who "
+            "reaches the port can send. Listen on 127.0.0.1, or keep others out by a firewall",
+        )
+    return config
+
+
+def _service(reading: Reading) -> ServiceConfig:
+    get = reading.settings.get
+    return ServiceConfig(
+        data_dir=_data_dir(reading),
+        health_endpoint=get(str, "service", "telemetry", "health", "endpoint"),
+        shutdown_timeout_s=get(float, "service", "shutdown_timeout"),
+        log_level=get(str, "service", "telemetry", "logs", "level"),
+        log_encoding=get(str, "service", "telemetry", "logs", "encoding"),
+    )
+
+
+def _data_dir(reading: Reading) -> Path:
+    # https://specifications.freedesktop.org/basedir-spec/latest/ for the folder of a user.
+    name = "genops-enricher"
+    if given := reading.settings.find(str, "service", "data_dir"):
+        return reading.folder / given
+    if os.geteuid() == 0:
+        return Path("/var/lib") / name
+    if state := reading.env.get("XDG_STATE_HOME"):
+        return Path(state) / name
+    if home := reading.env.get("HOME"):
+        return Path(home) / ".local" / "state" / name
+    if not reading.settings.is_set("service", "data_dir"):
+        reading.note(("service", "data_dir"), "has no default without HOME; set it")
+    return Path(name)
+
+
+def _enrichment(reading: Reading) -> EnrichmentConfig:
+    path = ("enrichment", "overlays")
+    names: tuple[str, ...] = reading.settings.find(tuple, *path) or ()
+    overlays = tuple([reading.readable(path, name) for name in names])
+    rules: dict[str, tuple[str, ...]]
+    rules = reading.settings.find(dict, "enrichment", "attribution") or {}
+    for target, sources in rules.items():
+        _check_attribution(reading, target, sources)
+    return EnrichmentConfig(
+        overlays=overlays,
+        attribution=tuple(AttributionRule(target, rules[target]) for target in rules),
+    )
+
+
+def _check_attribution(reading: Reading, target: str, sources: tuple[str, ...]) -> None:
+    path = ("enrichment", "attribution", target)
+    if not target.removeprefix("genops.") or not target.startswith("genops."):
+        reading.note(path, "does not start with `genops.`; write a name such as `genops.team`")
+    elif _RESERVED.fullmatch(target):
+        reading.note(path, "is written by the enricher itself; choose another name")
+    if "resource:" in sources:
+        reading.note(path, "names no attribute after `resource:`; write `resource:service.name`")
+
+
+def _check_listeners(reading: Reading, receiver: ReceiverConfig, service: ServiceConfig) -> None:
+    if endpoints.same_listener(
+        split_address(receiver.grpc_endpoint), split_address(service.health_endpoint)
+    ):
+        reading.note(
+            ("service", "telemetry", "health", "endpoint"),
+            f"is the address of the receiver, {receiver.grpc_endpoint}; choose another port",
+        )
+
+
+def _check_loops(
+    reading: Reading, receiver: ReceiverConfig, exporters: Mapping[str, ExporterConfig]
+) -> None:
+    own = split_address(receiver.grpc_endpoint)
+    for name, exporter in exporters.items():
+        if any(endpoints.same_listener(own, to) for to in endpoints.addresses(exporter.endpoint)):
+            reading.note(
+                ("exporters", name, "endpoint"),
+                f"is the enricher's own receiver, {receiver.grpc_endpoint}: spans would go in "
+                "a circle; give the destination, or move the receiver to port 14317",
+            )

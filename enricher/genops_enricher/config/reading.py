@@ -1,0 +1,48 @@
+"""What the readers of the configuration share: the settings, and where they note what they find."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genops_enricher.config.check import Settings
+from genops_enricher.config.model import Protocol
+from genops_enricher.config.nodes import Problem
+
+__all__ = ["KeyPath", "Reading"]
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Reading:
+    """One configuration on its way from settings to values."""
+
+    settings: Settings
+    folder: Path  # relative paths start here
+    env: Mapping[str, str]
+    problems: list[Problem]
+    warnings: list[Problem] = field(default_factory=list)
+    default_protocol: Protocol | None = None  # of exporters that leave it open
+
+    def note(self, path: KeyPath, text: str) -> None:
+        """Note a mistake, at the place of the key."""
+        self.problems.append(Problem(self.settings.place(*path), path, text))
+
+    def warn(self, path: KeyPath, text: str) -> None:
+        """Note what is valid but should be known."""
+        self.warnings.append(Problem(self.settings.place(*path), path, text))
+
+    def file(self, path: KeyPath) -> Path | None:
+        """The file that the key names, if it is set. It is a mistake if it can't be read."""
+        name = self.settings.find(str, *path)
+        return None if name is None else self.readable(path, name)
+
+    def readable(self, path: KeyPath, name: str) -> Path:
+        """The file called `name` by the key. It is a mistake if it can't be read."""
+        file = self.folder / name
+        if not file.is_file() or not os.access(file, os.R_OK):
+            self.note(path, f'there is no file "{file}" that can be read; check the path')
+        return file

@@ -1,0 +1,77 @@
+"""What is known about the OTLP endpoints of vendors: enough to find a wrong endpoint at the start.
+
+A wrong endpoint otherwise shows as a destination that "is not there yet", and is retried for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from genops_enricher.pipeline import Signal
+
+__all__ = ["Vendor", "vendor_of"]
+
+_V1 = {signal: f"/v1/{signal}" for signal in Signal}
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """The OTLP endpoint of a vendor."""
+
+    name: str
+    hosts: str  # regular expression of the whole host name
+    header: str  # the header that carries the key; requests without it are refused
+    base_path: str = ""  # HTTP: the path that the base URL must have
+    paths: Mapping[Signal, str] = field(default_factory=lambda: _V1)  # HTTP: appended to the base
+    grpc: frozenset[Signal] = frozenset(Signal)  # signals that are taken over gRPC
+
+
+_VENDORS = (
+    # https://docs.honeycomb.io/send-data/opentelemetry/
+    Vendor("Honeycomb", r"api(\.eu1)?\.honeycomb\.io", "x-honeycomb-team"),
+    # https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/traces: "`http/json` and `grpc`
+    # are not supported". The host is otlp.<site>.
+    Vendor(
+        "Datadog",
+        r"otlp\.([a-z0-9-]+\.)*(datadoghq\.(com|eu)|ddog-gov\.com)",
+        "dd-api-key",
+        grpc=frozenset(),
+    ),
+    # https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/
+    Vendor("New Relic", r"(gov-)?otlp\.([a-z0-9]+\.)?nr-data\.net", "api-key"),
+    # https://docs.dynatrace.com/docs/ingest-from/opentelemetry/otlp-api: protobuf over HTTP only.
+    Vendor(
+        "Dynatrace",
+        r"[a-z0-9-]+\.live\.dynatrace\.com",
+        "authorization",
+        base_path="/api/v2/otlp",
+        grpc=frozenset(),
+    ),
+    # https://grafana.com/docs/grafana-cloud/send-data/otlp/otlp-format-considerations/: HTTP only.
+    Vendor(
+        "Grafana Cloud",
+        r"otlp-gateway-[a-z0-9-]+\.grafana\.net",
+        "authorization",
+        base_path="/otlp",
+        grpc=frozenset(),
+    ),
+    # https://help.splunk.com/splunk-observability-cloud: "OTLP/HTTP exporter" for the paths, "Send
+    # traces … using the gRPC endpoint" for gRPC. Logs go to another product by another protocol.
+    Vendor(
+        "Splunk Observability Cloud",
+        r"ingest\.[a-z0-9]+\.(signalfx\.com|observability\.splunkcloud\.com)",
+        "x-sf-token",
+        paths={Signal.TRACES: "/v2/trace/otlp", Signal.METRICS: "/v2/datapoint/otlp"},
+        grpc=frozenset({Signal.TRACES}),
+    ),
+)
+
+
+def vendor_of(host: str) -> Vendor | None:
+    """The vendor that a host name belongs to, if it is a known one."""
+    for vendor in _VENDORS:
+        if re.fullmatch(vendor.hosts, host.lower()):
+            return vendor
+    return None
