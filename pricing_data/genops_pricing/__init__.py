@@ -7,6 +7,8 @@ extra `pricing`.
 from .answers import NO_CONDITIONS, Conditions, Miss, Offer, Quote
 from .catalog import Catalog
 from .errors import CatalogError, PricingError
+from .load import bundled_catalog, load_catalog
+from .model import Model
 from .rates import Charge
 from .units import Usage
 
@@ -17,8 +19,11 @@ __all__ = [
     "Charge",
     "Conditions",
     "Miss",
+    "Model",
     "Offer",
     "PricingError",
     "Quote",
     "Usage",
+    "bundled_catalog",
+    "load_catalog",
 ]

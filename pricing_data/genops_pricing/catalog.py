@@ -1,25 +1,106 @@
-"""The catalog of prices: immutable, looked up by market, model and instant."""
+"""The catalog of prices: immutable, looked up by market, model and instant.
+
+Joins the parts: `markets` tells who bills, `matching` which model is meant, `entries` which row is
+in force, the row its rates. Does no I/O and reads no clock.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
 
-from .answers import NO_CONDITIONS, Conditions, Miss, Offer, Quote
+from .answers import NO_CONDITIONS, Conditions, Miss, MissReason, Offer, Quote
+from .discounts import build_discount, discount_at
+from .entries import Entry, Stated, build_entry
+from .instants import instant_of, parse_instant
+from .markets import Markets
+from .matching import Ambiguous, Names
+from .model import Model
+from .tiers import Tiers
 from .units import Usage
 
 __all__ = ["Catalog"]
 
+Content = Mapping[str, Any]
+
+# Names that calls gave are remembered with what they mean: some 200 bytes each.
+_REMEMBERED_NAMES: Final = 4096
+
+_NO_PRICE: Final[Mapping[str, MissReason]] = {
+    "dynamic": "dynamic_price",
+    "suspect": "suspect_price",
+}
+
 
 class Catalog:
-    """Prices of LLM calls. Immutable, and safe to share between threads."""
+    """Prices of LLM calls. Immutable, and safe to share between threads.
 
-    version: str  # "2026.11.22+3f2a9c1d"; with overlays "2026.11.22+3f2a9c1d.overlay.ab12cd34"
-    digest: str  # sha256 of the content, in full
-    released: datetime  # UTC
+    Made by `bundled_catalog` and `load_catalog`.
+
+    Attributes:
+        version: names the content: "2026.11.22+3f2a9c1d", with overlays
+            "2026.11.22+3f2a9c1d.overlay.ab12cd34".
+        digest: sha256 of the content, in full, in hex.
+        released: when the prices were gathered (UTC).
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        overlays: Sequence[Content] = (),
+        *,
+        version: str,
+        digest: str,
+    ) -> None:
+        self.version: Final = version
+        self.digest: Final = digest
+        self.released: Final[datetime] = parse_instant(content["released"])
+        self._markets = Markets(content["markets"], content["vendor_prefixed"])
+        self._tiers = Tiers(content["tiers"])
+        self._stated: dict[str, dict[str, list[Stated]]] = {}
+        for layer, files in enumerate((content["prices"], *([overlay] for overlay in overlays))):
+            for file in files:
+                for raw in file.get("models", ()):
+                    stated = Stated(layer, file.get("overlay"), file.get("author"), raw)
+                    models = self._stated.setdefault(file["market"], {})
+                    models.setdefault(raw["id"], []).append(stated)
+        self._names = {
+            market: Names(
+                ((model_id, _aliases(stated)) for model_id, stated in models.items()),
+                self._markets.names_of(market),
+            )
+            for market, models in self._stated.items()
+        }
+        self._discounts = tuple(
+            build_discount(overlay["overlay"], raw)
+            for overlay in overlays
+            for raw in overlay.get("discounts", ())
+        )
+        # Laid out when first asked for: a process sees few of the models.
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._resolve = lru_cache(_REMEMBERED_NAMES)(self._look_up)
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
-        """Who bills a call: by server host, then provider name, then a vendor-prefixed model id."""
-        raise NotImplementedError
+        """Who bills a call: by server host, then provider name, then a vendor-prefixed model id.
+
+        Returns:
+            The id of the market; None where nothing tells.
+        """
+        return self._markets.market_of(host=host, provider=provider, model=model)
+
+    def models(self, market: str | None = None) -> Iterator[Model]:
+        """The models of one market, or of all, in the order of their files."""
+        for name, models in self._stated.items():
+            if market in (None, name):
+                for model_id in models:
+                    yield self._entry(name, model_id).model
+
+    def model(self, name: str, *, market: str | None = None) -> Model | Miss:
+        """The model that a name means."""
+        resolved = self._resolve(name, market)
+        return resolved if isinstance(resolved, Miss) else self._entry(*resolved).model
 
     def find(
         self,
@@ -30,8 +111,47 @@ class Catalog:
         endpoint: str | None = None,
         conditions: Conditions = NO_CONDITIONS,
     ) -> Offer | Miss:
-        """The price in force for `model` at `at_ns` (Unix nanoseconds)."""
-        raise NotImplementedError
+        """The price in force for a model at an instant.
+
+        Args:
+            model: the name that the call gave.
+            market: who bills; None: decided from the model's name.
+            at_ns: when the call ended, in Unix nanoseconds.
+            endpoint: the upstream provider that served the call, by name or slug. Its own price
+                is taken where the catalog has one that is not older than the model's.
+            conditions: what else a price may depend on.
+        """
+        resolved = self._resolve(model, market)
+        if isinstance(resolved, Miss):
+            return resolved
+        entry = self._entry(*resolved)
+        slug = endpoint.lower().replace(" ", "-") if endpoint else None
+        known = entry.model
+        in_force = entry.at(at_ns, slug)
+        row = in_force.row
+        bounds = in_force.from_ns, in_force.until_ns
+        if row is None:
+            return Miss("not_yet_priced", _first_price(entry), known.id, known.family, *bounds)
+        if row.status is not None:
+            return Miss(_NO_PRICE[row.status], row.reason or "", known.id, known.family, *bounds)
+        discount = discount_at(self._discounts, known, slug, at_ns)
+        rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
+        base = in_force.model_row
+        return Offer(
+            market=known.market,
+            model=known.id,
+            endpoint=in_force.endpoint,
+            # A discounted price is not the one that the row states: its id says who lowered it.
+            entry="+".join((row.entry, *discount.overlays)),
+            effective_from=row.effective_from,
+            status="priced" if any(rate for band in rates.bands for rate in band) else "free",
+            family=known.family,
+            tier=known.tier or (self._tiers.tier_of(base.prices) if base else None),
+            removed=known.removed,
+            valid_from_ns=max(in_force.from_ns, discount.from_ns, edges[0]),
+            valid_until_ns=min(in_force.until_ns, discount.until_ns, edges[1]),
+            rates=rates,
+        )
 
     def quote(
         self,
@@ -43,9 +163,86 @@ class Catalog:
         endpoint: str | None = None,
         conditions: Conditions = NO_CONDITIONS,
     ) -> Quote:
-        """The cost of `usage` in Decimal USD, for people."""
-        raise NotImplementedError
+        """The cost of one call in Decimal USD, for people.
+
+        Args:
+            model: the name that the call gave.
+            usage: what it consumed.
+            at: when it ended; an aware datetime.
+            market: who bills; None: decided from the model's name.
+            endpoint: the upstream provider that served it.
+            conditions: what else a price may depend on.
+
+        Raises:
+            ValueError: `at` has no time zone.
+        """
+        if at.tzinfo is None:
+            raise ValueError(f"{at} has no time zone. Give an aware datetime: tzinfo=UTC")
+        offer = self.find(
+            model, market=market, at_ns=instant_of(at), endpoint=endpoint, conditions=conditions
+        )
+        answer = offer if isinstance(offer, Miss) else offer.charge(usage)
+        if isinstance(answer, Miss):
+            return Quote(
+                asked=model,
+                at=at,
+                version=self.version,
+                status="unpriced",
+                model=answer.model,
+                family=answer.family,
+                reason=answer.reason,
+                detail=answer.detail,
+                closest=answer.closest,
+            )
+        assert isinstance(offer, Offer)  # noqa: S101 -- a charge comes from an offer only
+        return Quote(
+            asked=model,
+            at=at,
+            version=self.version,
+            status=offer.status,
+            market=offer.market,
+            model=offer.model,
+            endpoint=offer.endpoint,
+            total=answer.usd(answer.total),
+            parts={name: answer.usd(value) for name, value in answer.parts},
+            entry=offer.entry,
+            effective_from=offer.effective_from,
+            removed=offer.removed,
+            tier=offer.tier,
+            family=offer.family,
+        )
+
+    def _entry(self, market: str, model_id: str) -> Entry:
+        key = (market, model_id)
+        if key not in self._entries:
+            self._entries[key] = build_entry(market, self._stated[market][model_id])
+        return self._entries[key]
+
+    def _look_up(self, name: str, market: str | None) -> tuple[str, str] | Miss:
+        """The market and id of the model that a name means."""
+        if not name.strip():
+            return Miss("no_model", "the call names no model")
+        # A bare name without a market can still be told if only one vendor has such a model.
+        market = market or self._markets.vendor_prefixed
+        names = self._names.get(market)
+        if names is None:
+            return Miss("unknown_model", f"the catalog holds no prices of market {market}")
+        resolved = names.resolve(name)
+        if isinstance(resolved, str):
+            return market, resolved
+        if isinstance(resolved, Ambiguous):
+            detail = f"{name} is one of {', '.join(resolved.ids)}"
+            return Miss("ambiguous_model", detail, asked=name, names=resolved.ids)
+        detail = f"market {market} has no model {name}"
+        return Miss("unknown_model", detail, asked=name, names=names.ids)
 
 
-def bundled_catalog() -> Catalog:
-    raise NotImplementedError
+def _aliases(stated: Sequence[Stated]) -> list[str]:
+    return [alias for file in stated for alias in file.raw.get("aliases", ())]
+
+
+def _first_price(entry: Entry) -> str:
+    first = next((row for row in entry.timeline.rows if row is not None), None)
+    return (
+        f"its first price is of {first.effective_from}" if first else "it has no price of its own"
+    )

@@ -1,0 +1,44 @@
+"""Tell who bills a call: from the server it went to, the provider's name, or the model's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["Markets"]
+
+
+class Markets:
+    """The markets of a catalog, as its markets file states them."""
+
+    def __init__(self, raws: Sequence[Mapping[str, Any]], vendor_prefixed: str) -> None:
+        self.vendor_prefixed = vendor_prefixed
+        self._providers: dict[str, str] = {
+            name.lower(): raw["id"] for raw in raws for name in raw.get("providers", ())
+        }
+        patterns: dict[str, str] = {
+            host: raw["id"] for raw in raws for host in raw.get("hosts", ())
+        }
+        self._hosts = {host: market for host, market in patterns.items() if "*" not in host}
+        self._suffixes = {
+            host.removeprefix("*"): market for host, market in patterns.items() if "*" in host
+        }
+
+    def names_of(self, market: str) -> tuple[str, ...]:
+        """Every name of a market: what may stand as a prefix before its model ids."""
+        return (market, *(name for name, owner in self._providers.items() if owner == market))
+
+    def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
+        """The market; None where nothing tells."""
+        if host:
+            bare = host.lower().rstrip(".")
+            if bare in self._hosts:
+                return self._hosts[bare]
+            for suffix, market in self._suffixes.items():
+                if bare.endswith(suffix):
+                    return market
+        if provider and provider.lower() in self._providers:
+            return self._providers[provider.lower()]
+        if model and "/" in model.strip("/"):
+            return self.vendor_prefixed
+        return None

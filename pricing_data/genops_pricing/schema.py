@@ -1,0 +1,356 @@
+"""The keys of price files, as one table: what validation and the reference page read.
+
+Decides what a file may say; `model` decides what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from .instants import parse_instant
+from .shapes import Key, ListOf, MapOf, Record, Scalar, Shape, matching, one_of
+from .units import UNITS
+
+__all__ = ["FILES", "SCHEMA", "newer_schema", "records"]
+
+SCHEMA: Final = 1  # the newest that this release reads
+
+
+def _wrong_price(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f'{value} is not text. Quote it, so that it stays exact: "{value}"'
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,15})?", value):
+        return f'"{value}" is no price. Write plain decimals, not negative: "2.50"'
+    return None
+
+
+def _wrong_multiplier(value: Any) -> str | None:
+    return _wrong_price(value) or (None if Decimal(value) > 0 else '"0" clears. Use a price of "0"')
+
+
+def _wrong_percent(value: Any) -> str | None:
+    if problem := _wrong_price(value):
+        return problem
+    return None if Decimal(value) <= 100 else f'{value} percent off is too much. Write "0" to "100"'
+
+
+def _wrong_instant(value: Any) -> str | None:
+    try:
+        parse_instant(value if isinstance(value, str) else str(value))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _wrong_count(value: Any) -> str | None:
+    return None if isinstance(value, int) and value > 0 else f"{value} is no count. Write 200000"
+
+
+TEXT = Scalar("text", matching(r"(?s)\S.*", "Write some text"))
+DAY = Scalar("day", matching(r"\d{4}-\d{2}-\d{2}", "Write a day: 2024-05-13"))
+INSTANT = Scalar("instant", _wrong_instant)
+PRICE = Scalar("decimal", _wrong_price)
+COUNT = Scalar("count", _wrong_count)
+SLUG = Scalar("slug", matching(r"[a-z0-9][a-z0-9._/-]*", "Write lower case, `-` for spaces"))
+MODEL_ID = Scalar("model id", matching(r"\S+", "Write it without spaces"))
+WINDOW = Scalar(
+    "window",
+    matching(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", 'Write UTC times: "16:30-00:30"'),
+)
+WEEKDAY = one_of("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+VERSION = Scalar("CalVer", matching(r"\d{4}\.\d{2}\.\d{2}(\.\d+)?", 'Write "2026.11.22"'))
+RELEASE = Scalar("release", matching(r"\d+\.\d+(\.\d+)?", 'Write "0.1.0"'))
+
+
+def _prices(table: str) -> Record:
+    return Record(
+        table,
+        tuple(Key(unit.key, PRICE, unit.meaning) for unit in UNITS if unit.table == table),
+    )
+
+
+MTOK = _prices("usd_per_mtok")
+EACH = _prices("usd_per_unit")
+_TOKEN_PRICES = Key("usd_per_mtok", MTOK, "prices in USD per 1,000,000 tokens")
+_UNIT_PRICES = Key("usd_per_unit", EACH, "prices in USD each")
+
+
+def _provenance_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if value["basis"] == "documented" and "url" not in value:
+        yield "a documented price needs the `url` of its documentation. Add it"
+
+
+PROVENANCE = Record(
+    "provenance",
+    (
+        Key("source", TEXT, "who states the price", required=True),
+        Key("url", TEXT, "where it is stated"),
+        Key("seen_at", DAY, "day on which it was last seen there", required=True),
+        Key(
+            "basis",
+            one_of("documented", "snapshot", "derived"),
+            "how `effective_from` is known: stated by the source, first snapshot that shows the "
+            "price, or concluded",
+            required=True,
+        ),
+        Key("not_before", DAY, "last day on which the older price was seen"),
+    ),
+    _provenance_rules,
+)
+
+
+def _when_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if not value:
+        yield "`when` states no condition. Name one, or write the prices into the row"
+    if "prompt_over" in value and "prompt_from" in value:
+        yield "`prompt_over` and `prompt_from` exclude each other. Keep one"
+
+
+WHEN = Record(
+    "when",
+    (
+        Key("prompt_over", COUNT, "the prompt has more tokens than this"),
+        Key("prompt_from", COUNT, "the prompt has at least this many tokens"),
+        Key("utc", WINDOW, "daily window of UTC time, end excluded, may pass midnight"),
+        Key("days", ListOf(WEEKDAY), "UTC weekdays of the instant"),
+        Key("service_tier", TEXT, "the tier that served the call: flex, priority …"),
+        Key("processing", TEXT, "batch …"),
+        Key("region", TEXT, "region or residency that the call was bound to"),
+        Key("route", TEXT, "route that the call took"),
+    ),
+    _when_rules,
+)
+
+
+def _override_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if not {"usd_per_mtok", "usd_per_unit", "multiply"} & value.keys():
+        yield "an override changes nothing. Give `usd_per_mtok`, `usd_per_unit` or `multiply`"
+    if value.get("mode") == "marginal":
+        if not {"prompt_over", "prompt_from"} & value["when"].keys():
+            yield "mode marginal needs `prompt_over` or `prompt_from`. Add it or drop the mode"
+        other = [key for key in value.get("usd_per_mtok", {}) if not _is_input_side(key)]
+        if other or "usd_per_unit" in value or "multiply" in value:
+            yield "mode marginal can price only tokens of the prompt. Give it input-side prices"
+
+
+def _is_input_side(key: str) -> bool:
+    return key not in ("output", "reasoning", "output_audio", "output_image")
+
+
+OVERRIDE = Record(
+    "override",
+    (
+        Key("when", WHEN, "conditions, all of which must hold", required=True),
+        Key(
+            "mode",
+            one_of("cliff", "marginal"),
+            "whether a prompt size prices the whole call (cliff, the default) or only the prompt "
+            "tokens beyond it (marginal)",
+        ),
+        _TOKEN_PRICES,
+        _UNIT_PRICES,
+        Key("multiply", Scalar("decimal", _wrong_multiplier), "factor on every token price so far"),
+    ),
+    _override_rules,
+)
+
+
+def _price_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    priced = {"usd_per_mtok", "usd_per_unit"} & value.keys()
+    if "status" in value:
+        if priced or "overrides" in value:
+            yield f"a {value['status']} row can't state prices. Drop the prices or the status"
+        if "reason" not in value:
+            yield f"a {value['status']} row needs a `reason`. Add one"
+    elif not any(value[table] for table in priced):
+        yield "the row states no price. Give `usd_per_mtok`, `usd_per_unit` or a `status`"
+    if "effective_to" in value:
+        if "reason" not in value:
+            yield "only a promotion or contract states its end, with a `reason`. Add one"
+        if parse_instant(value["effective_to"]) <= parse_instant(value["effective_from"]):
+            yield "`effective_to` is not after `effective_from`. Swap or correct them"
+    if "corrects" in value and "reason" not in value:
+        yield "a correction needs a `reason`. Add one"
+    if value.get("revision") == 1:
+        yield "revisions count from 2. Leave `revision` out of the first row"
+    modes = {
+        override.get("mode", "cliff")
+        for override in value.get("overrides", ())
+        if {"prompt_over", "prompt_from"} & override["when"].keys()
+    }
+    if len(modes) > 1:
+        yield "a row can't mix cliff and marginal prompt sizes. Choose one mode for its overrides"
+
+
+PRICE_ROW = Record(
+    "price",
+    (
+        Key("effective_from", INSTANT, "instant from which the price holds, UTC", required=True),
+        Key("effective_to", INSTANT, "first instant after a promotion or contract; else absent"),
+        Key("revision", COUNT, "2, 3 … for a further row of the same instant"),
+        Key("status", one_of("dynamic", "suspect"), "why there are no prices"),
+        Key("reason", TEXT, "of a status, correction, promotion or contract"),
+        _TOKEN_PRICES,
+        _UNIT_PRICES,
+        Key("overrides", ListOf(OVERRIDE), "conditional prices; later ones win, per unit"),
+        Key("corrects", TEXT, "id of the row that this one replaces"),
+        Key("provenance", PROVENANCE, "who says so"),
+    ),
+    _price_rules,
+)
+
+ENDPOINT = Record(
+    "endpoint",
+    (
+        Key("quantization", TEXT, "of the weights that it serves"),
+        Key("prices", ListOf(PRICE_ROW), "as those of a model", required=True),
+    ),
+)
+
+
+def _model_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if ("tier" in value) != ("tier_reason" in value):
+        yield "`tier` and `tier_reason` belong together: a tier is stated only with a reason"
+
+
+MODEL = Record(
+    "model",
+    (
+        Key("id", MODEL_ID, "as the market spells it", required=True),
+        Key("name", TEXT, "for people"),
+        Key("family", TEXT, "for grouping: claude-3, gpt-4o"),
+        Key("aliases", ListOf(MODEL_ID), "other spellings, canonical dated slugs"),
+        Key("created", DAY, "day on which the market first offered it"),
+        Key("removed", DAY, "day on which it had left the market; its prices stay"),
+        Key("context_length", COUNT, "tokens"),
+        Key("modality", TEXT, "as text+image->text"),
+        Key("tier", SLUG, "in place of the tier that follows from the price"),
+        Key("tier_reason", TEXT, "why"),
+        Key("prices", ListOf(PRICE_ROW), "price rows, oldest first"),
+        Key("endpoints", MapOf(SLUG, ENDPOINT), "prices of single upstream providers"),
+    ),
+    _model_rules,
+)
+
+
+def _discount_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if len({"model", "provider", "author"} & value.keys()) > 1:
+        yield "a discount is for one of `model`, `provider`, `author`. Split it"
+    if "effective_to" in value and (
+        parse_instant(value["effective_to"]) <= parse_instant(value["effective_from"])
+    ):
+        yield "`effective_to` is not after `effective_from`. Swap or correct them"
+
+
+DISCOUNT = Record(
+    "discount",
+    (
+        Key("market", SLUG, "whose prices it lowers", required=True),
+        Key("model", MODEL_ID, "only this model"),
+        Key("provider", SLUG, "only calls served by this upstream provider"),
+        Key("author", SLUG, "only models of this author"),
+        Key("percent", Scalar("decimal", _wrong_percent), "off every price", required=True),
+        Key("effective_from", INSTANT, "start, UTC", required=True),
+        Key("effective_to", INSTANT, "first instant without it"),
+    ),
+    _discount_rules,
+)
+
+MARKET = Record(
+    "market",
+    (
+        Key("id", SLUG, "the name that price files use", required=True),
+        Key("hosts", ListOf(TEXT), "server hosts; `*.` stands for any subdomain"),
+        Key("providers", ListOf(TEXT), "values of `gen_ai.provider.name` and common spellings"),
+    ),
+)
+
+TIER = Record(
+    "tier",
+    (
+        Key("name", SLUG, "of the tier", required=True),
+        Key("below", PRICE, "output price, USD per 1,000 tokens; absent in the last"),
+    ),
+)
+
+_SCHEMA = Key("schema", COUNT, "number of the schema that the file is written in")
+_NEEDS = Key("needs_release", RELEASE, "first genops-ai release that reads this schema")
+
+FILES: Final = {
+    "catalog": Record(
+        "catalog",
+        (
+            Key("schema", COUNT, _SCHEMA.meaning, required=True),
+            Key("needs_release", RELEASE, _NEEDS.meaning, required=True),
+            Key("version", VERSION, "date of the catalog", required=True),
+            Key("released", INSTANT, "from which its age counts", required=True),
+        ),
+    ),
+    "markets": Record(
+        "markets file",
+        (
+            Key("markets", ListOf(MARKET), "who can bill a call", required=True),
+            Key(
+                "vendor_prefixed",
+                SLUG,
+                "market whose model ids are written author/model",
+                required=True,
+            ),
+        ),
+    ),
+    "tiers": Record("tiers file", (Key("tiers", ListOf(TIER), "cheapest first", required=True),)),
+    "prices": Record(
+        "price file",
+        (
+            Key("market", SLUG, "who bills these models", required=True),
+            Key("author", SLUG, "who made these models", required=True),
+            Key("models", ListOf(MODEL), "one block a model", required=True),
+        ),
+    ),
+    "overlay": Record(
+        "overlay",
+        (
+            Key("overlay", SLUG, "its name, for versions and row ids", required=True),
+            _SCHEMA,
+            _NEEDS,
+            Key("market", SLUG, "who bills these models"),
+            Key("author", SLUG, "who made these models"),
+            Key("models", ListOf(MODEL), "models and price rows to add"),
+            Key("discounts", ListOf(DISCOUNT), "percentages off list prices"),
+        ),
+        lambda value: (
+            iter(["an overlay with `models` needs their `market`. Add it"])
+            if "models" in value and "market" not in value
+            else iter(())
+        ),
+    ),
+}
+
+
+def records() -> Iterator[Record]:
+    """Every record that a file can hold, outermost first, each once."""
+    seen: set[str] = set()
+    pending: list[Shape] = list(FILES.values())
+    while pending:
+        shape = pending.pop(0)
+        if isinstance(shape, ListOf | MapOf):
+            pending.insert(0, shape.item)
+        elif isinstance(shape, Record) and shape.title not in seen:
+            seen.add(shape.title)
+            yield shape
+            pending[:0] = [key.shape for key in shape.keys]
+
+
+def newer_schema(content: Any) -> str | None:
+    """What to say of content whose schema this release can't read; None if it can."""
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(schema, int) or schema <= SCHEMA:
+        return None
+    release = content.get("needs_release", "a newer release")
+    return (
+        f"schema {schema} is newer than this release reads ({SCHEMA}). "
+        f"Install genops-ai {release} or newer"
+    )
