@@ -1,1 +1,31 @@
-"""Placeholder."""
+"""Attribute the cost of LLM calls to teams, projects and customers, over OpenTelemetry.
+
+    import genops
+
+    genops.init(service_name="chatbot", default_team="ai-platform")
+
+From then on each call of the OpenAI SDK, to OpenRouter or any other host, makes a span with what
+was asked, what served it, tokens and governance attributes. Costs are added on the way by
+genops-enricher. Importing this package loads only the OpenTelemetry API.
+
+Start reading at `_lifecycle.init`; a call's way is `providers.openai` (or `providers.openrouter`),
+`core.call`, `core.recording`, `core.streaming`.
+"""
+
+from __future__ import annotations
+
+from genops._lifecycle import Status, init, shutdown, status, uninstrument
+from genops._runtime import version as _version
+from genops.core.context import set_governance_context
+
+__all__ = [
+    "Status",
+    "__version__",
+    "init",
+    "set_governance_context",
+    "shutdown",
+    "status",
+    "uninstrument",
+]
+
+__version__ = _version()

@@ -1,0 +1,133 @@
+"""Build the OpenTelemetry SDK's part: exporter, processor, tracer provider; and end it in time.
+
+The SDK and the exporters are imported here, inside functions, because `import genops` must stay
+cheap. No other module knows them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from opentelemetry import trace
+
+from genops._config import ClientConfig, ExportConfig
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+__all__ = ["EXIT_TIMEOUT_S", "Export", "existing_provider"]
+
+# How long the interpreter's exit may wait for spans to leave. The SDK's own exit handler waits for
+# the exporter's whole retry time, so a dead collector would hold up every short-lived process.
+EXIT_TIMEOUT_S: Final = 2.0
+
+
+_made: TracerProvider | None = None  # the global provider, if it is one of ours
+
+
+def existing_provider() -> trace.TracerProvider | None:
+    """The SDK tracer provider that the application has set up, if there is one."""
+    provider = trace.get_tracer_provider()
+    return provider if hasattr(provider, "add_span_processor") and provider is not _made else None
+
+
+class Export:
+    """A tracer provider to record with, and the part of it that is ours to stop.
+
+    An existing provider keeps its processors; ours is added only if the application asked for an
+    exporter by an argument of `init`, since the environment's is served already. A provider of
+    ours becomes the global one, unless an earlier one is: OpenTelemetry sets it once.
+    """
+
+    def __init__(self, config: ClientConfig, existing: trace.TracerProvider | None) -> None:
+        global _made
+        self._processor: SpanProcessor | None = None
+        if existing is None or config.export.explicit:
+            self._processor = _new_processor(config.export)
+        self.provider = existing or _new_provider(config)
+        if existing is None and _made is None:
+            _made = cast("TracerProvider", self.provider)
+            trace.set_tracer_provider(_made)
+        if self._processor is not None:
+            cast("TracerProvider", self.provider).add_span_processor(self._processor)
+        self._finisher = _Finisher(self._finish)
+        atexit.register(self._stop_at_exit)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Send what is queued and stop; True if that ended within the time (seconds)."""
+        atexit.unregister(self._stop_at_exit)
+        return self._finisher.run(timeout_s)
+
+    def _stop_at_exit(self) -> None:
+        self._finisher.run(EXIT_TIMEOUT_S)
+
+    def _finish(self) -> None:
+        if self._processor is not None:
+            self._processor.shutdown()
+        elif hasattr(self.provider, "force_flush"):
+            self.provider.force_flush()
+
+
+def _new_provider(config: ClientConfig) -> TracerProvider:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    return TracerProvider(resource=Resource.create(config.resource), shutdown_on_exit=False)
+
+
+def _new_processor(export: ExportConfig) -> SpanProcessor | None:
+    from opentelemetry.sdk.trace.export import (
+        BatchSpanProcessor,
+        ConsoleSpanExporter,
+        SimpleSpanProcessor,
+    )
+
+    if export.kind == "none":
+        return None
+    if export.kind == "console":
+        return SimpleSpanProcessor(ConsoleSpanExporter())
+    headers = dict(export.headers) or None  # None: the exporter reads the environment's
+    if export.protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
+
+        return BatchSpanProcessor(
+            grpc.OTLPSpanExporter(
+                endpoint=export.endpoint, insecure=export.insecure, headers=headers
+            )
+        )
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
+
+    return BatchSpanProcessor(http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers))
+
+
+class _Finisher:
+    """Runs an action once, on a thread of its own, so that its caller can stop waiting.
+
+    The thread is started beforehand and parks: since Python 3.12 none can be started during the
+    interpreter's exit. A forked child (a prefork server's worker) gets a new one.
+    """
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
+        self._wanted = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="genops-shutdown", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        self._wanted.wait()
+        self._action()
+
+    def run(self, timeout_s: float) -> bool:
+        """Run the action, and wait for at most this long; True if it is done."""
+        self._wanted.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()

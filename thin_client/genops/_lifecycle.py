@@ -1,0 +1,219 @@
+"""Start, inspect and stop the client: the functions that the package exports.
+
+`init` composes the parts (configuration, export, runtime settings, instrumentation) in that order
+and `shutdown` takes them down in reverse.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from opentelemetry import trace
+
+from genops import _runtime
+from genops._config import ClientConfig, ExportConfig, read_config
+from genops._export import Export, existing_provider
+from genops.auto_instrumentation import GenOpsInstrumentor
+from genops.core.governance import Scalar
+
+__all__ = ["Status", "init", "shutdown", "status", "uninstrument"]
+
+logger = logging.getLogger("genops")
+
+SHUTDOWN_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the client is doing now."""
+
+    initialized: bool
+    exporter: str  # e.g. "otlp grpc to localhost:4317", "console", "existing tracer provider"
+    instrumented_providers: tuple[str, ...]
+    not_instrumented: Mapping[str, str] = field(default_factory=dict)  # name → why, and what to do
+    default_attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()  # settings that could not be used, each with its reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    config: ClientConfig
+    export: Export
+    exporter: str
+    not_instrumented: Mapping[str, str]
+    problems: tuple[str, ...]
+
+
+_lock = threading.RLock()
+_started: _Started | None = None
+
+
+def init(
+    service_name: str | None = None,
+    *,
+    service_version: str | None = None,
+    exporter_type: str | None = None,
+    otlp_endpoint: str | None = None,
+    otlp_protocol: str | None = None,
+    otlp_headers: Mapping[str, str | None] | None = None,
+    default_team: str | None = None,
+    default_project: str | None = None,
+    default_environment: str | None = None,
+    resource_attributes: Mapping[str, str | bool | int | float] | None = None,
+    openrouter_metadata: bool = True,
+    openrouter_base_url: str | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+    debug: bool = False,
+) -> Status:
+    """Record the LLM calls of this process and export them.
+
+    Arguments win over the environment, the environment over defaults. If the application has set
+    up a tracer provider, it is used as it is; an exporter is added to it only if `exporter_type` or
+    `otlp_endpoint` is given here. A second call, without `shutdown` in between, changes nothing.
+
+    Args:
+        service_name: Resource attribute service.name; else OTEL_SERVICE_NAME.
+        service_version: Resource attribute service.version; else OTEL_SERVICE_VERSION.
+        exporter_type: "otlp" (default), "console" (prints spans to stdout) or "none"; else
+            OTEL_TRACES_EXPORTER.
+        otlp_endpoint: Where to send spans; else OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+            OTEL_EXPORTER_OTLP_ENDPOINT, then localhost. For HTTP, /v1/traces is appended.
+        otlp_protocol: "grpc" or "http/protobuf"; else OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
+            OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for port 4317 or an endpoint without scheme,
+            HTTP for others.
+        otlp_headers: Headers for the exporter, e.g. a vendor's key; else
+            OTEL_EXPORTER_OTLP_HEADERS.
+        default_team: genops.team of every call that states none.
+        default_project: genops.project, likewise.
+        default_environment: genops.environment, likewise, and the resource attribute
+            deployment.environment.name; else ENVIRONMENT.
+        resource_attributes: More resource attributes.
+        openrouter_metadata: Ask OpenRouter to report its routing (which provider served, failed
+            attempts) by the request header X-OpenRouter-Metadata.
+        openrouter_base_url: A further base URL that is OpenRouter (a gateway, a test server); else
+            GENOPS_OPENROUTER_BASE_URL. Hosts under openrouter.ai always are.
+        tracer_provider: Record with this provider in place of the global one.
+        debug: Log what is recorded, at level DEBUG of the logger "genops".
+
+    Returns:
+        What works and what does not, as `status()` does.
+
+    Raises:
+        ValueError: an argument is wrong. Wrong environment variables do not raise: they are
+            logged and listed in the returned `problems`.
+    """
+    global _started
+    config = read_config(
+        os.environ,
+        service_name=service_name,
+        service_version=service_version,
+        exporter_type=exporter_type,
+        otlp_endpoint=otlp_endpoint,
+        otlp_protocol=otlp_protocol,
+        otlp_headers=otlp_headers,
+        default_team=default_team,
+        default_project=default_project,
+        default_environment=default_environment,
+        resource_attributes=resource_attributes,
+        openrouter_metadata=openrouter_metadata,
+        openrouter_base_url=openrouter_base_url,
+        debug=debug,
+    )
+    with _lock:
+        if _started is None:
+            _started = _start(config, tracer_provider)
+        elif _started.config != config:
+            logger.warning(
+                "genops.init was called before with other settings, which stay in force; "
+                "call genops.shutdown() first to change them"
+            )
+        return status()
+
+
+def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -> _Started:
+    if config.debug:
+        _log_debug()
+    problems = list(config.problems)
+    existing = tracer_provider or existing_provider()
+    try:
+        export = Export(config, existing)
+    except Exception as error:  # noqa: BLE001 - e.g. a certificate file from the environment
+        problems.append(f"the exporter could not be made ({error}). No spans are exported")
+        config = replace(config, export=ExportConfig(kind="none"))
+        export = Export(config, existing)
+    exporter = str(config.export)
+    if existing is not None:
+        added = f", and {exporter}" if config.export.explicit else ""
+        exporter = "existing tracer provider" + added
+        if config.resource:
+            problems.append(
+                f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "
+                "exists already. Set them on its resource"
+            )
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        problems.append("OTEL_SDK_DISABLED is true: nothing is recorded")
+    _runtime.install(
+        _runtime.Runtime(
+            tracer_provider=export.provider,
+            governance=config.governance,
+            openrouter_metadata=config.openrouter_metadata,
+            openrouter_base_url=config.openrouter_base_url,
+        )
+    )
+    not_instrumented = GenOpsInstrumentor().instrument()
+    for problem in (*problems, *not_instrumented.values()):
+        logger.warning("%s", problem)
+    return _Started(config, export, exporter, not_instrumented, tuple(problems))
+
+
+def _log_debug() -> None:
+    logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler())  # stderr: stdout belongs to the application
+
+
+def status() -> Status:
+    """What the client is doing now."""
+    instrumented = GenOpsInstrumentor().instrumented()
+    started = _started
+    if started is None:
+        return Status(initialized=False, exporter="none", instrumented_providers=instrumented)
+    return Status(
+        initialized=True,
+        exporter=started.exporter,
+        instrumented_providers=instrumented,
+        not_instrumented=started.not_instrumented,
+        default_attributes=started.config.governance,
+        problems=started.problems,
+    )
+
+
+def uninstrument() -> None:
+    """Record no more calls. The exporter goes on with what was recorded, until `shutdown`."""
+    GenOpsInstrumentor().uninstrument()
+
+
+def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
+    """Stop recording, send what is queued and stop exporting; `init` may follow.
+
+    Without this call the same happens when the interpreter exits, within 2 seconds. An existing
+    tracer provider is flushed but not shut down.
+
+    Args:
+        timeout: Seconds to wait at most.
+
+    Returns:
+        True if sending ended within the time (delivered or given up); True if there was nothing to
+        stop.
+    """
+    global _started
+    with _lock:
+        started, _started = _started, None
+        uninstrument()
+        _runtime.install(None)
+    return started is None or started.export.stop(timeout)

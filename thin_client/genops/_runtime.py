@@ -1,0 +1,64 @@
+"""What `genops.init` set up, as the recording code sees it: one immutable value, swapped whole.
+
+Before `init` the defaults hold: the global tracer provider (a no-op until an application sets one)
+and `GENOPS_OPENROUTER_BASE_URL` from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+
+from opentelemetry import trace
+
+from genops.core.governance import Scalar
+
+__all__ = ["OPENROUTER_BASE_URL_VARIABLE", "Runtime", "current", "install", "tracer", "version"]
+
+OPENROUTER_BASE_URL_VARIABLE = "GENOPS_OPENROUTER_BASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The settings that each recorded call reads."""
+
+    tracer_provider: trace.TracerProvider | None = None  # None: the global one, whatever it is
+    governance: Mapping[str, Scalar] = field(default_factory=dict)  # by span attribute name
+    openrouter_metadata: bool = True
+    openrouter_base_url: str | None = None
+
+
+_installed: Runtime | None = None
+_tracer: tuple[trace.TracerProvider, trace.Tracer] | None = None
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make these the settings in force; None goes back to the defaults."""
+    global _installed
+    _installed = runtime
+
+
+def current() -> Runtime:
+    """The settings in force."""
+    if _installed is not None:
+        return _installed
+    return Runtime(openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE))
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return metadata.version("genops-ai")
+    except metadata.PackageNotFoundError:  # run from a bare source tree
+        return "0+unknown"
+
+
+def tracer() -> trace.Tracer:
+    """The tracer of scope `genops`, made once per provider (making one is slow in the SDK)."""
+    global _tracer
+    provider = current().tracer_provider or trace.get_tracer_provider()
+    if _tracer is None or _tracer[0] is not provider:
+        _tracer = (provider, provider.get_tracer("genops", version()))
+    return _tracer[1]

@@ -1,0 +1,1 @@
+"""What is common to every provider: attribute names, governance, recording and streaming."""

@@ -1,0 +1,170 @@
+"""The span around one call: started before it, ended once, by whatever ends the call first.
+
+Decides the life of the span; what stands on it comes from `recording`, and streams report through
+`streaming`. Each step runs under the guard, so the application's call is never touched by a failure
+here, and the span ends even if reading the response fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from types import TracebackType
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from genops import _runtime
+from genops.core import attributes as names
+from genops.core.context import current_governance
+from genops.core.governance import Scalar
+from genops.core.guard import guard
+from genops.core.recording import (
+    Request,
+    error_attributes,
+    request_attributes,
+    response_attributes,
+)
+
+__all__ = ["Call", "recording_here", "start"]
+
+logger = logging.getLogger("genops")
+
+# True while a call is being recorded in this context. SDK methods call one another, and the
+# OpenRouter adapter calls patched methods: the outermost records, the others step aside.
+_recording: ContextVar[bool] = ContextVar("genops_recording", default=False)
+
+
+def recording_here() -> bool:
+    """Whether a call is already being recorded in this context."""
+    return _recording.get()
+
+
+def start(request: Request, governance: Mapping[str, Scalar] | None = None) -> Call:
+    """Start the span of a call.
+
+    Args:
+        request: What is called.
+        governance: Attributes of this call alone; they win over the context's and the defaults.
+    """
+    # Governance goes first: if a span overflows its attribute limit, the oldest are lost.
+    attributes = {
+        **_runtime.current().governance,
+        **current_governance(),
+        **(governance or {}),
+        **request_attributes(request),
+    }
+    span = _runtime.tracer().start_span(
+        request.span_name, kind=SpanKind.CLIENT, attributes=attributes
+    )
+    return Call(span, request)
+
+
+class Call:
+    """A call in flight. As a context manager it makes its span current and records what is raised.
+
+    Leaving the block does not end the span of a call that succeeded: `succeed` does, when the
+    response is there, or a stream does when it ends.
+    """
+
+    __slots__ = ("_current", "_ended", "_started_at", "_token", "request", "span")
+
+    def __init__(self, span: trace.Span, request: Request) -> None:
+        self.span = span
+        self.request = request
+        self._started_at = time.monotonic()
+        self._ended = False
+        self._current: AbstractContextManager[trace.Span] | None = None
+        self._token: Token[bool] | None = None
+
+    @property
+    def is_recording(self) -> bool:
+        """False for a span that nobody will see (no SDK, or not sampled)."""
+        return self.span.is_recording()
+
+    def __enter__(self) -> Call:
+        with guard("entering the span"):
+            self._token = _recording.set(True)
+            self._current = trace.use_span(
+                self.span, record_exception=False, set_status_on_exception=False
+            )
+            self._current.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        stack: TracebackType | None,
+    ) -> None:
+        with guard("leaving the span"):
+            if self._current is not None:
+                self._current.__exit__(None, None, None)
+            if self._token is not None:
+                _recording.reset(self._token)
+        if error is not None:
+            self.fail(error)
+
+    def first_chunk(self) -> None:
+        """Note when the first chunk of a stream came."""
+        self.span.set_attribute(
+            names.RESPONSE_TIME_TO_FIRST_CHUNK, time.monotonic() - self._started_at
+        )
+
+    def succeed(self, response: object = None, *, stream_completed: bool | None = None) -> None:
+        """End the span with what the response tells."""
+        self._end(response, None, stream_completed)
+
+    def fail(
+        self,
+        error: BaseException,
+        response: object = None,
+        *,
+        stream_completed: bool | None = None,
+    ) -> None:
+        """End the span as failed, with what is known of a response that began."""
+        # The SDK's own checks of a complete, paid answer carry that answer.
+        self._end(response or getattr(error, "completion", None), error, stream_completed)
+
+    def _end(
+        self, response: object, error: BaseException | None, stream_completed: bool | None
+    ) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if self.is_recording:
+                with guard("recording the response"):
+                    self._record(response, error, stream_completed)
+        finally:
+            with guard("ending the span"):
+                self.span.end()
+
+    def _record(
+        self, response: object, error: BaseException | None, stream_completed: bool | None
+    ) -> None:
+        attributes = response_attributes(response)
+        if self.request.observe is not None and response is not None:
+            observation = self.request.observe(response)
+            attributes.update(observation.attributes)
+            for attempt in observation.failed_attempts:
+                self.span.add_event(names.ATTEMPT_FAILED_EVENT, attempt)
+        if error is not None:
+            attributes.update(error_attributes(error))
+        if stream_completed is not None:
+            attributes[names.STREAM_COMPLETED] = stream_completed
+        self.span.set_attributes(attributes)
+        if names.ERROR_TYPE in attributes:
+            self.span.set_status(Status(StatusCode.ERROR))
+        logger.debug(
+            "recorded %s on %s: model %s, tokens %s in, %s out, error %s",
+            self.request.span_name,
+            self.request.provider,
+            attributes.get(names.RESPONSE_MODEL),
+            attributes.get(names.TOKENS_INPUT),
+            attributes.get(names.TOKENS_OUTPUT),
+            attributes.get(names.ERROR_TYPE),
+        )

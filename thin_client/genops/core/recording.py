@@ -1,0 +1,198 @@
+"""Read span attributes from a request and from the response to it.
+
+Pure: objects in, attributes out; no spans, clocks or I/O. Responses are read in the shapes of the
+OpenAI API (chat, completions, embeddings, responses), as SDK objects or as decoded JSON. Only what
+was observed is returned; content is never read. What only one provider reports is read by the
+`observe` function that the provider puts in the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from genops.core import attributes as names
+from genops.core.governance import text
+
+__all__ = [
+    "Attributes",
+    "Observation",
+    "Request",
+    "count",
+    "error_attributes",
+    "get",
+    "request_attributes",
+    "response_attributes",
+    "response_error",
+]
+
+Attributes = dict[str, str | bool | int | float | Sequence[str]]
+
+_COUNT_MAX = 2**53  # above this JSON numbers are not exact: such a count is an error
+
+# Where the counts stand: chat, completions and embeddings; then the Responses API.
+_USAGE: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    (names.USAGE_INPUT, (("prompt_tokens",), ("input_tokens",))),
+    (names.USAGE_OUTPUT, (("completion_tokens",), ("output_tokens",))),
+    (
+        names.USAGE_CACHE_READ,
+        (("prompt_tokens_details", "cached_tokens"), ("input_tokens_details", "cached_tokens")),
+    ),
+    (
+        names.USAGE_CACHE_WRITE,
+        (
+            ("prompt_tokens_details", "cache_write_tokens"),
+            ("input_tokens_details", "cache_write_tokens"),
+        ),
+    ),
+    (
+        names.USAGE_REASONING,
+        (
+            ("completion_tokens_details", "reasoning_tokens"),
+            ("output_tokens_details", "reasoning_tokens"),
+        ),
+    ),
+    (names.USAGE_AUDIO_INPUT, (("prompt_tokens_details", "audio_tokens"),)),
+    (names.USAGE_AUDIO_OUTPUT, (("completion_tokens_details", "audio_tokens"),)),
+    (names.USAGE_IMAGE_OUTPUT, (("completion_tokens_details", "image_tokens"),)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a provider's own reader saw in a response."""
+
+    attributes: Attributes
+    failed_attempts: tuple[Attributes, ...] = ()  # one span event each
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, as far as telemetry is concerned."""
+
+    operation: str  # chat, text_completion, embeddings
+    provider: str
+    model: str | None = None
+    stream: bool = False
+    address: str | None = None
+    port: int | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)  # routing that the caller asked for
+    observe: Callable[[object], Observation] | None = None
+
+    @property
+    def span_name(self) -> str:
+        """`{operation} {model}`, as the conventions have it."""
+        return f"{self.operation} {self.model}" if self.model else self.operation
+
+
+def get(source: object, *path: str) -> object:
+    """The value at a path of keys or attributes; None where a step is missing."""
+    for step in path:
+        if source is None:
+            return None
+        source = source.get(step) if isinstance(source, Mapping) else getattr(source, step, None)
+    return source
+
+
+def count(value: object) -> int | None:
+    """The value if it is a possible count, else None."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _COUNT_MAX:
+        return value
+    return None
+
+
+def request_attributes(request: Request) -> Attributes:
+    """What is known before the call."""
+    attributes: Attributes = {
+        names.OPERATION_NAME: request.operation,
+        names.PROVIDER_NAME: request.provider,
+        names.GENOPS_PROVIDER: request.provider,
+    }
+    if request.model is not None:
+        attributes[names.REQUEST_MODEL] = request.model
+        attributes[names.GENOPS_MODEL] = request.model
+    if request.stream:
+        attributes[names.REQUEST_STREAM] = True
+    if request.address is not None:
+        attributes[names.SERVER_ADDRESS] = request.address
+        if request.port is not None:
+            attributes[names.SERVER_PORT] = request.port
+    attributes.update(request.asked)
+    return attributes
+
+
+def response_attributes(response: object) -> Attributes:
+    """What every provider's response tells: model, id, finish reasons, tokens, error."""
+    attributes: Attributes = {}
+    for name, key in (
+        (names.RESPONSE_MODEL, "model"),
+        (names.RESPONSE_ID, "id"),
+        (names.RESPONSE_SERVICE_TIER, "service_tier"),
+    ):
+        value = get(response, key)
+        if isinstance(value, str) and value:
+            attributes[name] = text(value)
+    reasons = [get(choice, "finish_reason") for choice in _choices(response)]
+    finish_reasons = tuple(text(reason) for reason in reasons if isinstance(reason, str))
+    if finish_reasons:
+        attributes[names.RESPONSE_FINISH_REASONS] = finish_reasons
+    attributes.update(_usage_attributes(get(response, "usage")))
+    error = response_error(response)
+    if error is not None:
+        attributes[names.ERROR_TYPE] = error
+    return attributes
+
+
+def _usage_attributes(usage: object) -> Attributes:
+    attributes: Attributes = {}
+    if usage is None:
+        return attributes
+    for name, paths in _USAGE:
+        for path in paths:
+            tokens = count(get(usage, *path))
+            if tokens is not None:
+                attributes[name] = tokens
+                break
+    input_tokens, output_tokens = (
+        count(attributes.get(names.USAGE_INPUT)),
+        count(attributes.get(names.USAGE_OUTPUT)),
+    )
+    total = count(get(usage, "total_tokens"))
+    if total is None and input_tokens is not None and output_tokens is not None:
+        total = input_tokens + output_tokens
+    for name, tokens in (
+        (names.TOKENS_INPUT, input_tokens),
+        (names.TOKENS_OUTPUT, output_tokens),
+        (names.TOKENS_TOTAL, total),
+    ):
+        if tokens is not None:
+            attributes[name] = tokens
+    return attributes
+
+
+def _choices(response: object) -> Sequence[object]:
+    choices = get(response, "choices")
+    return choices if isinstance(choices, list | tuple) else ()
+
+
+def response_error(response: object) -> str | None:
+    """The code of an error that came in the body of an accepted request, or None.
+
+    OpenRouter answers 200 before it knows that the upstream fails; the error then stands at the
+    top level or in a choice (https://openrouter.ai/docs/api-reference/errors).
+    """
+    for source in (response, *_choices(response)):
+        error = get(source, "error")
+        if error is not None:
+            code = get(error, "code")
+            return text(str(code)) if isinstance(code, str | int) else "_OTHER"
+    return None
+
+
+def error_attributes(error: BaseException) -> Attributes:
+    """The kind of a failure, never its message: messages quote prompts, keys and addresses."""
+    attributes: Attributes = {names.ERROR_TYPE: type(error).__name__}
+    status = count(getattr(error, "status_code", None))
+    if status is not None:
+        attributes[names.HTTP_STATUS] = status
+    return attributes

@@ -1,0 +1,162 @@
+"""Follow a stream of chunks without changing what the caller gets.
+
+`StreamedResponse` is pure: it folds chunks into the few fields that telemetry reads, in the shape
+of a whole response, and keeps no content. The iterators around it pass each chunk on as it comes
+and end the call's span at exhaustion, error, close or garbage collection, whichever comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from genops.core.call import Call
+from genops.core.guard import guard
+from genops.core.recording import get
+
+__all__ = ["AsyncChunks", "Chunks", "StreamRecorder", "StreamedResponse"]
+
+_FIELDS = (
+    "id",
+    "model",
+    "provider",
+    "service_tier",
+    "usage",
+    "openrouter_metadata",
+    "error",
+)
+
+
+class StreamedResponse:
+    """A response put together from its chunks, without the content."""
+
+    __slots__ = ("_fields", "_finish_reasons")
+
+    def __init__(self) -> None:
+        self._fields: dict[str, object] = {}
+        self._finish_reasons: dict[int, str] = {}
+
+    def add(self, chunk: object) -> None:
+        """Take in a chunk. Later values win: the usage of the last chunk is the whole usage."""
+        # Events of the Responses API carry the response so far.
+        source = get(chunk, "response") or chunk
+        for name in _FIELDS:
+            value = get(source, name)
+            if value is not None:
+                self._fields[name] = value
+        choices = get(source, "choices")
+        for position, choice in enumerate(choices if isinstance(choices, list | tuple) else ()):
+            reason = get(choice, "finish_reason")
+            if isinstance(reason, str):
+                index = get(choice, "index")
+                self._finish_reasons[index if isinstance(index, int) else position] = reason
+            error = get(choice, "error")
+            if error is not None:
+                self._fields["error"] = error
+
+    def response(self) -> dict[str, object]:
+        """What is known so far, in the shape of a whole response."""
+        choices = [
+            {"finish_reason": self._finish_reasons[index]} for index in sorted(self._finish_reasons)
+        ]
+        return {**self._fields, "choices": choices}
+
+
+class StreamRecorder:
+    """Joins a stream to the span of its call. Reports of an end after the first are ignored."""
+
+    __slots__ = ("_call", "_response", "chunks", "stepping")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._response = StreamedResponse()
+        self.chunks = 0  # fetched so far
+        self.stepping = False  # a chunk is being fetched
+
+    def chunk(self, chunk: object) -> None:
+        """A chunk came."""
+        with guard("reading a chunk"):
+            if self.chunks == 0:
+                self._call.first_chunk()
+            self.chunks += 1
+            self._response.add(chunk)
+
+    def exhausted(self) -> None:
+        """The caller read the stream to its end."""
+        self._call.succeed(self._response.response(), stream_completed=True)
+
+    def failed(self, error: BaseException) -> None:
+        """Fetching a chunk raised."""
+        self._call.fail(error, self._response.response(), stream_completed=False)
+
+    def closed(self, *, completed: bool | None = False) -> None:
+        """The stream was closed or dropped before its end; `completed` None if that is not known.
+
+        The SDK also closes the connection as a part of fetching the last chunk; then the outcome
+        of that step tells how the stream ended.
+        """
+        if not self.stepping:
+            self._call.succeed(self._response.response(), stream_completed=completed)
+
+
+class Chunks:
+    """An iterator over chunks, as the SDK's own, that reports to a recorder."""
+
+    __slots__ = ("_inner", "_recorder")
+
+    def __init__(self, inner: Iterator[object], recorder: StreamRecorder) -> None:
+        self._inner = inner
+        self._recorder = recorder
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        recorder = self._recorder
+        recorder.stepping = True
+        try:
+            chunk = next(self._inner)
+        except StopIteration:
+            recorder.exhausted()
+            raise
+        except BaseException as error:
+            recorder.failed(error)
+            raise
+        finally:
+            recorder.stepping = False
+        recorder.chunk(chunk)
+        return chunk
+
+    def __del__(self) -> None:
+        self._recorder.closed()
+
+
+class AsyncChunks:
+    """As `Chunks`, for an asynchronous stream."""
+
+    __slots__ = ("_inner", "_recorder")
+
+    def __init__(self, inner: AsyncIterator[object], recorder: StreamRecorder) -> None:
+        self._inner = inner
+        self._recorder = recorder
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        recorder = self._recorder
+        recorder.stepping = True
+        try:
+            chunk = await anext(self._inner)
+        except StopAsyncIteration:
+            recorder.exhausted()
+            raise
+        except BaseException as error:
+            recorder.failed(error)
+            raise
+        finally:
+            recorder.stepping = False
+        recorder.chunk(chunk)
+        return chunk
+
+    def __del__(self) -> None:
+        self._recorder.closed()

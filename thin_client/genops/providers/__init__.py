@@ -1,0 +1,1 @@
+"""One module per SDK or service that the client instruments."""

@@ -1,0 +1,215 @@
+"""Use OpenRouter through an instrumented client, or record all calls to it without touching code.
+
+`instrument_openrouter` wraps one OpenAI SDK client: its methods take governance attributes and
+routing wishes beside the SDK's own parameters. `patch_openrouter` records every OpenRouter call
+that the SDK makes. The two may be used together; a call is recorded once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from genops import _runtime
+from genops.core.governance import Scalar, clean, is_scalar
+from genops.providers import openai as sdk
+from genops.providers.hosts import OPENROUTER
+from genops.providers.openrouter_routing import BODY_FIELDS, body
+
+if TYPE_CHECKING:
+    import openai
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "GenOpsOpenRouterAdapter",
+    "instrument_openrouter",
+    "patch_openrouter",
+    "unpatch_openrouter",
+]
+
+DEFAULT_BASE_URL: Final = "https://openrouter.ai/api/v1"
+
+# Attribution headers (https://openrouter.ai/docs/api-reference/overview#headers) and the
+# environment variables that fill them.
+_ATTRIBUTION_HEADERS: Final = (
+    ("HTTP-Referer", "OPENROUTER_HTTP_REFERER", ("http-referer",)),
+    ("X-OpenRouter-Title", "OPENROUTER_X_TITLE", ("x-openrouter-title", "x-title")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """The keywords of one call, sorted by whom they are for."""
+
+    api: dict[str, Any]
+    governance: dict[str, Scalar]
+    route: str | None
+    max_retries: int | None
+
+
+class GenOpsOpenRouterAdapter:
+    """An OpenRouter client whose calls carry governance attributes.
+
+    Each method takes the parameters of the OpenAI SDK's method, passes them on unchanged, and
+    takes three kinds more:
+
+    - routing: `provider` (a slug, several in order of preference, or OpenRouter's whole `provider`
+      object), `route` ("least-cost", "fastest" or "fallback"), `fallbacks` (models), and
+      OpenRouter's other body fields (`reasoning`, `plugins`, `models`…);
+    - `max_retries`, for this call;
+    - governance: every other keyword with a plain value becomes the span attribute
+      `genops.<keyword>` and is not sent.
+
+    With an `openai.AsyncOpenAI` client the methods return awaitables.
+    """
+
+    def __init__(self, client: openai.OpenAI | openai.AsyncOpenAI) -> None:
+        self.client = client
+
+    def chat_completions_create(self, **kwargs: Any) -> Any:
+        """Create a chat completion; see `openai.resources.chat.Completions.create`.
+
+        Returns:
+            What the SDK returns: a `ChatCompletion`, a `Stream` of chunks with `stream=True`, or an
+            awaitable of those for an asynchronous client.
+
+        Raises:
+            ValueError: `route` is unknown.
+            TypeError: a keyword is neither the API's nor a plain governance value.
+        """
+        return self._create("chat", lambda client: client.chat.completions, kwargs)
+
+    def completions_create(self, **kwargs: Any) -> Any:
+        """Create a text completion (legacy API); see `openai.resources.Completions.create`."""
+        return self._create("text_completion", lambda client: client.completions, kwargs)
+
+    def _create(self, operation: str, resource_of: Any, kwargs: Mapping[str, Any]) -> Any:
+        import openai
+
+        client: Any = self.client
+        arguments = _sort(kwargs, inspect.signature(resource_of(client).create).parameters)
+        if arguments.max_retries is not None:
+            client = client.with_options(max_retries=arguments.max_retries)
+        create = resource_of(client).create
+        call, api = sdk.begin(
+            operation,
+            client,
+            arguments.api,
+            provider=OPENROUTER,
+            route=arguments.route,
+            governance=arguments.governance,
+        )
+        if isinstance(client, openai.AsyncOpenAI):
+            return sdk.run_async(call, create, api)
+        return sdk.run(call, create, api)
+
+
+def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Arguments:
+    own = {name: kwargs[name] for name in ("provider", "route", "fallbacks") if name in kwargs}
+    api: dict[str, Any] = {}
+    extra: dict[str, object] = {}
+    governance: dict[str, object] = {}
+    for name, value in kwargs.items():
+        if name in own or name == "max_retries":
+            continue
+        if name in parameters:
+            api[name] = value
+        elif name in BODY_FIELDS:
+            extra[name] = value
+        elif is_scalar(value):
+            governance[name] = value
+        else:
+            api[name] = value  # the SDK takes it, or says by name that it does not
+    extra_body = {**extra, **(api.get("extra_body") or {})}
+    merged = body(extra_body, model=api.get("model"), **own)
+    if merged:
+        api["extra_body"] = merged
+    return _Arguments(api, clean(governance), kwargs.get("route"), kwargs.get("max_retries"))
+
+
+def instrument_openrouter(
+    client: openai.OpenAI | openai.AsyncOpenAI | None = None,
+    *,
+    openrouter_api_key: str | None = None,
+    api_key: str | None = None,
+    base_url: str | None = None,
+    **client_kwargs: Any,
+) -> GenOpsOpenRouterAdapter:
+    """An instrumented OpenRouter client.
+
+    Args:
+        client: An existing client to wrap. It is used as it is, so no other argument goes with it.
+        openrouter_api_key: The key; by default the environment's OPENROUTER_API_KEY. An OpenAI
+            key is never used in its place: it would be sent to OpenRouter.
+        api_key: The same under the SDK's name.
+        base_url: Where OpenRouter is; by default GENOPS_OPENROUTER_BASE_URL or openrouter.ai.
+        **client_kwargs: For `openai.OpenAI`: timeout (seconds), max_retries, default_headers, …
+            The headers HTTP-Referer and X-OpenRouter-Title are filled from
+            OPENROUTER_HTTP_REFERER and OPENROUTER_X_TITLE unless given.
+
+    Raises:
+        ImportError: the OpenAI SDK is not installed.
+        TypeError: a client came together with arguments to make one.
+        ValueError: there is no key.
+    """
+    openai = _import_sdk()
+    if client is not None:
+        if client_kwargs or openrouter_api_key or api_key or base_url:
+            raise TypeError(
+                "instrument_openrouter got a client and also arguments to make one. "
+                "Configure the client itself, e.g. client.with_options(timeout=30.0)"
+            )
+        return GenOpsOpenRouterAdapter(client)
+    key = openrouter_api_key or api_key or os.environ.get("OPENROUTER_API_KEY")
+    if not key:
+        raise ValueError(
+            "no OpenRouter key: pass openrouter_api_key= or set OPENROUTER_API_KEY. "
+            "Keys are made at https://openrouter.ai/keys"
+        )
+    headers = dict(client_kwargs.pop("default_headers", None) or {})
+    given = {name.lower() for name in headers}
+    for header, variable, aliases in _ATTRIBUTION_HEADERS:
+        value = os.environ.get(variable)
+        if value and given.isdisjoint(aliases):
+            headers[header] = value
+    return GenOpsOpenRouterAdapter(
+        openai.OpenAI(
+            api_key=key,
+            base_url=base_url or _runtime.current().openrouter_base_url or DEFAULT_BASE_URL,
+            default_headers=headers,
+            **client_kwargs,
+        )
+    )
+
+
+def patch_openrouter(auto_track: bool = True) -> None:
+    """Record every call to OpenRouter that the OpenAI SDK makes in this process.
+
+    Args:
+        auto_track: False makes this a no-op.
+
+    Raises:
+        ImportError: the OpenAI SDK is not installed.
+    """
+    if auto_track:
+        _import_sdk()
+        sdk.patch(OPENROUTER)
+
+
+def unpatch_openrouter() -> None:
+    """Undo `patch_openrouter`. Clients and their settings are left as they are."""
+    sdk.unpatch(OPENROUTER)
+
+
+def _import_sdk() -> Any:
+    try:
+        import openai
+    except ImportError as error:
+        raise ImportError(
+            "OpenRouter is called through the OpenAI SDK, which is not installed. "
+            "hint: pip install openai"
+        ) from error
+    return openai
