@@ -1,0 +1,87 @@
+"""What an exporter tells people: its state for the health page, and log lines that stay few.
+
+An outage is one line when it begins and one when it ends; losses are one line in ten seconds, with
+their sum. The exact counts are in the metrics.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry
+
+__all__ = ["Notices"]
+
+_log = logging.getLogger(__name__)
+
+_INTERVAL_S = 10.0
+
+
+class Notices:
+    """The state of one exporter. Thread safe."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`name` begins every line."""
+        self._name = name
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held = ""  # why the destination refuses us
+        self._retrying = ""  # why the last attempt has to be repeated
+        self._lost = 0  # items not yet logged
+        self._loss_logged_s = -_INTERVAL_S
+        self._retry_logged_s = -_INTERVAL_S
+        self._told = False  # the log says that there is trouble
+
+    def status(self) -> tuple[bool, str]:
+        """Whether the destination takes what we send, and what is in the way.
+
+        Not healthy means that a person has to act. An outage is healthy: it is retried.
+        """
+        with self._lock:
+            if self._held:
+                return False, f"held: {self._held}"
+            return True, f"retrying: {self._retrying}" if self._retrying else ""
+
+    def attempt(self, outcome: Outcome) -> None:
+        """An attempt had this outcome."""
+        with self._lock:
+            match outcome:
+                case Hold(reason):
+                    if reason != self._held:
+                        _log.error(
+                            "%s: held: %s. Nothing is lost while the queue has room; correct the "
+                            "endpoint or the headers of this exporter",
+                            self._name,
+                            reason,
+                        )
+                    self._held, self._told = reason, True
+                case Retry(reason):
+                    if not self._retrying and self._due(self._retry_logged_s):
+                        _log.warning("%s: retrying: %s", self._name, reason)
+                        self._retry_logged_s, self._told = self._clock(), True
+                    self._retrying = reason
+                case Delivered() | Rejected():
+                    if self._told:
+                        _log.info("%s: the destination answers again", self._name)
+                    self._held, self._retrying, self._told = "", "", False
+
+    def lost(self, items: int, reason: str) -> None:
+        """Items were given up."""
+        with self._lock:
+            self._lost += items
+            if self._due(self._loss_logged_s):
+                _log.error("%s: %d items lost: %s", self._name, self._lost, reason)
+                self._lost, self._loss_logged_s = 0, self._clock()
+
+    def close(self) -> None:
+        """Log what has not been said yet."""
+        with self._lock:
+            if self._lost:
+                _log.error("%s: %d more items lost", self._name, self._lost)
+                self._lost = 0
+
+    def _due(self, logged_s: float) -> bool:
+        return self._clock() - logged_s >= _INTERVAL_S

@@ -1,0 +1,109 @@
+"""What OTLP/gRPC and OTLP/HTTP have in common: services, responses, and errors in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from genops_enricher.export.outcome import Delivered, Outcome
+from genops_enricher.pipeline import Signal
+
+__all__ = [
+    "RESPONSE_BYTES_MAX",
+    "SERVICES",
+    "Sender",
+    "Service",
+    "parse_status",
+    "retry_delay_s",
+    "shown",
+]
+
+# The limit that the OTLP specification recommends to clients.
+RESPONSE_BYTES_MAX = 4 << 20
+_SHOWN_CHARACTERS_MAX = 300
+
+
+class Sender(Protocol):
+    """One way to one destination. Thread safe."""
+
+    def send(self, payload: bytes) -> Outcome:
+        """Try once to deliver a serialized Export…ServiceRequest."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The OTLP service of a signal."""
+
+    grpc_method: str
+    response: type[Message]
+    rejected_field: str
+
+    def read_response(self, body: bytes) -> Delivered:
+        """What a response to an accepted request says; an unreadable one can't undo acceptance."""
+        try:
+            partial = self.response.FromString(body).partial_success  # type: ignore[attr-defined]
+        except DecodeError:
+            return Delivered(message="the response is no OTLP response")
+        rejected: int = getattr(partial, self.rejected_field)
+        return Delivered(max(rejected, 0), shown(partial.error_message))
+
+
+SERVICES = {
+    Signal.TRACES: Service(
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        ExportTraceServiceResponse,
+        "rejected_spans",
+    ),
+    Signal.METRICS: Service(
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        ExportMetricsServiceResponse,
+        "rejected_data_points",
+    ),
+    Signal.LOGS: Service(
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        ExportLogsServiceResponse,
+        "rejected_log_records",
+    ),
+}
+
+
+def parse_status(data: bytes) -> status_pb2.Status:
+    """A google.rpc.Status; an empty one if the bytes are none."""
+    try:
+        return status_pb2.Status.FromString(data)
+    except DecodeError:
+        return status_pb2.Status()
+
+
+def retry_delay_s(status: status_pb2.Status) -> float | None:
+    """The wait, in seconds, that the RetryInfo among the details asks for."""
+    info = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        try:
+            if detail.Unpack(info):
+                # Not ToTimedelta: that raises on what a hostile server can write.
+                return float(info.retry_delay.seconds) + info.retry_delay.nanos / 1e9
+        except DecodeError:
+            continue
+    return None
+
+
+def shown(text: str, secrets: Iterable[str] = ()) -> str:
+    """Foreign text fit for a log: one printable line of limited length, without the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    line = " ".join(text.split())
+    line = "".join(character for character in line if character.isprintable())
+    return line if len(line) <= _SHOWN_CHARACTERS_MAX else f"{line[:_SHOWN_CHARACTERS_MAX]}…"

@@ -1,0 +1,171 @@
+"""One attempt to deliver over OTLP/HTTP with protobuf bodies."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+
+from genops_enricher.config.model import ExporterConfig
+from genops_enricher.errors import StartError
+from genops_enricher.export.otlp import RESPONSE_BYTES_MAX, SERVICES, parse_status, shown
+from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
+from genops_enricher.pipeline import Signal
+
+__all__ = ["HttpSender", "retry_after_s"]
+
+_log = logging.getLogger(__name__)
+
+_CONTENT_TYPE = "application/x-protobuf"
+# Measured on 512 spans of 20 attributes: level 1 takes 9 µs a span for 34 % of the size, level 6
+# takes 20 µs for 30 %.
+_GZIP_LEVEL = 1
+_CHUNK_BYTES = 64 << 10
+
+
+class HttpSender:
+    """Sends to one OTLP/HTTP destination over kept-alive connections."""
+
+    def __init__(self, config: ExporterConfig, signal: Signal, user_agent: str) -> None:
+        """Prepare the session; nothing is connected yet.
+
+        Raises:
+            StartError: a TLS file is not there.
+        """
+        self._url = config.endpoint.urls[signal]
+        self._service = SERVICES[signal]
+        self._timeout_s = config.timeout_s
+        self._compress = config.compression == "gzip"
+        self._secrets = tuple(value for value in config.headers.values() if value)
+        self._session = _session(config, self._url)
+        self._session.headers.update(
+            {
+                "User-Agent": user_agent,
+                # An answer that is not compressed can't unpack to more than the limit.
+                "Accept-Encoding": "identity",
+                **config.headers,
+                "Content-Type": _CONTENT_TYPE,
+            }
+        )
+        if self._compress:
+            self._session.headers["Content-Encoding"] = "gzip"
+
+    def send(self, payload: bytes) -> Outcome:
+        """Try once, within the timeout of the exporter."""
+        body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if self._compress else payload
+        deadline_s = time.monotonic() + self._timeout_s
+        try:
+            with self._session.post(
+                self._url,
+                data=body,
+                timeout=self._timeout_s,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answer = _read(response, deadline_s)
+                return self._outcome(response, answer)
+        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+            return Retry(shown(f"{type(error).__name__}: {error}", self._secrets))
+        except requests.RequestException as error:
+            # The request could not even be made, for example because of a line end in a header.
+            # The text of the error may hold the header.
+            return Hold(f"{type(error).__name__}: check the endpoint and the headers")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    def _outcome(self, response: requests.Response, body: bytes | None) -> Outcome:
+        is_otlp = response.headers.get("Content-Type", "").startswith(_CONTENT_TYPE)
+        status = parse_status(body) if is_otlp and body and not response.ok else None
+        reason = f"HTTP {response.status_code} {response.reason}"
+        if status is not None and status.message:
+            reason = f"{reason}: {status.message}"
+        outcome = of_http_status(
+            response.status_code,
+            shown(reason, self._secrets),
+            retry_after_s(response.headers.get("Retry-After", ""), now=_now),
+        )
+        if isinstance(outcome, Delivered):
+            if body is None:
+                return Delivered(message="the response is too long or too slow; it was not read")
+            if is_otlp:
+                return self._service.read_response(body)
+        return outcome
+
+
+def retry_after_s(header: str, *, now: Callable[[], datetime]) -> float | None:
+    """The wait, in seconds, that a Retry-After header asks for, as seconds or as a date."""
+    text = header.strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # "-0000" stands for UTC without a statement about the place, and parses as a naive time.
+    return max((date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds(), 0.0)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _session(config: ExporterConfig, url: str) -> requests.Session:
+    tls = config.tls
+    for key, path in (
+        ("ca_file", tls.ca_file),
+        ("key_file", tls.key_file),
+        ("cert_file", tls.cert_file),
+    ):
+        if path is not None and not path.is_file():
+            raise StartError(f"exporters.{config.id}.tls.{key}: {path} is no file")
+    session = requests.Session()
+    # The environment's proxies count, its .netrc does not: it would replace the key in the headers.
+    session.trust_env = False
+    session.proxies.update(get_environ_proxies(url))
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    if tls.insecure_skip_verify:
+        _log.warning("exporters.%s: the server is not verified, as configured", config.id)
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
+    session.verify = False if tls.insecure_skip_verify else str(tls.ca_file or "") or True
+    if tls.cert_file is not None:
+        key_file = tls.key_file or tls.cert_file
+        session.cert = (str(tls.cert_file), str(key_file))
+    session.mount(url, _Adapter(config.queue.num_consumers, server_name=tls.server_name_override))
+    return session
+
+
+class _Adapter(HTTPAdapter):
+    """A connection for each consumer, and TLS for the name that the configuration states."""
+
+    def __init__(self, connections: int, *, server_name: str | None) -> None:
+        self._names = (
+            {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        )
+        super().__init__(pool_connections=1, pool_maxsize=connections)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: object
+    ) -> None:
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._names)
+
+
+def _read(response: requests.Response, deadline_s: float) -> bytes | None:
+    """The body, or None if it is longer or takes longer than allowed."""
+    body = bytearray()
+    # `read1` gives what has arrived, so that a body that drips can't outlast the deadline.
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
+        body += chunk
+        if len(body) > RESPONSE_BYTES_MAX or time.monotonic() > deadline_s:
+            return None
+    return bytes(body)

@@ -1,0 +1,120 @@
+"""What the answer to one attempt means for the data: the tables of codes, and their results.
+
+The OTLP specification lists the codes that a client retries; "all other" codes must not be retried
+(https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1). Two groups depart from its
+letter, because dropping acknowledged data is the worse mistake:
+
+- Answers that speak of the connection and not of the data (a wrong key, a wrong path) hold it.
+- gRPC UNKNOWN and INTERNAL, HTTP 408, 500 and other 5xx are what servers and proxies answer when
+  they break in passing. They are retried, but a limited number of times: if the data itself breaks
+  the server, retrying for ever would block the data behind it.
+
+Knows codes; knows no sockets and no time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+__all__ = [
+    "Delivered",
+    "Hold",
+    "Outcome",
+    "Rejected",
+    "Retry",
+    "of_grpc_code",
+    "of_http_status",
+]
+
+# With the default backoff ten attempts last about four minutes. The Collector's default for
+# all that it retries is five (max_elapsed_time).
+_DOUBTFUL_ATTEMPTS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination took it, but for `rejected` items; `message` is its warning, if any."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now. `after_s` is the destination's own wish; `attempts_max` 0 is without a limit."""
+
+    reason: str
+    after_s: float | None = None
+    attempts_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The destination refuses us, not this data, which waits until someone repairs the cause."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """This data can never be delivered."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Hold | Rejected
+
+_GRPC_RETRY = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_GRPC_HOLD = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.NOT_FOUND,
+    }
+)
+_GRPC_DOUBTFUL = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
+
+_HTTP_RETRY = frozenset({429, 502, 503, 504})
+# Authentication, payment, permission, path, method, proxy, media type: all of them are the same for
+# every request that we send there.
+_HTTP_HOLD = frozenset({401, 402, 403, 404, 405, 407, 415})
+_HTTP_DOUBTFUL = frozenset({408})
+
+
+def of_grpc_code(code: grpc.StatusCode, reason: str, retry_after_s: float | None) -> Outcome:
+    """What a gRPC status other than OK means. `retry_after_s` is that of its RetryInfo, if any."""
+    if code in _GRPC_RETRY:
+        return Retry(reason, retry_after_s)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None:
+        return Retry(reason, retry_after_s)
+    if code in _GRPC_HOLD:
+        return Hold(reason)
+    if code in _GRPC_DOUBTFUL:
+        return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
+    return Rejected(reason)
+
+
+def of_http_status(status: int, reason: str, retry_after_s: float | None) -> Outcome:
+    """What an HTTP status means. `retry_after_s` is that of its Retry-After header, if any."""
+    if 200 <= status < 300:  # some backends answer 202
+        return Delivered()
+    if status in _HTTP_RETRY:
+        return Retry(reason, retry_after_s)
+    # Redirects are not followed: they would carry the keys in the headers to another host.
+    if status in _HTTP_HOLD or 300 <= status < 400:
+        return Hold(reason)
+    if status in _HTTP_DOUBTFUL or status >= 500:
+        return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
+    return Rejected(reason)
