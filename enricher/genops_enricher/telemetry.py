@@ -228,6 +228,14 @@ class Telemetry:
         """The sum over all series of a metric."""
         return sum(value for _, value in self.series(self._instruments[name]))
 
+    def labelled(self, name: str, /) -> list[tuple[dict[str, str], float]]:
+        """Every series of a metric as (labels, value)."""
+        metric = self._instruments[name]
+        return [
+            (dict(zip(metric.labels, values, strict=True)), value)
+            for values, value in self.series(metric)
+        ]
+
     def series(self, metric: Instrument) -> list[tuple[tuple[str, ...], float]]:
         """Every series of a metric as (label values, value)."""
         with self._lock:

@@ -1,0 +1,124 @@
+"""The log: lines on standard error, for people or for machines, that a flood can't drown.
+
+What is logged is decided where it happens; how it looks, and how often, is decided here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+__all__ = ["RateLimit", "set_up_logging"]
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+_OURS = "genops_enricher"
+
+
+def set_up_logging(level: str, encoding: str, stream: TextIO | None = None) -> None:
+    """Send the log of the process to `stream`, standard error by default.
+
+    Args:
+        level: debug, info, warn or error. Libraries log from warn on, or from `level` if higher.
+        encoding: `console` for lines, `json` for one object a line.
+        stream: where to write.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_ENCODINGS[encoding]())
+    handler.addFilter(RateLimit())
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(max(_LEVELS[level], logging.WARNING))
+    logging.getLogger(_OURS).setLevel(_LEVELS[level])
+    logging.captureWarnings(capture=True)
+
+
+class RateLimit(logging.Filter):
+    """Lets `burst` warnings or errors of one kind through per interval, and counts the rest.
+
+    The kind is the logger, the level and the text before its values are filled in. The first line
+    after the interval says how many were left out. Lines below warning always pass.
+    """
+
+    def __init__(
+        self,
+        burst: int = 5,
+        interval_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._burst = burst
+        self._interval_s = interval_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        # kind -> start of its interval, lines in it. Bounded by the log calls in the program.
+        self._kinds: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if record.levelno < logging.WARNING:
+            return True
+        kind = (record.name, record.levelno, str(record.msg))
+        now = self._clock()
+        with self._lock:
+            start, lines = self._kinds.get(kind, (now, 0))
+            left_out = 0
+            if now - start >= self._interval_s:
+                left_out = max(0, lines - self._burst)
+                start, lines = now, 0
+            self._kinds[kind] = (start, lines + 1)
+        if lines >= self._burst:
+            return False
+        if left_out:
+            record.msg = f"{record.getMessage()} ({left_out} more like this were left out)"
+            record.args = ()
+        return True
+
+
+class _Console(logging.Formatter):
+    """`2026-11-23T06:45:33.120Z WARNING export.worker: text`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(short_name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.short_name = record.name.removeprefix(f"{_OURS}.")
+        return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - the base class's names
+        return _timestamp(record)
+
+
+class _Json(logging.Formatter):
+    """`{"time": …, "level": "warning", "logger": …, "message": …}`, with `exception` if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+_ENCODINGS: dict[str, Callable[[], logging.Formatter]] = {"console": _Console, "json": _Json}
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
