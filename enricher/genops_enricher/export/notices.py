@@ -59,7 +59,7 @@ class Notices:
                         )
                     self._held, self._told = reason, True
                 case Retry(reason):
-                    if not self._retrying and self._due(self._retry_logged_s):
+                    if not self._told and self._due(self._retry_logged_s):
                         _log.warning("%s: retrying: %s", self._name, reason)
                         self._retry_logged_s, self._told = self._clock(), True
                     self._retrying = reason

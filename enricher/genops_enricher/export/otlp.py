@@ -94,7 +94,8 @@ def retry_delay_s(status: status_pb2.Status) -> float | None:
         try:
             if detail.Unpack(info):
                 # Not ToTimedelta: that raises on what a hostile server can write.
-                return float(info.retry_delay.seconds) + info.retry_delay.nanos / 1e9
+                delay_s: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+                return delay_s
         except DecodeError:
             continue
     return None

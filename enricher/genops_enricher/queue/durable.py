@@ -27,6 +27,7 @@ from genops_enricher.queue.segment import (
     SegmentWriter,
     list_segments,
     load,
+    sync_directory,
 )
 from genops_enricher.telemetry import Telemetry
 
@@ -136,6 +137,7 @@ class DurableQueue:
 
     def _open(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_directory(self._directory.parent)
         known = list_positions(self._directory)
         states = {exporter: read_state(path) for exporter, path in known.items()}
         paths = list_segments(self._directory)

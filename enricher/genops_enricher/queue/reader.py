@@ -136,10 +136,11 @@ class Reader:
         self._segment = start
         if start.number == state.next.segment:
             self._index = start.index_of(state.next.offset)
+        self._skip_finished_segments()
         for _, frame in self._again:
             self._count(frame)
-        for segment in segments[segments.index(start) :]:
-            first = self._index if segment is start else 0
+        for segment in segments[segments.index(self._segment) :]:
+            first = self._index if segment is self._segment else 0
             for index in range(first, len(segment)):
                 self._count(segment.frame(index))
         watch, labels = self._telemetry.watch, self._labels
@@ -188,11 +189,15 @@ class Reader:
         self._files.clear()
 
     def _pending(self) -> bool:
-        while self._index == len(self._segment) and self._segment.next is not None:
-            left = self._segment.number
-            self._segment, self._index = self._segment.next, 0
+        left = self._segment.number
+        self._skip_finished_segments()
+        if self._segment.number != left:
             self._leave(left)
         return bool(self._again) or self._index < len(self._segment)
+
+    def _skip_finished_segments(self) -> None:
+        while self._index == len(self._segment) and self._segment.next is not None:
+            self._segment, self._index = self._segment.next, 0
 
     def _pop(self) -> tuple[Segment, Frame]:
         if self._again:

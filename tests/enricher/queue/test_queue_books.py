@@ -1,0 +1,107 @@
+"""Random histories of a queue: nothing accepted is lost, and the books balance at every step."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from genops_enricher.config.model import OnFull
+from genops_enricher.errors import RetryableError
+from genops_enricher.pipeline import Batch, Signal
+from genops_enricher.queue import DurableQueue, Entry
+from genops_enricher.telemetry import Telemetry
+from queues import assert_books_balance, bounded
+
+EXPORTERS = {"a": bounded(2_000), "b": bounded(700, OnFull.DROP_OLDEST)}
+NAMES = st.sampled_from(sorted(EXPORTERS))
+
+
+class Histories(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.temporary = TemporaryDirectory()
+        self.disk_fails = False
+        self.sent = 0
+        self.accepted: list[bytes] = []
+        self.finished: dict[str, set[bytes]] = {name: set() for name in EXPORTERS}
+        self.out: dict[str, list[Entry]] = {name: [] for name in EXPORTERS}
+
+    def sync(self, descriptor: int) -> None:
+        if self.disk_fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @initialize()
+    def start(self) -> None:
+        self.telemetry = Telemetry()
+        folder = Path(self.temporary.name) / "traces"
+        self.queue = DurableQueue(
+            folder, Signal.TRACES, EXPORTERS, self.telemetry, segment_bytes=300, sync=self.sync
+        )
+        self.queue.open()
+        self.out = {name: [] for name in EXPORTERS}
+
+    @rule(size=st.integers(0, 300), items=st.integers(0, 9))
+    def send(self, size: int, items: int) -> None:
+        self.sent += 1
+        payload = b"%d|" % self.sent + b"x" * size
+        try:
+            self.queue.consume(Batch(Signal.TRACES, payload, items))
+        except RetryableError:
+            return
+        self.accepted.append(payload)
+
+    @rule(name=NAMES)
+    def take(self, name: str) -> None:
+        entry = self.queue.reader(name).take(0)
+        if entry is not None:
+            assert entry.payload not in self.finished[name]
+            self.out[name].append(entry)
+
+    @rule(name=NAMES, which=st.integers(0, 99), rejected=st.integers(0, 9))
+    def deliver(self, name: str, which: int, rejected: int) -> None:
+        if self.out[name]:
+            entry = self.out[name].pop(which % len(self.out[name]))
+            self.queue.reader(name).delivered(entry, rejected=min(rejected, entry.items))
+            self.finished[name].add(entry.payload)
+
+    @rule(name=NAMES, which=st.integers(0, 99))
+    def give_up(self, name: str, which: int) -> None:
+        if self.out[name]:
+            entry = self.out[name].pop(which % len(self.out[name]))
+            self.queue.reader(name).dropped(entry, "rejected")
+            self.finished[name].add(entry.payload)
+
+    @rule(fails=st.booleans())
+    def disk(self, fails: bool) -> None:
+        self.disk_fails = fails
+
+    @precondition(lambda self: not self.disk_fails)
+    @rule()
+    def restart(self) -> None:
+        self.queue.close()
+        self.start()
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        for name in EXPORTERS:
+            assert_books_balance(self.telemetry, name)
+
+    def teardown(self) -> None:
+        # All that was accepted for `a`, which drops nothing, is finished or still there, once each.
+        reader = self.queue.reader("a")
+        left = [entry.payload for entry in self.out["a"]]
+        while (entry := reader.take(0)) is not None:
+            left.append(entry.payload)
+        self.queue.close()
+        self.temporary.cleanup()
+        assert sorted([*left, *self.finished["a"]]) == sorted(self.accepted)
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
