@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +22,11 @@ class Markets:
             host: raw["id"] for raw in raws for host in raw.get("hosts", ())
         }
         self._hosts = {host: market for host, market in patterns.items() if "*" not in host}
-        self._suffixes = {
-            host.removeprefix("*"): market for host, market in patterns.items() if "*" in host
-        }
+        self._patterns = [
+            (re.compile(fnmatch.translate(host)), market)
+            for host, market in patterns.items()
+            if "*" in host
+        ]
 
     def names_of(self, market: str) -> tuple[str, ...]:
         """Every name of a market: what may stand as a prefix before its model ids."""
@@ -34,8 +38,8 @@ class Markets:
             bare = host.lower().rstrip(".")
             if bare in self._hosts:
                 return self._hosts[bare]
-            for suffix, market in self._suffixes.items():
-                if bare.endswith(suffix):
+            for pattern, market in self._patterns:
+                if pattern.match(bare):
                     return market
         if provider and provider.lower() in self._providers:
             return self._providers[provider.lower()]

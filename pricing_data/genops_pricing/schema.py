@@ -263,7 +263,7 @@ MARKET = Record(
     "market",
     (
         Key("id", SLUG, "the name that price files use", required=True),
-        Key("hosts", ListOf(TEXT), "server hosts; `*.` stands for any subdomain"),
+        Key("hosts", ListOf(TEXT), "server hosts; `*` stands for any characters"),
         Key("providers", ListOf(TEXT), "values of `gen_ai.provider.name` and common spellings"),
     ),
 )
