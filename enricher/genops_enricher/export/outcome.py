@@ -43,7 +43,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not now. `after_s` is the destination's own wish; `attempts_max` 0 is without a limit."""
+    """Not now.
+
+    `after_s` is the wait that the destination asks for, in seconds. `attempts_max` is how often the
+    same data may meet such an answer before it is given up; 0 is without a limit.
+    """
 
     reason: str
     after_s: float | None = None

@@ -103,10 +103,9 @@ class Exporter:
         """Try until the entry is finished, or leave it in the queue when stopping."""
         backoff = Backoff(self._retry, random.random)
         began_s = time.monotonic()
-        attempts = 0
+        doubtful = 0
         while not self._stopping.is_set():
             outcome = self._attempt(entry)
-            attempts += 1
             if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
                 return  # perhaps cancelled by `stop`: nothing to conclude, nothing to give up
             self._notices.attempt(outcome)
@@ -121,8 +120,9 @@ class Exporter:
                     # No limit on these: a mistyped key must not cost what was acknowledged.
                     delay_s: float | None = self._retry.max_interval_s
                 case Retry(reason, after_s, attempts_max):
-                    if attempts == attempts_max:
-                        self._drop(entry, "rejected", f"{reason} ({attempts} attempts)")
+                    doubtful += attempts_max > 0
+                    if attempts_max and doubtful >= attempts_max:
+                        self._drop(entry, "rejected", f"{reason} ({doubtful} times)")
                         return
                     delay_s = backoff.next_delay_s(
                         elapsed_s=time.monotonic() - began_s, server_delay_s=after_s

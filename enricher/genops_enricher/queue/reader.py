@@ -60,7 +60,8 @@ class Reader:
         self._telemetry = telemetry
         self._labels = {"exporter": exporter, "signal": signal.value}
         self._lock = lock
-        self._changed = threading.Condition(lock)
+        self._arrival = threading.Condition(lock)
+        self._emptied = threading.Condition(lock)
         self._release = release
         self._set_aside = set_aside
         self._segment: Segment  # the next record is `_segment.frame(_index)`
@@ -71,6 +72,7 @@ class Reader:
         self._out: dict[Position, Frame] = {}
         self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
         self._closed = False
+        self._shut = False
         self._position_fails = False
 
     def take(self, timeout_s: float) -> Entry | None:
@@ -84,7 +86,7 @@ class Reader:
         """
         while True:
             with self._lock:
-                self._changed.wait_for(lambda: self._closed or self._pending(), timeout_s)
+                self._arrival.wait_for(lambda: self._closed or self._pending(), timeout_s)
                 if self._closed or not self._pending():
                     return None
                 segment, frame = self._pop()
@@ -113,13 +115,13 @@ class Reader:
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every record is finished; False if that takes longer."""
         with self._lock:
-            return self._changed.wait_for(lambda: not self.queued_bytes, timeout_s)
+            return self._emptied.wait_for(lambda: not self.queued_bytes, timeout_s)
 
     def close(self) -> None:
         """Give no more records; wake those who wait. Records that are out may still be finished."""
         with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._arrival.notify_all()
 
     # What follows is for the queue; the lock is held.
 
@@ -170,7 +172,7 @@ class Reader:
         self._telemetry.add("genops_exporter_accepted_items_total", items, **self._labels)
         if self._config.on_full is OnFull.DROP_OLDEST:
             self._drop_oldest()
-        self._changed.notify(len(frames))
+        self._arrival.notify(len(frames))
 
     def holds(self, number: int) -> bool:
         """Whether the segment has, or will have, records that are not finished."""
@@ -183,6 +185,7 @@ class Reader:
     def shut(self) -> None:
         """Write the position for the last time and close the files."""
         self._save()
+        self._shut = True
         self._positions.close()
         for file in self._files.values():
             os.close(file)
@@ -223,6 +226,8 @@ class Reader:
 
     def _finish(self, position: Position, *, delivered: int, reason: str) -> None:
         with self._lock:
+            if self._shut:
+                return  # an attempt that outlasted the stop; it is repeated after the restart
             frame = self._out.pop(position)
             self._uncount(frame)
             self._telemetry.add("genops_exporter_delivered_items_total", delivered, **self._labels)
@@ -232,7 +237,7 @@ class Reader:
             if position.segment < self._segment.number:
                 self._leave(position.segment)
             if not self.queued_bytes:
-                self._changed.notify_all()
+                self._emptied.notify_all()
 
     def _drop(self, items: int, reason: str) -> None:
         self._telemetry.add(

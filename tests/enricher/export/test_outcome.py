@@ -1,0 +1,66 @@
+"""The tables of codes, against the lists of the OTLP specification and the documented exceptions."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from genops_enricher.export.outcome import (
+    Delivered,
+    Hold,
+    Rejected,
+    Retry,
+    of_grpc_code,
+    of_http_status,
+)
+
+DOUBTFUL = Retry("why", attempts_max=10)
+
+GRPC = {
+    "CANCELLED": Retry("why"),
+    "DEADLINE_EXCEEDED": Retry("why"),
+    "ABORTED": Retry("why"),
+    "OUT_OF_RANGE": Retry("why"),
+    "UNAVAILABLE": Retry("why"),
+    "DATA_LOSS": Retry("why"),
+    "RESOURCE_EXHAUSTED": Rejected("why"),  # without RetryInfo
+    "UNAUTHENTICATED": Hold("why"),
+    "PERMISSION_DENIED": Hold("why"),
+    "UNIMPLEMENTED": Hold("why"),
+    "NOT_FOUND": Hold("why"),
+    "UNKNOWN": DOUBTFUL,
+    "INTERNAL": DOUBTFUL,
+    "INVALID_ARGUMENT": Rejected("why"),
+    "ALREADY_EXISTS": Rejected("why"),
+    "FAILED_PRECONDITION": Rejected("why"),
+}
+HTTP = {
+    **dict.fromkeys((200, 202, 204, 299), Delivered()),
+    **dict.fromkeys((429, 502, 503, 504), Retry("why")),
+    **dict.fromkeys((401, 402, 403, 404, 405, 407, 415), Hold("why")),
+    **dict.fromkeys((301, 302, 307, 308), Hold("why")),
+    **dict.fromkeys((408, 500, 501, 505, 599), DOUBTFUL),
+    **dict.fromkeys((400, 409, 413, 418, 422, 431), Rejected("why")),
+}
+
+
+@pytest.mark.parametrize("code", [c for c in grpc.StatusCode if c is not grpc.StatusCode.OK])
+def test_every_grpc_code_has_its_outcome(code: grpc.StatusCode) -> None:
+    assert of_grpc_code(code, "why", None) == GRPC[code.name]
+
+
+@pytest.mark.parametrize("status", HTTP)
+def test_every_kind_of_http_status_has_its_outcome(status: int) -> None:
+    assert of_http_status(status, "why", None) == HTTP[status]
+
+
+def test_retry_info_makes_resource_exhausted_retryable() -> None:
+    outcome = of_grpc_code(grpc.StatusCode.RESOURCE_EXHAUSTED, "why", 7)
+
+    assert outcome == Retry("why", after_s=7)
+
+
+def test_the_wish_of_the_destination_is_kept() -> None:
+    assert of_grpc_code(grpc.StatusCode.UNAVAILABLE, "why", 7) == Retry("why", after_s=7)
+    assert of_http_status(503, "why", 7) == Retry("why", after_s=7)
+    assert of_http_status(500, "why", 7) == Retry("why", after_s=7, attempts_max=10)
