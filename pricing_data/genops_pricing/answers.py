@@ -69,7 +69,13 @@ class Miss:
     @property
     def closest(self) -> tuple[str, ...]:
         """The catalog ids most like the one asked for, best first. Slow: searched on each read."""
-        return tuple(difflib.get_close_matches(self.asked.lower(), self.names, n=3, cutoff=0.6))
+        asked = self.asked.lower()
+        # A bare name is compared with bare names.
+        known = self.names if "/" in asked else [name.rpartition("/")[2] for name in self.names]
+        spelled = dict(zip(known, self.names, strict=True))
+        return tuple(
+            spelled[name] for name in difflib.get_close_matches(asked, spelled, n=3, cutoff=0.6)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +88,7 @@ class Offer:
     market: str
     model: str  # catalog id
     endpoint: str | None  # slug of the upstream provider whose own price this is
-    entry: str  # id of the price row: market/model[/endpoint]@instant
+    entry: str  # id of the price row, market/model[/endpoint]@instant; "~overlay" if discounted
     effective_from: str  # "2024-05-13T00:00:00Z"
     status: Literal["priced", "free"]
     family: str | None

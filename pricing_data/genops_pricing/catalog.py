@@ -142,7 +142,7 @@ class Catalog:
             model=known.id,
             endpoint=in_force.endpoint,
             # A discounted price is not the one that the row states: its id says who lowered it.
-            entry="+".join((row.entry, *discount.overlays)),
+            entry="~".join((row.entry, *discount.overlays)),
             effective_from=row.effective_from,
             status="priced" if any(rate for band in rates.bands for rate in band) else "free",
             family=known.family,

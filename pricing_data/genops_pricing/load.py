@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from .catalog import Catalog
-from .compiled import canonical, digest_of, load_bundled
+from .compiled import Compiled, canonical, compile_directory, digest_of, load_bundled
 
-__all__ = ["bundled_catalog", "load_catalog"]
+__all__ = ["bundled_catalog", "load_catalog", "load_directory"]
 
 
 @cache
@@ -30,9 +30,8 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
             every problem as "file:line: what. fix".
     """
     bundled = load_bundled()
-    version = f"{bundled.content['version']}+{bundled.digest[:8]}"
     if not overlays:
-        return Catalog(bundled.content, version=version, digest=bundled.digest)
+        return _catalog(bundled)
     from .sources import read_overlays
 
     contents = read_overlays(overlays, bundled.content)
@@ -40,6 +39,23 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
     return Catalog(
         bundled.content,
         contents,
-        version=f"{version}.overlay.{on_top[:8]}",
+        version=f"{_version(bundled)}.overlay.{on_top[:8]}",
         digest=digest_of(f"{bundled.digest}\n{on_top}"),
     )
+
+
+def load_directory(directory: Path) -> Catalog:
+    """The catalog of a data directory of YAML files.
+
+    Raises:
+        CatalogError: as `load_catalog`.
+    """
+    return _catalog(compile_directory(directory))
+
+
+def _catalog(compiled: Compiled) -> Catalog:
+    return Catalog(compiled.content, version=_version(compiled), digest=compiled.digest)
+
+
+def _version(compiled: Compiled) -> str:
+    return f"{compiled.content['version']}+{compiled.digest[:8]}"

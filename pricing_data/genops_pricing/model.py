@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from .answers import ALWAYS_NS, Conditions
 from .instants import DAY_NS, format_instant, instant_of, parse_instant
 from .rates import EXACT, Rates, make_rates
-from .units import UNITS_BY_KEY
+from .units import UNITS, UNITS_BY_KEY
 
 __all__ = ["Endpoint", "Model", "Override", "Provenance", "Row", "build_rows", "row_id"]
 
@@ -194,8 +194,8 @@ def _build_row(owner: str, raw: Mapping[str, Any], layer: int, overlay: str | No
 
 
 def _prices(raw: Mapping[str, Any]) -> dict[str, Decimal]:
-    tables = (raw.get("usd_per_mtok", {}), raw.get("usd_per_unit", {}))
-    return {key: Decimal(price) for table in tables for key, price in table.items()}
+    stated = raw.get("usd_per_mtok", {}) | raw.get("usd_per_unit", {})
+    return {unit.key: Decimal(stated[unit.key]) for unit in UNITS if unit.key in stated}
 
 
 def _build_override(raw: Mapping[str, Any]) -> Override:

@@ -1,0 +1,244 @@
+"""What the command prints: records for machines, lines for people.
+
+Money is a decimal string, without an exponent or trailing zeros. A record's keys are always there;
+what is absent is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from .answers import Miss, Offer, Quote
+from .catalog import Catalog
+from .model import Model, Override, Row
+from .units import PARTS, UNITS_BY_KEY
+
+__all__ = [
+    "check_lines",
+    "check_record",
+    "cost_lines",
+    "cost_record",
+    "list_lines",
+    "list_record",
+    "money",
+    "show_lines",
+    "show_records",
+]
+
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def money(amount: Decimal | None) -> str | None:
+    """A decimal as plain text."""
+    if amount is None:
+        return None
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def cost_record(quote: Quote) -> dict[str, Any]:
+    """The record of `cost`."""
+    priced = quote.status != "unpriced"
+    return {
+        "model": quote.model or quote.asked,
+        "market": quote.market,
+        "total": money(quote.total),
+        **{part: money(quote.parts.get(part)) for part in PARTS},
+        "currency": quote.currency if priced else None,
+        "status": quote.status,
+        "reason": quote.reason,
+        "entry": quote.entry,
+        "effective_from": quote.effective_from,
+        "removed": quote.removed,
+        "tier": quote.tier,
+        "family": quote.family,
+        "version": quote.version,
+    }
+
+
+def cost_lines(quote: Quote) -> Iterator[str]:
+    """A priced call, for people."""
+    total = money(quote.total)
+    free = " (free)" if quote.status == "free" else ""
+    yield f"{quote.model}: {total} {quote.currency}{free}"
+    for part, amount in quote.parts.items():
+        yield _line(part, money(amount))
+    yield _line("price", quote.entry)
+    yield _line("family", quote.family or "-")
+    yield _line("tier", quote.tier or "-")
+    if quote.removed:
+        yield _line("removed", f"{quote.removed}: {quote.market} no longer offers this model")
+    yield _line("catalog", quote.version)
+
+
+def list_record(catalog: Catalog, model: Model, at_ns: int) -> dict[str, Any]:
+    """The record of one model in `list`: its price in force."""
+    offer = catalog.find(model.id, market=model.market, at_ns=at_ns)
+    row = _row_of(model, offer)
+    return {
+        "model": model.id,
+        "market": model.market,
+        "author": model.author,
+        "family": model.family,
+        "tier": offer.tier if isinstance(offer, Offer) else None,
+        "status": offer.status if isinstance(offer, Offer) else "unpriced",
+        "reason": offer.reason if isinstance(offer, Miss) else None,
+        "input": money(row.prices.get("input")) if row else None,
+        "output": money(row.prices.get("output")) if row else None,
+        "entry": offer.entry if isinstance(offer, Offer) else None,
+        "effective_from": offer.effective_from if isinstance(offer, Offer) else None,
+        "removed": model.removed,
+        "version": catalog.version,
+    }
+
+
+def list_lines(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A table of models, for people; prices in USD per 1,000,000 tokens."""
+    head = ("model", "market", "input", "output", "tier", "family", "removed")
+    table = [head, *(tuple(_cell(record, name) for name in head) for record in records)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
+    for line in table:
+        yield "  ".join(
+            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+
+
+def _cell(record: Mapping[str, Any], name: str) -> str:
+    if record[name] is None and name == "input" and record["reason"]:
+        return str(record["reason"])
+    return "-" if record[name] is None else str(record[name])
+
+
+def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, Any]]:
+    """The records of `show`: one for each price row."""
+    in_force = catalog.find(model.id, market=model.market, at_ns=at_ns)
+    return [
+        {
+            "model": model.id,
+            "market": model.market,
+            "endpoint": endpoint,
+            "family": model.family,
+            "removed": model.removed,
+            "entry": row.entry,
+            "in_force": row is _row_of(model, in_force),
+            "effective_from": row.effective_from,
+            "status": row.status,
+            "reason": row.reason,
+            "prices": {key: money(price) for key, price in row.prices.items()},
+            "overrides": [_describe(override) for override in row.overrides],
+            "corrects": row.corrects,
+            "source": row.provenance and row.provenance.source,
+            "url": row.provenance and row.provenance.url,
+            "seen_at": row.provenance and row.provenance.seen_at,
+            "basis": row.provenance and row.provenance.basis,
+            "not_before": row.provenance and row.provenance.not_before,
+            "version": catalog.version,
+        }
+        for endpoint, row in _rows(model)
+    ]
+
+
+def show_lines(catalog: Catalog, model: Model, at_ns: int) -> Iterator[str]:
+    """A model and its prices, for people."""
+    offer = catalog.find(model.id, market=model.market, at_ns=at_ns)
+    yield model.id
+    facts = {
+        "market": model.market,
+        "name": model.name,
+        "family": model.family,
+        "tier": offer.tier if isinstance(offer, Offer) else None,
+        "aliases": ", ".join(model.aliases),
+        "created": model.created,
+        "removed": model.removed,
+        "context": model.context_length,
+        "modality": model.modality,
+        "catalog": catalog.version,
+    }
+    for name, fact in facts.items():
+        if fact:
+            yield _line(name, fact)
+    if model.tier_reason:
+        yield _line("tier reason", model.tier_reason)
+    for endpoint, row in _rows(model):
+        mark = "  <- in force" if row is _row_of(model, offer) else ""
+        yield ""
+        yield f"  {row.effective_from}{f'  {endpoint}' if endpoint else ''}{mark}"
+        yield f"    {_prices(row.prices) or f'{row.status}: {row.reason}'}"
+        for override in row.overrides:
+            yield f"    {_describe(override)}"
+        if row.provenance:
+            provenance = row.provenance
+            yield f"    {provenance.source}, seen {provenance.seen_at}, {provenance.basis}"
+
+
+def check_record(catalogs: Sequence[Catalog], problems: Sequence[str]) -> dict[str, Any]:
+    """The record of `check`."""
+    models = [model for catalog in catalogs for model in catalog.models()]
+    return {
+        "versions": [catalog.version for catalog in catalogs],
+        "models": len(models),
+        "rows": sum(1 for model in models for _ in _rows(model)),
+        "problems": list(problems),
+    }
+
+
+def check_lines(catalogs: Sequence[Catalog], problems: Sequence[str]) -> Iterator[str]:
+    """What `check` found, for people."""
+    for catalog in catalogs:
+        record = check_record([catalog], ())
+        counts = f"{record['models']} models, {record['rows']} price rows"
+        yield f"{catalog.version}: {counts}, all sound"
+    if problems:
+        yield f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+
+
+def _line(name: str, value: object) -> str:
+    return f"  {name:<12}{value}"
+
+
+def _rows(model: Model) -> Iterator[tuple[str | None, Row]]:
+    for row in model.rows:
+        yield None, row
+    for endpoint in model.endpoints.values():
+        for row in endpoint.rows:
+            yield endpoint.slug, row
+
+
+def _row_of(model: Model, offer: Offer | Miss) -> Row | None:
+    """The model's row that an offer was made from."""
+    if isinstance(offer, Miss):
+        return None
+    entry = offer.entry.partition("~")[0]
+    return next((row for row in model.rows if row.entry == entry), None)
+
+
+def _prices(prices: Mapping[str, Decimal]) -> str:
+    """Prices as people say them: "input 2.5, output 10 USD per million tokens"."""
+    tokens = [key for key in prices if UNITS_BY_KEY[key].table == "usd_per_mtok"]
+    each = [key for key in prices if key not in tokens]
+    texts = []
+    if tokens:
+        listed = ", ".join(f"{key} {money(prices[key])}" for key in tokens)
+        texts.append(f"{listed} USD per million tokens")
+    texts += [f"{money(prices[key])} USD a {key.replace('_', ' ')}" for key in each]
+    return "; ".join(texts)
+
+
+def _describe(override: Override) -> str:
+    """An override as people say it: "prompt of 200001 tokens or more: input 6, output 22.5 …"."""
+    when: list[str] = []
+    if override.prompt_start:
+        scope = " (beyond that only)" if override.marginal else ""
+        when.append(f"prompt of {override.prompt_start} tokens or more{scope}")
+    if override.window:
+        start, end = (f"{minute // 60:02}:{minute % 60:02}" for minute in override.window)
+        when.append(f"{start}-{end} UTC")
+    if override.days:
+        when.append(" ".join(_WEEKDAYS[day] for day in sorted(override.days)))
+    when += [f"{name} {value}" for name, value in override.variants]
+    what = [_prices(override.prices)] if override.prices else []
+    if override.multiply is not None:
+        what.append(f"token prices times {money(override.multiply)}")
+    return f"{', '.join(when)}: {'; '.join(what)}"
