@@ -33,7 +33,7 @@ check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
 	$(BIN)/python -m pytest -q tests/docs
 
 bench: $(STAMP) ## CPU per span of the hot path, in process
-	$(BIN)/python tests/bench/bench_hot_path.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_hot_path.py
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff format .

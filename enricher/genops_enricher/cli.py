@@ -1,2 +1,153 @@
-def main() -> int:
+"""The command line of the enricher: which command runs with which arguments, and exit codes.
+
+Exit codes: 0 done (enrich: all priced or free), 1 failure, 2 usage or configuration, 3 enrich found
+unpriced LLM spans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["main"]
+
+_FAILURE, _USAGE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code. Commands import what they need when they run."""
+    options = _parser().parse_args(arguments)
+    try:
+        from genops_enricher.errors import ConfigError, EnricherError
+        from genops_pricing import CatalogError
+
+        try:
+            return int(options.run(options))
+        except ConfigError as error:
+            for problem in error.problems:
+                print(problem, file=sys.stderr)
+            return _USAGE
+        except (EnricherError, CatalogError) as error:
+            print(f"genops-enricher: {error}", file=sys.stderr)
+            return _FAILURE
+    except ModuleNotFoundError as error:
+        print(
+            f"genops-enricher: {error.name} is not installed. hint: pip install 'genops-ai[all]'",
+            file=sys.stderr,
+        )
+        return _FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genops-enricher",
+        description="Add cost, model family and tier to LLM spans on their way to a backend.",
+    )
+    parser.add_argument("--version", action="version", version=version("genops-ai"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the service")
+    _add_config(run)
+    run.set_defaults(run=_run)
+
+    validate = commands.add_parser("validate", help="check a configuration; all mistakes at once")
+    _add_config(validate)
+    validate.set_defaults(run=_validate)
+
+    print_config = commands.add_parser(
+        "print-config", help="print the configuration in effect, without secrets"
+    )
+    _add_config(print_config)
+    print_config.set_defaults(run=_print_config)
+
+    enrich = commands.add_parser("enrich", help="price the spans of OTLP files, offline")
+    enrich.add_argument("files", nargs="+", type=Path, metavar="FILE", help="protobuf or JSON")
+    _add_config(enrich)
+    enrich.add_argument(
+        "--reprice", action="store_true", help="take earlier enrichment away and price again"
+    )
+    enrich.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="write enriched OTLP here; a folder for several",
+    )
+    enrich.add_argument("--json", action="store_true", help="print spans, one JSON object a line")
+    enrich.set_defaults(run=_enrich)
+
+    demo = commands.add_parser("demo", help="the whole path on this machine, without a key")
+    demo.add_argument("--json", action="store_true", help="print the arrived spans as JSON lines")
+    demo.add_argument(
+        "--live", action="store_true", help="call the real OpenRouter with OPENROUTER_API_KEY"
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="YAML configuration; without it the OTEL_EXPORTER_OTLP_* variables name the backend",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.run import run
+    from genops_enricher.config.load import load_config
+
+    run(load_config(options.config, os.environ))
     return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from genops_enricher.config.load import load_config
+    from genops_pricing import load_catalog
+
+    loaded = load_config(options.config, os.environ)
+    catalog = load_catalog(loaded.config.enrichment.overlays)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    where = options.config or "the OTEL_EXPORTER_OTLP_* variables"
+    print(f"{where}: valid; catalog {catalog.version}")
+    return 0
+
+
+def _print_config(options: argparse.Namespace) -> int:
+    from genops_enricher.config.dump import dump
+    from genops_enricher.config.load import load_config
+
+    print(dump(load_config(options.config, os.environ).config), end="")
+    return 0
+
+
+def _enrich(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.enrich import enrich_files
+    from genops_enricher.config.load import load_config
+    from genops_enricher.config.model import EnrichmentConfig
+    from genops_enricher.enrich.enricher import Enricher
+    from genops_pricing import load_catalog
+
+    config = EnrichmentConfig()
+    if options.config:
+        config = load_config(options.config, os.environ).config.enrichment
+    enricher = Enricher(load_catalog(config.overlays), config.attribution)
+    return enrich_files(
+        options.files,
+        enricher,
+        reprice=options.reprice,
+        out=options.output,
+        as_json=options.json,
+    )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from genops_enricher.demo.runner import run_demo
+
+    return run_demo(live=options.live, json_output=options.json)

@@ -17,11 +17,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, to_json
+from genops_enricher.errors import EnricherError
 
 __all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "write_file"]
 
 
-class FileError(Exception):
+class FileError(EnricherError):
     """A file can't be read, parsed or written. The message names it and says why."""
 
 

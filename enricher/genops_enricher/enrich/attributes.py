@@ -115,7 +115,8 @@ def text_attribute(name: str, text: str) -> bytes:
 
 def int_attribute(name: str, number: int) -> bytes:
     """An integer attribute of a span; `number` is not negative."""
-    return _attribute(name, bytes([_INT]) + _varint(number))
+    data = _varint(number)
+    return _INT_HEADS[name][len(data)] + data
 
 
 def double_attribute(name: str, number: float) -> bytes:
@@ -130,17 +131,22 @@ def _attribute(name: str, value: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    if number < 1 << 7:
+        return bytes((number,))
+    if number < 1 << 14:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    return bytes((number & 0x7F | 0x80,)) + _varint(number >> 7)
 
 
-# All of a double attribute but its eight bytes of number, which are the only part that varies.
+# All of an attribute but its number, which is the only part that varies: for a double eight bytes,
+# for an integer a varint, and one head for each length (up to 10 bytes) that a varint can have.
 _DOUBLE_HEADS = {
     a.name: _attribute(a.name, bytes([_DOUBLE]) + bytes(8))[:-8]
     for a in ATTRIBUTES
     if a.type == "double"
+}
+_INT_HEADS = {
+    a.name: [_attribute(a.name, bytes([_INT]) + bytes(n))[: -n or None] for n in range(11)]
+    for a in ATTRIBUTES
+    if a.type == "int"
 }

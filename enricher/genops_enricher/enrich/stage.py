@@ -49,7 +49,10 @@ def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
             spans = scope_spans.spans
             count += len(spans)
             for index, span in enumerate(spans):
-                if not any(prefix in span for prefix in KEY_PREFIXES):
+                for prefix in KEY_PREFIXES:
+                    if prefix in span:
+                        break
+                else:
                     continue
                 outcome = enricher.enrich(span, resource)
                 if outcome is NOT_LLM:

@@ -1,0 +1,59 @@
+"""The folder that the service writes to, and its lock: one process a folder.
+
+Two processes on one queue would deliver each other's records and delete each other's files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from genops_enricher.errors import StartError
+
+__all__ = ["DataDir"]
+
+
+class DataDir:
+    """A data folder held by this process from `open` to `close`.
+
+    The lock is the kernel's and goes with the process, however that ends. The file stays: removing
+    it would let two processes hold locks on two files of the same name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def open(self) -> None:
+        """Make the folder if need be, and lock it.
+
+        Raises:
+            StartError: it can't be written, or another process holds it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError(
+                f"service.data_dir: can't write to {self.path}: {error.strerror}. "
+                "Give a folder that this user may write."
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StartError(
+                f"service.data_dir: {self.path} is in use by process {holder}. "
+                "Stop it, or give this enricher a folder of its own."
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Let the folder go."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

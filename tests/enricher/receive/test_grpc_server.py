@@ -1,0 +1,174 @@
+"""The OTLP/gRPC receiver, spoken to by real gRPC clients that send raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo
+from grpc_status import rpc_status
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from genops_enricher.config.model import ReceiverConfig
+from genops_enricher.errors import PermanentError, RetryableError, StartError
+from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.grpc_server import GrpcReceiver
+from genops_enricher.telemetry import Telemetry
+from otlp import chat, request, span, spans_of
+
+TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+
+class Recorder:
+    """An intake that keeps what it is given, or raises."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.payloads: list[bytes] = []
+        self.error = error
+
+    def accept(self, payload: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.payloads.append(payload)
+
+
+@contextmanager
+def serving(
+    intake: Intake, *, limit: int = 1 << 20, telemetry: Telemetry | None = None
+) -> Iterator[str]:
+    config = ReceiverConfig(grpc_endpoint="127.0.0.1:0", max_recv_msg_size_bytes=limit)
+    receiver = GrpcReceiver(
+        config, {Signal.TRACES: intake}, telemetry or Telemetry(), lambda server: None
+    )
+    receiver.start()
+    try:
+        yield f"127.0.0.1:{receiver.port}"
+    finally:
+        receiver.stop(0)
+
+
+def export(
+    target: str,
+    payload: bytes,
+    *,
+    method: str = TRACES,
+    compression: grpc.Compression | None = None,
+) -> bytes:
+    with grpc.insecure_channel(target) as channel:
+        answer: bytes = channel.unary_unary(method, None, None)(
+            payload, timeout=10, compression=compression
+        )
+        return answer
+
+
+def refused(call: Callable[[], object]) -> grpc.Call:
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    assert isinstance(caught.value, grpc.Call)
+    return caught.value
+
+
+def retry_delay_s(error: grpc.Call) -> float | None:
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        info = RetryInfo()
+        if detail.Unpack(info):
+            return float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+    return None
+
+
+def test_full_success_is_answered_with_an_empty_message() -> None:
+    recorder = Recorder()
+    data = request(span(chat()))
+    with serving(recorder) as target:
+        assert export(target, data) == b""
+
+    assert recorder.payloads == [data]
+
+
+@pytest.mark.parametrize(
+    "compression", [grpc.Compression.Gzip, grpc.Compression.Deflate, grpc.Compression.NoCompression]
+)
+def test_compressed_requests_arrive_whole(compression: grpc.Compression) -> None:
+    recorder = Recorder()
+    data = request(*[span(chat(), number=n) for n in range(200)])
+    with serving(recorder) as target:
+        export(target, data, compression=compression)
+
+    assert recorder.payloads == [data]
+
+
+def test_what_can_never_be_accepted_is_invalid_argument_and_counted() -> None:
+    telemetry = Telemetry()
+    with serving(Recorder(PermanentError("cut short")), telemetry=telemetry) as target:
+        error = refused(lambda: export(target, b"\x0a"))
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "cut short")
+    assert retry_delay_s(error) is None
+    assert (
+        telemetry.value("genops_refused_requests_total", signal="traces", code="INVALID_ARGUMENT")
+        == 1
+    )
+
+
+def test_what_may_be_accepted_later_is_unavailable_with_the_time_to_wait() -> None:
+    with serving(Recorder(RetryableError("queue is full", retry_after_s=2.5))) as target:
+        error = refused(lambda: export(target, b""))
+
+    assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "queue is full")
+    assert retry_delay_s(error) == 2.5
+
+
+def test_a_defect_of_ours_never_makes_the_sender_drop_its_data() -> None:
+    with serving(Recorder(ZeroDivisionError("secret detail"))) as target:
+        error = refused(lambda: export(target, b""))
+
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert retry_delay_s(error) is not None
+    assert "secret detail" not in (error.details() or "")
+
+
+def test_the_size_limit_holds_before_and_after_decompression() -> None:
+    recorder = Recorder()
+    bomb = bytes(1 << 20)  # compresses to about a thousandth
+    with serving(recorder, limit=1 << 16) as target:
+        for compression in (grpc.Compression.NoCompression, grpc.Compression.Gzip):
+            error = refused(lambda c=compression: export(target, bomb, compression=c))  # type: ignore[misc]
+
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert retry_delay_s(error) is None
+
+    assert recorder.payloads == []
+
+
+def test_a_signal_without_a_pipeline_is_unimplemented() -> None:
+    with serving(Recorder()) as target:
+        error = refused(lambda: export(target, b"", method=LOGS))
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_taken_port_is_an_error_that_names_it_and_the_key() -> None:
+    with serving(Recorder()) as target:
+        second = GrpcReceiver(
+            ReceiverConfig(grpc_endpoint=target), {}, Telemetry(), lambda server: None
+        )
+        with pytest.raises(StartError, match=rf"protocols\.grpc\.endpoint.*{target}"):
+            second.start()
+
+
+def test_the_exporter_of_the_opentelemetry_sdk_is_understood() -> None:
+    recorder = Recorder()
+    with serving(recorder) as target:
+        provider = TracerProvider()
+        exporter = OTLPSpanExporter(endpoint=target, insecure=True)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        provider.get_tracer("test").start_span("chat openai/gpt-4o").end()
+        provider.shutdown()
+
+    assert [s.name for s in spans_of(recorder.payloads[0])] == ["chat openai/gpt-4o"]

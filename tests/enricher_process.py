@@ -1,0 +1,122 @@
+"""The enricher as a process of its own, for tests that start, kill and restart it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+START_TIMEOUT_S = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_config(
+    folder: Path, destination: str, *, exporter: str = "otlp_grpc", more: Mapping[str, Any] = {}
+) -> Path:
+    """A configuration file in `folder` with free ports, exporting to `destination`."""
+    settings: dict[str, Any] = {"endpoint": destination, **more}
+    if exporter == "otlp_grpc":
+        settings["tls"] = {"insecure": True}
+    settings.setdefault("retry_on_failure", {"initial_interval": "50ms", "max_interval": "200ms"})
+    config = {
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{free_port()}"}}}},
+        "exporters": {exporter: settings},
+        "service": {
+            "data_dir": str(folder / "data"),
+            "telemetry": {"health": {"endpoint": f"127.0.0.1:{free_port()}"}},
+            "pipelines": {
+                signal: {"receivers": ["otlp"], "exporters": [exporter]}
+                for signal in ("traces", "metrics", "logs")
+            },
+        },
+    }
+    path = folder / "enricher.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+class EnricherProcess:
+    """`genops-enricher run`, ready when the constructor returns."""
+
+    def __init__(self, config: Path, *, under: Sequence[str] = ()) -> None:
+        """`under` is a command that runs it, such as a tracer of system calls."""
+        settings = yaml.safe_load(config.read_text())
+        self.grpc = settings["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
+        self.health = f"http://{settings['service']['telemetry']['health']['endpoint']}"
+        self.log = config.parent / "enricher.log"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*under, sys.executable, "-m", "genops_enricher", "run", "--config", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait_until_ready()
+
+    def get(self, page: str) -> str:
+        with urllib.request.urlopen(f"{self.health}{page}", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    def status(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.get("/status"))
+        return content
+
+    def metric(self, line_start: str) -> float:
+        """The sum of the series whose lines on the metrics page start so."""
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(line_start)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is flushed, nothing said."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, *, timeout_s: float = 30.0) -> int:
+        """SIGTERM; the exit code once it has drained and stopped."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        return self._process.wait(timeout_s)
+
+    def _wait_until_ready(self) -> None:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            if self._process.poll() is not None:
+                break
+            try:
+                self.get("/ready")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)  # it has no way to tell us but to answer
+            else:
+                return
+        self.kill()
+        raise RuntimeError(f"the enricher did not become ready:\n{self.log.read_text()}")
+
+
+@contextmanager
+def running(config: Path, *, under: Sequence[str] = ()) -> Iterator[EnricherProcess]:
+    process = EnricherProcess(config, under=under)
+    try:
+        yield process
+    finally:
+        if process.stop() is None:
+            process.kill()
