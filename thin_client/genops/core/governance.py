@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from genops.core.guard import warn_once
+from genops.core.guard import guard, warn_once
 
 __all__ = ["DOCUMENTED_KEYS", "RESERVED", "VALUE_CHARS_MAX", "Scalar", "clean", "is_scalar", "text"]
 
@@ -87,7 +87,7 @@ def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
         if value is None:
             continue
         if not isinstance(key, str) or not 0 < len(key) <= _KEY_CHARS_MAX:
-            warn_once(("key", type(key)), "governance keys are text of 1 to %d characters", 128)
+            warn_once(("key", type(key)), "governance keys are text of 1 to %d characters", _KEY_CHARS_MAX)
         elif key.split(".", 1)[0].lower() in RESERVED:
             warn_once(
                 ("reserved", key),
@@ -103,7 +103,8 @@ def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
                 type(value).__name__,
             )
         else:
-            cleaned["genops." + text(key)] = _coerce(value)
+            with guard("reading a governance value"):  # its class decides how it becomes text
+                cleaned["genops." + text(key)] = _coerce(value)
     return cleaned
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -262,17 +262,29 @@ def _follow(call: Call, result: Any, stream: Any, close: str) -> bool:
     elif response.is_closed:
         call.succeed(_json(response))
     else:  # with_streaming_response: the caller reads, or does not, and leaves the block
-        _on_close(response, close, partial(_unread_closed, call, response, iter((True,))))
+        _on_close(response, close, _UnreadBody(call, response).closed)
     return True
 
 
-def _unread_closed(call: Call, response: Any, first: Iterator[bool]) -> None:
-    # The HTTP library closes once when the body has been received, but before it can be had, and
-    # again when the caller leaves the block.
-    whole = _json(response)
-    if whole is None and response.is_stream_consumed and next(first, False):
-        return
-    call.succeed(whole)
+class _UnreadBody:
+    """Waits for the body of a response that the caller may or may not read."""
+
+    def __init__(self, call: Call, response: Any) -> None:
+        self._call = call
+        self._response = response
+        self._received = False
+
+    def closed(self) -> None:
+        """The HTTP response was closed.
+
+        That happens when the body has been received, though it cannot be had yet, and (again) when
+        the caller leaves the block.
+        """
+        body = _json(self._response)
+        if body is None and self._response.is_stream_consumed and not self._received:
+            self._received = True
+        else:
+            self._call.succeed(body)
 
 
 def _stream_closed(recorder: StreamRecorder, response: Any) -> None:

@@ -163,8 +163,8 @@ def _routing(response: object, metadata: object, alternatives: Sequence[str]) ->
         value = get(metadata, key)
         if isinstance(value, str) and value:
             attributes[name] = text(value)
-    attempts = count(get(metadata, "attempt"))
-    if attempts:
+    attempts = count(get(metadata, "attempt")) or None  # counted from 1
+    if attempts is not None:
         attributes[names.ATTEMPTS] = attempts
     used = _fallback_used(attempts, get(response, "model"), alternatives)
     if used is not None:

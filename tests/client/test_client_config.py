@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import pytest
+
+from genops._config import ExportConfig, read_config
+
+
+def export(environ: dict[str, str] | None = None, **arguments: object) -> ExportConfig:
+    return read_config(environ or {}, **arguments).export  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "protocol", "address", "insecure"),
+    [
+        ("localhost:4317", "grpc", "localhost:4317", True),
+        ("http://localhost:4317", "grpc", "localhost:4317", True),
+        ("https://collector.example:4317", "grpc", "collector.example:4317", False),
+        ("collector.example:4317", "grpc", "collector.example:4317", None),
+        ("collector.example", "grpc", "collector.example:4317", None),
+        ("http://[::1]:4317", "grpc", "[::1]:4317", True),
+        ("http://localhost:4318", "http/protobuf", "http://localhost:4318/v1/traces", None),
+        (
+            "https://api.honeycomb.io",
+            "http/protobuf",
+            "https://api.honeycomb.io/v1/traces",
+            None,
+        ),
+        (
+            "https://otlp.datadoghq.com/",
+            "http/protobuf",
+            "https://otlp.datadoghq.com/v1/traces",
+            None,
+        ),
+        (
+            "https://x.example/otlp/v1/traces",
+            "http/protobuf",
+            "https://x.example/otlp/v1/traces",
+            None,
+        ),
+    ],
+)
+def test_the_endpoint_decides_the_protocol(
+    endpoint: str, protocol: str, address: str, insecure: bool | None
+) -> None:
+    for config in (
+        export(otlp_endpoint=endpoint),
+        export({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}),
+    ):
+        assert (config.protocol, config.endpoint, config.insecure) == (protocol, address, insecure)
+
+
+def test_a_stated_protocol_wins_over_the_port() -> None:
+    by_argument = export(otlp_endpoint="https://api.honeycomb.io", otlp_protocol="grpc")
+    by_variable = export(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
+    )
+
+    assert (by_argument.protocol, by_argument.endpoint) == ("grpc", "api.honeycomb.io:443")
+    assert by_variable.endpoint == "http://localhost:4317/v1/traces"
+
+
+def test_arguments_win_over_the_environment_and_traces_over_all_signals() -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://all.example",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces.example/as/is",
+    }
+
+    assert export(environ).endpoint == "http://traces.example/as/is"
+    assert export(environ, otlp_endpoint="http://arg.example").endpoint == (
+        "http://arg.example/v1/traces"
+    )
+
+
+def test_the_default_is_grpc_to_the_local_receiver() -> None:
+    config = export()
+
+    assert str(config) == "otlp grpc to localhost:4317"
+    assert config.insecure is True
+    assert not config.explicit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"exporter_type": "jaeger"}, "exporter_type='jaeger' is unknown; write one of: otlp"),
+        ({"otlp_protocol": "http/json"}, "otlp_protocol='http/json' is unknown"),
+        ({"otlp_endpoint": "ftp://x"}, "otlp_endpoint='ftp://x' is no OTLP endpoint"),
+        ({"otlp_endpoint": "http://x:port"}, "is no OTLP endpoint"),
+        (
+            {"otlp_endpoint": "https://otlp.datadoghq.eu", "otlp_protocol": "grpc"},
+            "takes OTLP over HTTP only",
+        ),
+    ],
+)
+def test_a_wrong_argument_raises_with_the_fix(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_config({}, **arguments)  # type: ignore[arg-type]
+
+
+def test_wrong_environment_variables_are_problems_and_do_not_raise() -> None:
+    config = read_config(
+        {
+            "OTEL_TRACES_EXPORTER": "jaeger",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://x",
+        }
+    )
+
+    assert config.export.kind == "none"
+    assert [problem.split("=")[0] for problem in config.problems] == [
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ]
+
+
+def test_a_header_from_an_unset_variable_is_left_out_and_named() -> None:
+    config = read_config({}, otlp_headers={"X-Team": "a", "x-honeycomb-team": None})
+
+    assert config.export.headers == {"x-team": "a"}
+    assert "x-honeycomb-team" in config.problems[0]
+
+
+def test_headers_never_show_in_the_text_of_the_configuration() -> None:
+    config = read_config({}, otlp_endpoint="http://u:pw@h:4318", otlp_headers={"k": "secret"})
+
+    assert "secret" not in repr(config)
+    assert "pw" not in str(config.export)
+
+
+def test_resource_and_defaults_come_from_arguments_then_environment() -> None:
+    environ = {"ENVIRONMENT": "staging", "OTEL_SERVICE_VERSION": "1"}
+
+    by_variable = read_config(environ)
+    by_argument = read_config(
+        environ,
+        service_name="app",
+        service_version="2",
+        default_team="t",
+        default_environment="production",
+        resource_attributes={"env": "x", "service.version": "3"},
+    )
+
+    assert by_variable.resource == {
+        "service.version": "1",
+        "deployment.environment.name": "staging",
+    }
+    assert by_variable.governance == {"genops.environment": "staging"}
+    assert by_argument.resource == {
+        "env": "x",
+        "service.name": "app",
+        "service.version": "2",
+        "deployment.environment.name": "production",
+    }
+    assert by_argument.governance == {
+        "genops.team": "t",
+        "genops.environment": "production",
+    }

@@ -1,0 +1,232 @@
+"""init, status, shutdown; what needs a process of its own runs in one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+import genops
+from client.recorder import Recorder
+from client.scripted_server import ScriptedServer, completion
+from genops.auto_instrumentation import GenOpsInstrumentor
+
+
+def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter; the time limit only keeps a hang from lasting."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "GENOPS_"))}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**clean, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_importing_loads_the_trace_api_and_nothing_heavy() -> None:
+    result = python(
+        "import sys, genops, genops.auto_instrumentation, genops.core.context\n"
+        "import genops.providers.openrouter\n"
+        "heavy = ('opentelemetry.sdk', 'opentelemetry.exporter', 'opentelemetry.proto', 'grpc',\n"
+        "         'google.protobuf', 'yaml', 'requests', 'openai', 'httpx', 'pydantic',\n"
+        "         'genops_pricing', 'genops_enricher')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+
+    assert result.stdout.strip() == "[]", result.stderr
+    assert result.stderr == ""
+
+
+def test_init_without_the_sdk_of_openai_says_so_and_goes_on() -> None:
+    result = python(
+        "import sys; sys.modules['openai'] = None\n"
+        "import genops\n"
+        "status = genops.init(exporter_type='none')\n"
+        "print(status.instrumented_providers, sorted(status.not_instrumented))\n"
+        "print(status.not_instrumented['openai'])"
+    )
+
+    assert result.stdout.splitlines() == [
+        "() ['openai', 'openrouter']",
+        "the openai package is not installed. hint: pip install openai",
+    ]
+
+
+def test_the_environment_alone_configures_export_and_resource() -> None:
+    result = python(
+        "import genops; print(genops.init().exporter)\n"
+        "from opentelemetry import trace\n"
+        "print(trace.get_tracer_provider().resource.attributes['service.name'])\n"
+        "genops.shutdown(0)",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+        OTEL_SERVICE_NAME="from-environment",
+    )
+
+    assert result.stdout.splitlines() == [
+        "otlp http/protobuf to http://127.0.0.1:1/v1/traces",
+        "from-environment",
+    ], result.stderr
+
+
+def test_console_prints_spans_and_other_exporters_print_nothing(server: ScriptedServer) -> None:
+    server.answer(completion())
+    code = (
+        "import genops, openai\n"
+        "genops.init(service_name='app', exporter_type='%s')\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+    )
+
+    console, none = python(code % "console"), python(code % "none")
+
+    assert '"name": "chat m"' in console.stdout
+    assert '"service.name": "app"' in console.stdout
+    assert (none.stdout, none.stderr) == ("", "")
+
+
+def test_init_again_after_shutdown_exports_again(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "for name in ('first', 'second'):\n"
+        "    genops.init(service_name=name, exporter_type='console')\n"
+        "    client.chat.completions.create(model='m', messages=[])\n"
+        "    assert genops.shutdown()\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+    )
+
+    for name in ("first", "second"):
+        assert f'"service.name": "{name}"' in result.stdout
+    assert result.stdout.count('"name": "chat m"') == 2
+    assert result.stderr == ""
+
+
+def test_debug_logs_what_is_recorded_on_stderr(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        "genops.init(exporter_type='none', debug=True)\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+    )
+
+    assert "recorded chat m on openai_compatible" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_disabled_sdk_records_nothing_and_says_so(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        "print(genops.init(exporter_type='console').problems)\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "print(client.chat.completions.create(model='m', messages=[]).id)\n",
+        OTEL_SDK_DISABLED="true",
+    )
+
+    assert result.stdout.splitlines() == [
+        "('OTEL_SDK_DISABLED is true: nothing is recorded',)",
+        "gen-1",
+    ]
+
+
+def test_an_application_provider_set_globally_is_found_and_kept(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.sdk.trace.export import SimpleSpanProcessor\n"
+        "from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter\n"
+        "memory, provider = InMemorySpanExporter(), TracerProvider()\n"
+        "provider.add_span_processor(SimpleSpanProcessor(memory))\n"
+        "trace.set_tracer_provider(provider)\n"
+        "status = genops.init(service_name='mine')\n"
+        "print(status.exporter); print(status.problems)\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+        "genops.shutdown()\n"
+        "with provider.get_tracer('app').start_as_current_span('own'): pass\n"
+        "print([span.name for span in memory.get_finished_spans()])\n"
+    )
+
+    assert result.stdout.splitlines() == [
+        "existing tracer provider",
+        "('service.name: not set, because the tracer provider exists already. "
+        "Set them on its resource',)",
+        "['chat m', 'own']",
+    ], result.stderr
+
+
+def test_status_tells_what_is_on(recorder: Recorder) -> None:
+    before = genops.status()
+    during = genops.init(tracer_provider=recorder.provider, default_team="t")
+    genops.shutdown()
+    after = genops.status()
+
+    assert not before.initialized
+    assert during.initialized
+    assert during.exporter == "existing tracer provider"
+    assert during.instrumented_providers == ("openrouter", "openai")
+    assert during.default_attributes == {"genops.team": "t"}
+    assert during.not_instrumented == {}
+    assert not after.initialized
+    assert after.instrumented_providers == ()
+
+
+def test_a_second_init_changes_nothing_and_warns_if_it_would(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = genops.init(tracer_provider=recorder.provider, default_team="a")
+
+    with caplog.at_level(logging.WARNING, "genops"):
+        assert genops.init(tracer_provider=recorder.provider, default_team="a") == first
+        assert caplog.records == []
+        assert genops.init(default_team="b") == first
+
+    assert "shutdown() first" in caplog.text
+
+
+def test_a_wrong_argument_starts_nothing(recorder: Recorder) -> None:
+    with pytest.raises(ValueError, match="exporter_type"):
+        genops.init(tracer_provider=recorder.provider, exporter_type="jaeger")
+
+    assert not genops.status().initialized
+    assert genops.status().instrumented_providers == ()
+
+
+def test_an_exporter_asked_for_is_added_to_an_existing_provider(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        "print(genops.init(exporter_type='console').exporter)\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+    )
+
+    assert result.stdout.startswith("existing tracer provider, and console\n")
+    assert '"name": "chat m"' in result.stdout
+
+
+def test_shutdown_without_init_has_nothing_to_do() -> None:
+    assert genops.shutdown()
+    assert genops.shutdown()
+
+
+def test_the_instrumentor_knows_the_providers_of_the_guide() -> None:
+    instrumentor = GenOpsInstrumentor()
+
+    assert "openrouter" in instrumentor.provider_patches
+    assert "openai" in instrumentor.provider_patches
+    assert instrumentor.instrumented() == ()
+    with pytest.raises(ValueError, match="unknown providers"):
+        instrumentor.instrument(["cohere"])

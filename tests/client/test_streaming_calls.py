@@ -1,0 +1,335 @@
+"""Streams of the real OpenAI SDK: the caller's object is untouched, the span ends once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+from opentelemetry.trace import StatusCode
+
+from client.recorder import Recorder
+from client.scripted_server import (
+    CHUNKS,
+    FINISH,
+    LAST,
+    MESSAGES,
+    METADATA,
+    SECRET,
+    USAGE,
+    ScriptedServer,
+    chunk,
+)
+
+MODEL = "anthropic/claude-3-sonnet"
+
+
+@pytest.fixture
+def create(client: openai.OpenAI, spans: Recorder) -> Callable[[], openai.Stream[Any]]:
+    return lambda: client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
+
+
+def test_an_exhausted_stream_is_recorded_as_a_whole(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    stream = create()
+    assert type(stream) is openai.Stream
+    assert spans.all == ()
+    assert len(list(stream)) == len(CHUNKS)
+
+    attributes = spans.attributes
+    first = attributes.pop("gen_ai.response.time_to_first_chunk")
+    assert isinstance(first, float)
+    assert first > 0
+    assert attributes["gen_ai.request.stream"] is True
+    assert attributes["genops.stream.completed"] is True
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert attributes["gen_ai.response.id"] == "gen-1"
+    assert attributes["genops.tokens.total"] == 1200
+    assert attributes["genops.cost.reported"] == 0.0123
+    assert attributes["genops.openrouter.attempts"] == 2
+    assert len(spans.one.events) == 1
+    assert spans.one.status.status_code is StatusCode.UNSET
+    assert SECRET not in spans.one.to_json()
+
+
+def test_usage_on_the_finishing_chunk_counts_too(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream([chunk(), {**FINISH, "usage": USAGE}])
+
+    list(create())
+
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
+def test_a_stream_without_usage_is_recorded_without_it(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream([chunk(), FINISH, chunk(choices=[], usage=None)])
+
+    list(create())
+
+    assert spans.attributes["genops.stream.completed"] is True
+    assert "genops.tokens.total" not in spans.attributes
+
+
+def test_reasons_of_several_choices_come_in_their_order(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    late = [{"index": 1, "delta": {}, "finish_reason": "length"}]
+    early = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    server.stream([chunk(choices=late), chunk(choices=early)])
+
+    list(create())
+
+    assert spans.attributes["gen_ai.response.finish_reasons"] == ("stop", "length")
+
+
+def test_a_stream_closed_early_ends_its_span_then(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    stream = create()
+    next(stream)
+    stream.close()
+
+    assert spans.attributes["genops.stream.completed"] is False
+    assert spans.attributes["gen_ai.response.id"] == "gen-1"
+    assert "genops.tokens.total" not in spans.attributes
+    assert spans.one.status.status_code is StatusCode.UNSET
+
+
+def test_leaving_the_block_closes_the_stream(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    with create() as stream:
+        for _ in stream:
+            break
+
+    assert spans.attributes["genops.stream.completed"] is False
+
+
+def test_leaving_the_block_after_the_end_changes_nothing(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    with create() as stream:
+        list(stream)
+    stream.close()
+
+    assert spans.attributes["genops.stream.completed"] is True
+
+
+def test_a_dropped_stream_ends_its_span(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    stream = create()
+    next(stream)
+    del stream
+    gc.collect()
+
+    assert spans.attributes["genops.stream.completed"] is False
+
+
+def test_a_stream_that_was_never_read_ends_its_span(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    create().close()
+
+    assert spans.attributes["genops.stream.completed"] is False
+    assert "gen_ai.response.time_to_first_chunk" not in spans.attributes
+
+
+def test_an_error_in_the_stream_reaches_the_caller_and_the_span(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream([chunk(), chunk(error={"code": 502, "message": SECRET})])
+
+    stream = create()
+    next(stream)
+    with pytest.raises(openai.APIError):
+        next(stream)
+
+    assert spans.attributes["error.type"] == "APIError"
+    assert spans.attributes["genops.stream.completed"] is False
+    assert spans.attributes["gen_ai.response.id"] == "gen-1"
+    assert spans.one.status.status_code is StatusCode.ERROR
+    assert SECRET not in spans.one.to_json()
+
+
+def test_a_broken_connection_reaches_the_caller_and_the_span(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream([chunk()], done=False, truncated=True)
+
+    with pytest.raises(Exception) as raised:
+        list(create())
+
+    assert spans.attributes["error.type"] == type(raised.value).__name__
+
+
+def test_the_stream_helper_leaves_one_span(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    with client.chat.completions.stream(model=MODEL, messages=MESSAGES) as stream:
+        final = stream.get_final_completion()
+
+    assert final.choices[0].message.content == SECRET
+    assert spans.attributes["genops.stream.completed"] is True
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
+def test_the_stream_helper_closed_early_ends_its_span(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    with client.chat.completions.stream(model=MODEL, messages=MESSAGES) as stream:
+        next(stream)
+
+    assert spans.attributes["genops.stream.completed"] is False
+
+
+def test_a_raw_streamed_response_is_followed(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    raw = client.chat.completions.with_raw_response.create(
+        model=MODEL, messages=MESSAGES, stream=True
+    )
+    assert len(list(raw.parse())) == len(CHUNKS)
+
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
+def test_a_stream_read_by_hand_is_recorded_without_claims(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    with client.chat.completions.with_streaming_response.create(
+        model=MODEL, messages=MESSAGES, stream=True
+    ) as raw:
+        assert any("DONE" in line for line in raw.iter_lines())
+
+    assert "genops.stream.completed" not in spans.attributes
+
+
+def test_events_of_the_responses_api_are_followed(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    response = {"id": "gen-9", "object": "response", "model": "openai/gpt-4o", "output": []}
+    usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "cost": 0.25}
+    server.stream(
+        [
+            {"type": "response.created", "sequence_number": 0, "response": response},
+            {"type": "response.output_text.delta", "sequence_number": 1, "delta": SECRET},
+            {
+                "type": "response.completed",
+                "sequence_number": 2,
+                "response": {**response, "usage": usage},
+            },
+        ]
+    )
+
+    list(client.responses.create(model="openai/gpt-4o", input=SECRET, stream=True))
+
+    assert spans.attributes["gen_ai.response.id"] == "gen-9"
+    assert spans.attributes["genops.tokens.total"] == 7
+    assert spans.attributes["genops.cost.reported"] == 0.25
+
+
+class TestAsynchronous:
+    """The same endings with AsyncOpenAI."""
+
+    @staticmethod
+    def run(server: ScriptedServer, use: Callable[[Any], Any]) -> None:
+        async def main() -> None:
+            async with openai.AsyncOpenAI(base_url=server.url, api_key="k") as client:
+                await use(
+                    await client.chat.completions.create(
+                        model=MODEL, messages=MESSAGES, stream=True
+                    )
+                )
+
+        asyncio.run(main())
+
+    def test_exhausted(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream()
+
+        async def use(stream: Any) -> None:
+            assert type(stream) is openai.AsyncStream
+            assert len([item async for item in stream]) == len(CHUNKS)
+
+        self.run(server, use)
+
+        assert spans.attributes["genops.stream.completed"] is True
+        assert spans.attributes["genops.tokens.total"] == 1200
+        assert spans.attributes["genops.openrouter.region"] == METADATA["region"]
+
+    def test_closed(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream()
+
+        async def use(stream: Any) -> None:
+            await anext(stream)
+            await stream.close()
+
+        self.run(server, use)
+
+        assert spans.attributes["genops.stream.completed"] is False
+
+    def test_left_block(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream()
+
+        async def use(stream: Any) -> None:
+            async with stream:
+                await anext(stream)
+
+        self.run(server, use)
+
+        assert spans.attributes["genops.stream.completed"] is False
+
+    def test_error_in_the_stream(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream([chunk(), chunk(error={"code": 502, "message": SECRET})])
+
+        async def use(stream: Any) -> None:
+            with pytest.raises(openai.APIError):
+                _ = [item async for item in stream]
+
+        self.run(server, use)
+
+        assert spans.attributes["error.type"] == "APIError"
+
+    def test_raw_response(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream([chunk(), LAST])
+
+        async def main() -> None:
+            async with (
+                openai.AsyncOpenAI(base_url=server.url, api_key="k") as client,
+                client.chat.completions.with_streaming_response.create(
+                    model=MODEL, messages=MESSAGES, stream=True
+                ) as raw,
+            ):
+                assert len([item async for item in await raw.parse()]) == 2
+
+        asyncio.run(main())
+
+        assert spans.attributes["genops.stream.completed"] is True
+        assert spans.attributes["genops.tokens.total"] == 1200
