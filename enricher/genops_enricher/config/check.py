@@ -29,6 +29,7 @@ class Settings:
     values: dict[Path, object] = field(default_factory=dict)
     places: dict[Path, Place] = field(default_factory=dict)
     broken: set[Path] = field(default_factory=set)  # set, but wrong: the problem is noted
+    private: set[Path] = field(default_factory=set)  # from the environment: never shown
     exporters: dict[str, Place] = field(default_factory=dict)  # by id, in the order of the file
 
     def get(self, kind: type[_T], *path: str) -> _T:
@@ -166,6 +167,8 @@ class _Checker:
         elif node.broken:
             self._wrong = True  # and already noted
         else:
+            if node.private:
+                self.settings.private.add(path)
             try:
                 return kind.read(node.text)
             except ValueError as error:
@@ -197,12 +200,13 @@ def _unknown(path: Path, tree: _Tree) -> str:
     generic = ".".join(_generic(path))
     if generic in ELSEWHERE:
         return ELSEWHERE[generic]
-    near = closest(path[-1], list(tree))
-    if not near:
-        inside = {key.path.split(".")[-1]: key.path for key in KEYS if key.path.startswith(path[0])}
-        if path[-1] in inside:
-            near = f"; did you mean `{inside[path[-1]]}`?"
-    return f"unknown key{near or '; the keys here are ' + ', '.join(f'`{key}`' for key in tree)}"
+    if near := closest(path[-1], list(tree)):
+        return f"unknown key{near}"
+    for key in KEYS:
+        if key.path.split(".")[0] == path[0] and key.path.split(".")[-1] == path[-1]:
+            return f"unknown key; did you mean `{key.path}`?"
+    here = ", ".join(f"`{name}`" for name, below in tree.items() if _available(below))
+    return f"unknown key; the keys here are {here}"
 
 
 def _generic(path: Path) -> Path:

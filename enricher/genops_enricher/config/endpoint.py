@@ -132,7 +132,7 @@ def _grpc(url: SplitResult, vendor: Vendor | None, insecure: bool) -> Endpoint:
     secure = url.scheme == "https" or (not url.scheme and not insecure)
     port = url.port or (_DEFAULT_PORTS["https"] if secure and url.scheme else None)
     if port is None:
-        raise ValueError(f"has no port; write {host}:4317, or {host}:443 for most vendors")
+        raise ValueError("has no port; write host:4317, or host:443 for most vendors")
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return Endpoint(Protocol.GRPC, target, secure)
 

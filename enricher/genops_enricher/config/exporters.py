@@ -25,6 +25,8 @@ _PROTOCOLS = {"otlp_grpc": Protocol.GRPC, "otlp_http": Protocol.HTTP}
 # Protocol -> its name, and the port and name of the other one, which is often mixed up with it.
 _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317, "gRPC")}
 
+_TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
+
 # https://www.rfc-editor.org/rfc/rfc9110#name-tokens, less what gRPC metadata can't carry.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -80,8 +82,7 @@ def _endpoint(reading: Reading, path: KeyPath) -> Endpoint | None:
         reading.note((*path, "endpoint"), "is required; give the address to send to")
         return None
     if text is None:
-        first = next(iter(own.values()))
-        found = Endpoint(Protocol.HTTP, first, first.startswith("https://"), own)
+        found = Endpoint(Protocol.HTTP, next(iter(own.values())), secure=False)
     else:
         insecure = reading.settings.get(bool, *path, "tls", "insecure")
         try:
@@ -89,7 +90,10 @@ def _endpoint(reading: Reading, path: KeyPath) -> Endpoint | None:
         except ValueError as error:
             reading.note((*path, "endpoint"), str(error))
             return None
-        found = replace(found, urls={**found.urls, **own})
+    if own:
+        every = {**found.urls, **own}
+        secure = any(url.startswith("https://") for url in every.values())
+        found = replace(found, urls=every, secure=secure)
     if own and (found.protocol is Protocol.GRPC or asked is Protocol.GRPC):
         reading.note((*path, f"{next(iter(own))}_endpoint"), "is for HTTP only; remove it")
     return found
@@ -138,7 +142,7 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
         server_name_override=find(str, *path, "server_name_override"),
     )
     if not endpoint.secure:
-        for name in ("ca_file", "cert_file", "key_file", "insecure_skip_verify"):
+        for name in _TLS_ONLY:
             if reading.settings.is_set(*path, name):
                 reading.note((*path, name), "has no effect on plain text; use https:// or remove")
     for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
@@ -151,8 +155,6 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
         )
     elif tls.insecure_skip_verify:
         reading.warn((*path, "insecure_skip_verify"), "anyone in between can read what is sent")
-    if tls.server_name_override and endpoint.protocol is Protocol.HTTP:
-        reading.note((*path, "server_name_override"), "is for gRPC only; remove it")
     return tls
 
 

@@ -192,7 +192,7 @@ _EXPORTER = (
         "exporters.<id>.timeout",
         duration(),
         "30s",
-        "How long one attempt may take. (The Collector: 5s for gRPC, 30s for HTTP.)",
+        "How long one attempt may take (the Collector: 5s for gRPC, 30s for HTTP).",
     ),
     Key(
         "exporters.<id>.tls.insecure",
@@ -214,8 +214,7 @@ _EXPORTER = (
         "exporters.<id>.tls.server_name_override",
         TEXT,
         None,
-        "The name that the certificate must have, if not that of the endpoint. gRPC only.",
-        types=("otlp", "otlp_grpc"),
+        "The name that the certificate must have, if not that of the endpoint.",
     ),
     Key("exporters.<id>.tls.min_version", choice("1.2", "1.3"), "1.2", "Oldest version.", "0.5"),
     Key("exporters.<id>.tls.reload_interval", duration(), None, "Read the files again.", "0.5"),
@@ -248,7 +247,7 @@ _EXPORTER = (
         "exporters.<id>.retry_on_failure.max_elapsed_time",
         duration(zero="never"),
         "0",
-        "When a request is given up and its spans are lost. (The Collector: 5m.)",
+        "When a request is given up and its spans are lost (the Collector: 5m).",
     ),
     Key(
         "exporters.<id>.sending_queue.num_consumers",
@@ -260,7 +259,7 @@ _EXPORTER = (
         "exporters.<id>.sending_queue.queue_size",
         size("1MiB"),
         "1GiB",
-        "How much may wait on disk for this destination. (The Collector counts requests.)",
+        "How much may wait on disk for this destination (the Collector counts requests).",
     ),
     Key(
         "exporters.<id>.sending_queue.on_full",

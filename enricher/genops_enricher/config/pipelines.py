@@ -50,7 +50,8 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
     path = (*_ROOT, signal.value)
     for name in reading.settings.get(tuple, *path, "receivers"):
         if name != "otlp":
-            reading.note((*path, "receivers"), f"there is no receiver `{name}`; use `otlp`")
+            shown = reading.shown((*path, "receivers"), name)
+            reading.note((*path, "receivers"), f"there is no receiver {shown}; use `otlp`")
     names: tuple[str, ...] = reading.settings.find(tuple, *path, "exporters") or ()
     if not names and not reading.settings.is_set(*path, "exporters"):
         reading.note((*path, "exporters"), "is required; name the exporters to send to")
@@ -59,7 +60,8 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
             reading.note((*path, "exporters"), f"names `{name}` twice; keep one")
         elif name not in reading.settings.exporters:
             hint = closest(name, [*reading.settings.exporters]) or "; define it under `exporters`"
-            reading.note((*path, "exporters"), f"there is no exporter `{name}`{hint}")
+            shown = reading.shown((*path, "exporters"), name)
+            reading.note((*path, "exporters"), f"there is no exporter {shown}{hint}")
         elif name in exporters and not _takes(exporters[name], signal):
             vendor = endpoints.vendor_at(exporters[name].endpoint)
             who = f"{vendor.name} does" if vendor else f"it has no `{signal}_endpoint` and does"

@@ -44,5 +44,12 @@ class Reading:
         """The file called `name` by the key. It is a mistake if it can't be read."""
         file = self.folder / name
         if not file.is_file() or not os.access(file, os.R_OK):
-            self.note(path, f'there is no file "{file}" that can be read; check the path')
+            self.note(
+                path,
+                f"there is no file {self.shown(path, str(file))} that can be read; check the path",
+            )
         return file
+
+    def shown(self, path: KeyPath, text: str) -> str:
+        """A value of the key as messages may show it."""
+        return "of that name" if path in self.settings.private else f"`{text}`"

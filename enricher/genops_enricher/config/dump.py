@@ -1,0 +1,126 @@
+"""The configuration in force, as YAML that can be read again: every key with its value, no secrets.
+
+What was left to a default or to the machine stands here as what it became: the data directory, the
+pipelines, the protocol and the URLs of each exporter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+from genops_enricher.config.model import ClientTls, Config, Endpoint, ExporterConfig, Protocol
+
+__all__ = ["REDACTED", "dump_config"]
+
+REDACTED = "[REDACTED]"
+
+_Tree = dict[str, object]
+
+
+def dump_config(config: Config) -> str:
+    """The configuration as YAML. The value of every header is replaced."""
+    tree: _Tree = {
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "grpc": {
+                        "endpoint": config.receiver.grpc_endpoint,
+                        "max_recv_msg_size_mib": config.receiver.max_recv_msg_size_bytes >> 20,
+                        "max_workers": config.receiver.max_workers,
+                    }
+                }
+            }
+        },
+        "exporters": {name: _exporter(exporter) for name, exporter in config.exporters.items()},
+        "enrichment": _without_empty(
+            {
+                "overlays": [str(path) for path in config.enrichment.overlays],
+                "attribution": {
+                    rule.target: list(rule.sources) for rule in config.enrichment.attribution
+                },
+            }
+        ),
+        "service": {
+            "data_dir": str(config.service.data_dir),
+            "shutdown_timeout": _duration(config.service.shutdown_timeout_s),
+            "telemetry": {
+                "health": {"endpoint": config.service.health_endpoint},
+                "logs": {
+                    "level": config.service.log_level,
+                    "encoding": config.service.log_encoding,
+                },
+            },
+            "pipelines": {
+                signal.value: {"receivers": ["otlp"], "exporters": list(exporters)}
+                for signal, exporters in config.pipelines.items()
+            },
+        },
+    }
+    return yaml.safe_dump(_escaped(tree), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _exporter(exporter: ExporterConfig) -> _Tree:
+    retry, queue = exporter.retry, exporter.queue
+    return _without_empty(
+        {
+            **_destination(exporter.id, exporter.endpoint),
+            "headers": dict.fromkeys(exporter.headers, REDACTED),
+            "compression": exporter.compression,
+            "timeout": _duration(exporter.timeout_s),
+            "tls": _tls(exporter.tls, exporter.endpoint),
+            "retry_on_failure": {
+                "enabled": retry.enabled,
+                "initial_interval": _duration(retry.initial_interval_s),
+                "randomization_factor": retry.randomization_factor,
+                "multiplier": retry.multiplier,
+                "max_interval": _duration(retry.max_interval_s),
+                "max_elapsed_time": _duration(retry.max_elapsed_time_s),
+            },
+            "sending_queue": {
+                "num_consumers": queue.num_consumers,
+                "queue_size": queue.queue_size_bytes,
+                "on_full": queue.on_full.value,
+            },
+        }
+    )
+
+
+def _destination(exporter_id: str, endpoint: Endpoint) -> _Tree:
+    tree: _Tree = {}
+    if exporter_id.partition("/")[0] == "otlp":
+        tree["protocol"] = endpoint.protocol.value
+    if endpoint.protocol is Protocol.GRPC:
+        tree["endpoint"] = endpoint.target
+    return tree | {f"{signal}_endpoint": url for signal, url in endpoint.urls.items()}
+
+
+def _tls(tls: ClientTls, endpoint: Endpoint) -> _Tree:
+    tree: _Tree = {}
+    if endpoint.protocol is Protocol.GRPC:
+        tree["insecure"] = not endpoint.secure
+    if tls.insecure_skip_verify:
+        tree["insecure_skip_verify"] = True
+    files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
+    tree |= {name: str(path) for name, path in files.items() if path}
+    if tls.server_name_override:
+        tree["server_name_override"] = tls.server_name_override
+    return tree
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _without_empty(tree: Mapping[str, object]) -> _Tree:
+    return {key: value for key, value in tree.items() if value not in ({}, [])}
+
+
+def _escaped(value: object) -> object:
+    """Dollar signs doubled, so that reading the text again expands nothing."""
+    if isinstance(value, dict):
+        return {key: _escaped(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_escaped(below) for below in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value

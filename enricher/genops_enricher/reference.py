@@ -1,0 +1,170 @@
+"""Makes the reference pages from the tables: docs/configuration.md and docs/metrics.md.
+
+    python -m genops_enricher.reference docs
+
+A test compares the files with what this makes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
+from genops_enricher.config.values import Shape
+from genops_enricher.telemetry import LABELS, METRICS
+
+__all__ = ["PAGES", "main"]
+
+_MADE = (
+    "<!-- Made by `python -m genops_enricher.reference docs`. Change the tables, not this file. -->"
+)
+
+_CONFIGURATION = f"""\
+{_MADE}
+# Configuration
+
+The enricher reads one YAML file: `genops-enricher run --config enricher.yaml`.
+`genops-enricher validate --config enricher.yaml` reports every mistake at once, with its line, and
+`genops-enricher print-config` shows what is in force, without secrets.
+Names and syntax are those of the OpenTelemetry Collector wherever it has the field.
+
+```yaml
+exporters:
+  otlp_http:
+    endpoint: https://api.honeycomb.io
+    headers:
+      x-honeycomb-team: ${{env:HONEYCOMB_API_KEY}}
+```
+
+That is a whole configuration: spans, metrics and logs that arrive at 127.0.0.1:4317 go to the one
+exporter.
+
+## Without a file
+
+The enricher then listens at the default addresses, and makes one exporter `otlp` of the
+[standard variables](https://opentelemetry.io/docs/specs/otel/protocol/exporter/):
+`OTEL_EXPORTER_OTLP_ENDPOINT` (required), `_PROTOCOL` (`grpc` or `http/protobuf`), `_HEADERS`,
+`_TIMEOUT`, `_COMPRESSION`, `_INSECURE`, `_CERTIFICATE`, `_CLIENT_CERTIFICATE` and `_CLIENT_KEY`.
+With a file only `OTEL_EXPORTER_OTLP_PROTOCOL` counts, for `otlp` exporters without `protocol`.
+
+## Values
+
+| kind | written as |
+|---|---|
+| duration | numbers with units `h`, `m`, `s`, `ms`, `us`, `ns`: `30s`, `1m30s` |
+| size | bytes, or a number with `KiB`, `MiB`, `GiB`, `TiB`: `512MiB` |
+| boolean | `true` or `false` |
+| path | relative to the folder of the configuration file |
+| environment | `${{env:NAME}}` or `${{NAME}}`, or with a default `${{env:NAME:-default}}` |
+
+A dollar sign is written `$$`.
+A variable fills in text only: what it holds never becomes keys or lists.
+Quote a value that has a variable inside `[…]` or `{{…}}`.
+Unknown keys, keys set twice, anchors and tags are errors.
+
+## Exporters
+
+`exporters` holds one section for each destination.
+Its name, below `<id>`, is `TYPE` or `TYPE/NAME`.
+
+| type | |
+|---|---|
+"""
+
+_LATER = """\
+
+## Keys of later versions
+
+These are known, and setting one is an error: what is not there yet is never ignored in silence.
+
+| key | kind | default | meaning | version |
+|---|---|---|---|---|
+"""
+
+_METRICS = f"""\
+{_MADE}
+# Metrics of the enricher
+
+Served at `/metrics` of `service.telemetry.health.endpoint`, by default
+<http://127.0.0.1:13133/metrics>, in the Prometheus and OpenMetrics text formats.
+An item is a span, a metric data point or a log record.
+
+The books balance whenever nothing is in flight:
+
+- `genops_received_items_total{{signal="traces"}}` = the sum of `genops_spans_total`
+- for each exporter and signal: recovered + accepted = delivered + queued + dropped + dead-lettered
+
+| metric | type | unit | labels | meaning |
+|---|---|---|---|---|
+"""
+
+_METRICS_END = """\
+
+On Linux the page also has the `process_*` metrics that Prometheus clients share: CPU seconds,
+resident memory, open files.
+
+## Labels
+
+| label | values |
+|---|---|
+"""
+
+# Heading of a group of keys, and how their paths begin.
+_GROUPS = (
+    ("", "exporters."),
+    ("Receiver", "receivers."),
+    ("Enrichment", "enrichment."),
+    ("Service", "service."),
+)
+
+
+def main(folder: str) -> None:
+    """Write every page into `folder`."""
+    for name, make in PAGES.items():
+        (Path(folder) / name).write_text(make(), encoding="utf-8")
+
+
+def _configuration() -> str:
+    page = _CONFIGURATION + "".join(f"| `{n}` | {what} |\n" for n, what in EXPORTER_TYPES.items())
+    for heading, prefix in _GROUPS:
+        page += f"\n## {heading}\n\n" if heading else "\n"
+        page += "| key | kind | default | meaning | since |\n|---|---|---|---|---|\n"
+        page += _rows(key for key in KEYS if key.available and key.path.startswith(prefix))
+    return page + _LATER + _rows(key for key in KEYS if not key.available)
+
+
+def _rows(keys: Iterable[Key]) -> str:
+    return "".join(
+        f"| `{key.path}` | {key.kind.name} | {_default(key)} | {_meaning(key)} | {key.since} |\n"
+        for key in keys
+    )
+
+
+def _default(key: Key) -> str:
+    if key.default is None:
+        return ""
+    return f"`[{key.default}]`" if key.kind.shape is Shape.LIST else f"`{key.default}`"
+
+
+def _meaning(key: Key) -> str:
+    if not key.types:
+        return key.meaning
+    return f"{key.meaning} Only {' and '.join(f'`{name}`' for name in key.types)}."
+
+
+def _metrics() -> str:
+    page = _METRICS
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        page += (
+            f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |\n"
+        )
+    return page + _METRICS_END + "".join(f"| `{n}` | {what} |\n" for n, what in LABELS.items())
+
+
+PAGES = {"configuration.md": _configuration, "metrics.md": _metrics}
+
+if __name__ == "__main__":
+    main(sys.argv[1])

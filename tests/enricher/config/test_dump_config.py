@@ -1,0 +1,69 @@
+"""What print-config shows is the configuration in force, and can be read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from genops_enricher.config.dump import dump_config
+from genops_enricher.config.keys import KEYS
+from genops_enricher.config.load import load_config
+
+_FULL = """
+receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:14317"}}}}
+exporters:
+  otlp:
+    endpoint: https://backend:4317
+    headers: {x-key: secret}
+    timeout: 1m0.25s
+    tls: {ca_file: ca.pem, cert_file: ca.pem, key_file: ca.pem, server_name_override: other}
+  otlp_grpc/plain:
+    endpoint: backend:5317
+    tls: {insecure: true}
+  otlp_http:
+    endpoint: https://api.eu1.honeycomb.io
+    headers: {x-honeycomb-team: secret}
+    tls: {insecure_skip_verify: true}
+    sending_queue: {on_full: drop_oldest}
+enrichment:
+  overlays: ["a$$b.yaml"]
+  attribution: {genops.team: [team.id]}
+"""
+
+
+def _paths(tree: object, path: tuple[str, ...] = ()) -> set[str]:
+    if not isinstance(tree, dict):
+        return {".".join(path)}
+    names = {"genops.team", "x-key", "x-honeycomb-team"}
+    found: set[str] = set()
+    for key, below in tree.items():
+        name = "<id>" if path == ("exporters",) else key
+        found |= {".".join(path)} if key in names else _paths(below, (*path, name))
+    return found
+
+
+def test_a_dump_reads_back_as_the_same_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "enricher.yaml"
+    file.write_text(_FULL, encoding="utf-8")
+    for name in ("ca.pem", "a$b.yaml"):
+        (tmp_path / name).touch()
+    first = dump_config(load_config(file, {"HOME": "/h"}).config)
+
+    file.write_text(first, encoding="utf-8")
+    second = load_config(file, {"HOME": "/h"}).config
+
+    assert dump_config(second) == first
+    assert second.exporters["otlp"].timeout_s == 60.25
+    assert second.enrichment.overlays == (tmp_path / "a$b.yaml",)
+
+
+def test_a_dump_has_every_available_key_of_the_table_and_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "enricher.yaml"
+    file.write_text(_FULL, encoding="utf-8")
+    for name in ("ca.pem", "a$b.yaml"):
+        (tmp_path / name).touch()
+
+    shown = _paths(yaml.safe_load(dump_config(load_config(file, {"HOME": "/h"}).config)))
+
+    assert shown == {key.path for key in KEYS if key.available}
