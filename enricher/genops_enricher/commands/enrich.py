@@ -94,7 +94,8 @@ def _report(
         if status == Status.UNPRICED:
             cost = f"unpriced: {attributes.get('genops.cost.unpriced_reason')}"
         else:
-            cost = f"{attributes['genops.cost.total']:.9f} USD {attributes['genops.cost.source']}"
+            cost = f"{attributes.get('genops.cost.total')} USD"
+            cost += f" {attributes.get('genops.cost.source', '')}"
         row = attributes.get("genops.pricing.entry", "")
         print_model = attributes.get("genops.model", "")
         yield f"{span['trace_id']} {span['span_id']}  {print_model:<40} {cost:<32} {row}".rstrip()

@@ -107,10 +107,13 @@ def _json_parts(path: Path, data: bytes) -> tuple[Part, ...]:
 def _json_part(where: str, text: bytes) -> Part:
     try:
         document = json.loads(text)
+    except ValueError as error:
+        raise FileError(f"{where}: not JSON: {error}") from error
+    try:
         if isinstance(document, dict) and "resourceSpans" not in document:
             return Part(text, None)  # metrics, logs, or an empty request
         request = from_json(document, ExportTraceServiceRequest())
-    except (ValueError, OtlpJsonError) as error:
+    except OtlpJsonError as error:
         raise FileError(f"{where}: {error}") from error
     return Part(text, request.SerializeToString())
 

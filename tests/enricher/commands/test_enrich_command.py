@@ -1,0 +1,145 @@
+"""`genops-enricher enrich` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from genops_enricher.cli import main
+from genops_enricher.decode.otlp_json import to_json
+from genops_pricing import bundled_catalog
+from otlp import chat, plain_attributes, request, span, spans_of
+
+PRICED = request(span(chat()), span({"http.request.method": "GET"}, number=2))
+UNPRICED = request(span(chat("acme/unknown")))
+
+
+def as_json(data: bytes) -> bytes:
+    return json.dumps(to_json(ExportTraceServiceRequest.FromString(data))).encode()
+
+
+def printed_spans(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json", "pretty json", "json lines"])
+def test_each_form_is_read_by_detection_and_written_as_it_was_read(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {
+        "protobuf": PRICED,
+        "json": as_json(PRICED),
+        "pretty json": json.dumps(json.loads(as_json(PRICED)), indent=2).encode(),
+        "json lines": as_json(PRICED) + b"\n" + as_json(PRICED) + b"\n",
+    }[form]
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(data)
+
+    assert main(["enrich", str(source), "-o", str(out), "--json"]) == 0
+
+    spans = printed_spans(capsys)
+    assert [set(s) for s in spans] == [{"trace_id", "span_id", "name", "attributes"}] * len(spans)
+    assert len(spans) == (4 if form == "json lines" else 2)
+    assert spans[0]["attributes"]["genops.cost.total"] == 0.0035
+    assert "genops.cost.status" not in spans[1]["attributes"]
+    assert main(["enrich", str(out), "--json"]) == 0
+    assert printed_spans(capsys) == spans
+    assert (out.read_bytes()[:1] == b"{") == (form != "protobuf")
+
+
+def test_lines_of_metrics_and_logs_are_kept_as_they_are(tmp_path: Path) -> None:
+    metrics = b'{"resourceMetrics":[ {"scopeMetrics":[]} ]}'
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(metrics + b"\n" + as_json(PRICED) + b"\n")
+
+    assert main(["enrich", str(source), "-o", str(out)]) == 0
+    assert out.read_bytes().splitlines()[0] == metrics
+
+
+def test_unpriced_calls_make_the_exit_code_three(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    source.write_bytes(UNPRICED)
+
+    assert main(["enrich", str(source)]) == 3
+    assert "unpriced: unknown_model" in capsys.readouterr().out
+
+
+def test_repricing_takes_away_what_an_enricher_wrote_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = chat() | {
+        "genops.cost.total": 99.0,
+        "genops.cost.status": "priced",
+        "genops.cost.reported": 0.004,
+        "genops.pricing.version": "2020.1.1+00000000",
+        "genops.team": "search",
+    }
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(request(span(old)))
+
+    assert main(["enrich", str(source), "-o", str(out)]) == 0
+    assert out.read_bytes() == source.read_bytes()
+    assert main(["enrich", str(source), "-o", str(out), "--reprice"]) == 0
+
+    attributes = plain_attributes(spans_of(out.read_bytes())[0])
+    assert attributes["genops.cost.total"] == 0.004
+    assert attributes["genops.cost.estimated"] == 0.0035
+    assert attributes["genops.pricing.version"] == bundled_catalog().version
+    assert attributes["genops.team"] == "search"
+
+
+def test_several_files_are_written_to_a_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(PRICED)
+    out = tmp_path / "out"
+    out.mkdir()
+
+    assert main(["enrich", str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "can't be read"),
+        (b"hello", "neither OTLP/JSON nor a protobuf"),
+        (b'{"resourceSpans": [}', "not JSON"),
+        (b'{"resourceSpans": []}\n{"oops"\n', ":2:"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}', "traceId"),
+    ],
+)
+def test_a_file_that_is_no_otlp_is_named_and_nothing_is_written(
+    content: bytes | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, out = tmp_path / "good", tmp_path / "bad", tmp_path / "out"
+    good.write_bytes(PRICED)
+    out.mkdir()
+    if content is not None:
+        bad.write_bytes(content)
+
+    assert main(["enrich", str(good), str(bad), "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert str(bad) in error
+    assert message in error
+    assert list(out.iterdir()) == []
+
+
+def test_the_overlays_and_attribution_of_a_configuration_are_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "enricher.yaml"
+    config.write_text(
+        "exporters: {otlp_grpc: {endpoint: localhost:4319, tls: {insecure: true}}}\n"
+        "enrichment: {attribution: {genops.team: ['resource:service.name']}}\n"
+    )
+    source = tmp_path / "in"
+    source.write_bytes(PRICED)
+
+    assert main(["enrich", str(source), "--config", str(config), "--json"]) == 0
+    assert printed_spans(capsys)[0]["attributes"]["genops.team"] == "app"
