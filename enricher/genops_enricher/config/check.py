@@ -7,17 +7,29 @@ kind. What values mean together is decided in `load`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from genops_enricher.config.keys import ELSEWHERE, EXPORTER_TYPES, KEYS, RELEASE, Key
-from genops_enricher.config.nodes import Entry, Items, Node, Place, Problem, Scalar, Section
-from genops_enricher.config.values import Kind, Shape
+from genops_enricher.config.nodes import (
+    Entry,
+    Items,
+    KeyPath,
+    Node,
+    Place,
+    Problem,
+    Scalar,
+    Section,
+)
+from genops_enricher.config.values import HEADER_NAME, Kind, Shape
 
 __all__ = ["Settings", "check", "closest"]
 
-Path = tuple[str, ...]
+# It becomes part of file names and metric labels.
+_EXPORTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
 _Tree = dict[str, "Key | _Tree"]
 _T = TypeVar("_T")
 
@@ -26,11 +38,11 @@ _T = TypeVar("_T")
 class Settings:
     """The values that were set, by path, and the defaults of the rest."""
 
-    values: dict[Path, object] = field(default_factory=dict)
-    places: dict[Path, Place] = field(default_factory=dict)
-    broken: set[Path] = field(default_factory=set)  # set, but wrong: the problem is noted
-    private: set[Path] = field(default_factory=set)  # from the environment: never shown
-    exporters: dict[str, Place] = field(default_factory=dict)  # by id, in the order of the file
+    values: dict[KeyPath, object] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+    broken: set[KeyPath] = field(default_factory=set)  # set, but wrong: the problem is noted
+    private: set[KeyPath] = field(default_factory=set)  # from the environment: never shown
+    exporters: list[str] = field(default_factory=list)  # ids, in the order of the file
 
     def get(self, kind: type[_T], *path: str) -> _T:
         """The value at `path`, or its default. The table says that there is one."""
@@ -52,10 +64,6 @@ class Settings:
     def is_set(self, *path: str) -> bool:
         """Whether the key or section was written, rightly or not."""
         return path in self.places
-
-    def is_broken(self, path: Path) -> bool:
-        """Whether something is wrong with the key, or with a key in the section."""
-        return any(broken[: len(path)] == path for broken in self.broken)
 
     def place(self, *path: str) -> Place:
         """Where the key was written, or else the nearest section around it."""
@@ -83,12 +91,12 @@ class _Checker:
         self._wrong = False  # something about the value in hand
         self.settings = Settings()
 
-    def section(self, section: Section, tree: _Tree, path: Path) -> None:
+    def section(self, section: Section, tree: _Tree, path: KeyPath) -> None:
         self.settings.places[path] = section.place
         for entry in section.entries:
             self._entry(entry, tree, (*path, entry.key))
 
-    def _entry(self, entry: Entry, tree: _Tree, path: Path) -> None:
+    def _entry(self, entry: Entry, tree: _Tree, path: KeyPath) -> None:
         self.settings.places[path] = entry.place
         is_exporter = path[:-1] == ("exporters",)
         if is_exporter and not self._is_exporter_id(entry, path):
@@ -105,23 +113,26 @@ class _Checker:
         elif isinstance(entry.node, Section):
             self.section(entry.node, known, path)
         elif not (isinstance(entry.node, Scalar) and entry.node.null):
-            self._note(entry.place, path, f"must be a map with keys such as `{next(iter(known))}`")
+            self.settings.broken.add(path)
+            example = next(iter(known)).replace("<id>", "otlp")
+            self._note(entry.place, path, f"must be a map with keys such as `{example}`")
 
-    def _is_exporter_id(self, entry: Entry, path: Path) -> bool:
-        self.settings.exporters[entry.key] = entry.place
+    def _is_exporter_id(self, entry: Entry, path: KeyPath) -> bool:
+        self.settings.exporters.append(entry.key)
         kind, slash, name = entry.key.partition("/")
         types = ", ".join(f"`{name}`" for name in EXPORTER_TYPES)
         if kind not in EXPORTER_TYPES:
             hint = closest(kind, list(EXPORTER_TYPES)) or f"; the types are {types}"
             self._note(entry.place, path, f"there is no exporter type `{kind}`{hint}")
-        elif slash and not name:
-            self._note(entry.place, path, f"has no name after the slash; write `{kind}/NAME`")
+        elif slash and not _EXPORTER_NAME.fullmatch(name):
+            what = "needs a plain name after the slash: letters, digits, - _ and ."
+            self._note(entry.place, path, what)
         else:
             return True
         self.settings.broken.add(path)
         return False
 
-    def _value(self, entry: Entry, key: Key, path: Path) -> None:
+    def _value(self, entry: Entry, key: Key, path: KeyPath) -> None:
         if key.types and path[1].partition("/")[0] not in key.types:
             types = " and ".join(f"`{name}`" for name in key.types)
             self._note(entry.place, path, f"is a key of {types} only; remove it")
@@ -133,7 +144,7 @@ class _Checker:
         else:
             self.settings.values[path] = value
 
-    def _shaped(self, node: Node, kind: Kind, path: Path) -> object:
+    def _shaped(self, node: Node, kind: Kind, path: KeyPath) -> object:
         match kind.shape, node:
             case (Shape.SCALAR, _) | (_, Scalar(null=True) | Scalar(broken=True)):
                 return self._scalar(node, kind, path)
@@ -141,7 +152,7 @@ class _Checker:
                 return self._items(node, kind, path)
             case Shape.MAP, Section():
                 return {
-                    entry.key: self._scalar(entry.node, kind, (*path, entry.key))
+                    entry.key: self._scalar(entry.node, kind, (*path, _name(entry, kind)))
                     for entry in node.entries
                 }
             case Shape.MAP_OF_LISTS, Section():
@@ -153,13 +164,13 @@ class _Checker:
                 self._note(node.place, path, f"must be {_SHAPES[kind.shape]}")
                 return None
 
-    def _items(self, node: Node, kind: Kind, path: Path) -> object:
+    def _items(self, node: Node, kind: Kind, path: KeyPath) -> object:
         if not isinstance(node, Items) or not node.items:
             self._note(node.place, path, f"must be {_SHAPES[Shape.LIST]}")
             return None
         return tuple([self._scalar(item, kind, path) for item in node.items])
 
-    def _scalar(self, node: Node, kind: Kind, path: Path) -> object:
+    def _scalar(self, node: Node, kind: Kind, path: KeyPath) -> object:
         if not isinstance(node, Scalar):
             self._note(node.place, path, f"must be {_SHAPES[Shape.SCALAR]}")
         elif node.null:
@@ -175,7 +186,7 @@ class _Checker:
                 self._note(node.place, path, f"{_shown(node, kind)} {error}")
         return None
 
-    def _note(self, place: Place, path: Path, text: str) -> None:
+    def _note(self, place: Place, path: KeyPath, text: str) -> None:
         self._wrong = True
         self._problems.append(Problem(place, path, text))
 
@@ -196,7 +207,13 @@ def _shown(node: Scalar, kind: Kind) -> str:
     return f'"{node.text[:60]}{"…" if len(node.text) > 60 else ""}"'
 
 
-def _unknown(path: Path, tree: _Tree) -> str:
+def _name(entry: Entry, kind: Kind) -> str:
+    """The name in a map as messages show it. `{key=secret}` makes a name of a secret."""
+    null = isinstance(entry.node, Scalar) and entry.node.null
+    return "…" if kind.secret and (null or not HEADER_NAME.fullmatch(entry.key)) else entry.key
+
+
+def _unknown(path: KeyPath, tree: _Tree) -> str:
     generic = ".".join(_generic(path))
     if generic in ELSEWHERE:
         return ELSEWHERE[generic]
@@ -209,7 +226,7 @@ def _unknown(path: Path, tree: _Tree) -> str:
     return f"unknown key; the keys here are {here}"
 
 
-def _generic(path: Path) -> Path:
+def _generic(path: KeyPath) -> KeyPath:
     return ("exporters", "<id>", *path[2:]) if path[:1] == ("exporters",) else path
 
 
@@ -239,7 +256,7 @@ def _available(tree: Key | _Tree) -> bool:
     return any(key.available for key in _leaves(tree))
 
 
-def _key(path: Path) -> Key:
+def _key(path: KeyPath) -> Key:
     return _BY_PATH[".".join(_generic(path))]
 
 

@@ -12,14 +12,14 @@ import yaml
 
 from genops_enricher.config.model import ClientTls, Config, Endpoint, ExporterConfig, Protocol
 
-__all__ = ["REDACTED", "dump_config"]
+__all__ = ["REDACTED", "dump"]
 
 REDACTED = "[REDACTED]"
 
 _Tree = dict[str, object]
 
 
-def dump_config(config: Config) -> str:
+def dump(config: Config) -> str:
     """The configuration as YAML. The value of every header is replaced."""
     tree: _Tree = {
         "receivers": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from genops_enricher.config import endpoint as endpoints
@@ -15,7 +14,9 @@ from genops_enricher.config.model import (
     QueueConfig,
     RetryConfig,
 )
-from genops_enricher.config.reading import KeyPath, Reading
+from genops_enricher.config.nodes import KeyPath
+from genops_enricher.config.reading import Reading
+from genops_enricher.config.values import HEADER_NAME
 from genops_enricher.pipeline import Signal
 
 __all__ = ["read_exporters"]
@@ -27,13 +28,10 @@ _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317,
 
 _TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
 
-# https://www.rfc-editor.org/rfc/rfc9110#name-tokens, less what gRPC metadata can't carry.
-_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-
 
 def read_exporters(reading: Reading) -> dict[str, ExporterConfig]:
     """Every exporter that is defined and right, by id."""
-    if not reading.settings.exporters:
+    if not reading.settings.exporters and ("exporters",) not in reading.settings.broken:
         reading.note(
             ("exporters",),
             "none is defined; add one, such as `otlp_http` with an `endpoint`",
@@ -121,12 +119,10 @@ def _signal_urls(reading: Reading, path: KeyPath) -> dict[Signal, str | None]:
 
 def _headers(reading: Reading, path: KeyPath) -> dict[str, str]:
     headers: dict[str, str] = reading.settings.find(dict, *path, "headers") or {}
-    for name in headers:
-        if not _HEADER_NAME.fullmatch(name):
-            reading.note(
-                (*path, "headers", name),
-                "is not a header name; use letters, digits, - _ and .",
-            )
+    if not all(HEADER_NAME.fullmatch(name) for name in headers):
+        reading.note(
+            (*path, "headers"), "has a name that no header can have; use letters, digits, - _ and ."
+        )
     return headers
 
 
@@ -200,5 +196,5 @@ def _check_destination(reading: Reading, exporter: ExporterConfig) -> None:
             )
     vendor = endpoints.vendor_at(endpoint)
     names = {name.lower() for name in exporter.headers}
-    if vendor and vendor.header not in names and not reading.settings.is_broken(path):
+    if vendor and vendor.header not in names:
         reading.warn(path, f"{vendor.name} refuses requests without the header {vendor.header}")

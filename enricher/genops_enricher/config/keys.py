@@ -394,7 +394,7 @@ _SERVICE = (
                 NAMES,
                 None,
                 f"Where {signal} go. Without `service.pipelines` every signal goes to every "
-                "exporter; with it, a signal that is not listed is not received.",
+                "exporter that takes it; with it, a signal that is not listed is not received.",
             ),
         )
     ),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Entry", "Items", "Node", "Place", "Problem", "Scalar", "Section", "dotted"]
+__all__ = ["Entry", "Items", "KeyPath", "Node", "Place", "Problem", "Scalar", "Section"]
+
+KeyPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,11 @@ class Problem:
     """One mistake: where, which key, what and how to fix it."""
 
     place: Place
-    path: tuple[str, ...]
+    path: KeyPath
     text: str
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.place), dotted(self.path), self.text) if part)
+        return ": ".join(part for part in (str(self.place), ".".join(self.path), self.text) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,3 @@ class Section:
 
 
 Node = Scalar | Items | Section
-
-
-def dotted(path: tuple[str, ...]) -> str:
-    """The path of a key as messages show it."""
-    return ".".join(path)

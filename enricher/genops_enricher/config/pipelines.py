@@ -19,14 +19,15 @@ _ROOT = ("service", "pipelines")
 
 
 def read_pipelines(reading: Reading, exporters: Exporters) -> Pipelines:
-    """The exporters of each signal that is received, in the order of the file."""
+    """The exporters of each signal that is received. A signal that none takes is left out."""
     if reading.settings.is_set(*_ROOT):
         pipelines = _written(reading, exporters)
     else:
-        pipelines = {
+        takers = {
             signal: tuple(name for name, e in exporters.items() if _takes(e, signal))
             for signal in Signal
         }
+        pipelines = {signal: names for signal, names in takers.items() if names}
     _check_losses(reading, exporters, pipelines)
     return pipelines
 
@@ -37,7 +38,7 @@ def _written(reading: Reading, exporters: Exporters) -> Pipelines:
         for signal in Signal
         if reading.settings.is_set(*_ROOT, signal)
     }
-    if not pipelines:
+    if not pipelines and _ROOT not in reading.settings.broken:
         reading.note(_ROOT, "has no pipeline; add `traces` with `exporters`, or remove it")
     used = {name for names in pipelines.values() for name in names}
     for name in exporters:
@@ -59,7 +60,7 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
         if name in names[:position]:
             reading.note((*path, "exporters"), f"names `{name}` twice; keep one")
         elif name not in reading.settings.exporters:
-            hint = closest(name, [*reading.settings.exporters]) or "; define it under `exporters`"
+            hint = closest(name, reading.settings.exporters) or "; define it under `exporters`"
             shown = reading.shown((*path, "exporters"), name)
             reading.note((*path, "exporters"), f"there is no exporter {shown}{hint}")
         elif name in exporters and not _takes(exporters[name], signal):

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from genops_enricher.config.check import Settings
 from genops_enricher.config.model import Protocol
-from genops_enricher.config.nodes import Problem
+from genops_enricher.config.nodes import KeyPath, Problem
 
-__all__ = ["KeyPath", "Reading"]
-
-KeyPath = tuple[str, ...]
+__all__ = ["Reading"]
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ __all__ = [
     "ADDRESS",
     "BOOLEAN",
     "HEADERS",
+    "HEADER_NAME",
     "LISTS_BY_NAME",
     "NAMES",
     "PATH",
@@ -51,6 +52,9 @@ class Kind:
     shape: Shape = Shape.SCALAR
     secret: bool = False  # values are never shown
 
+
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens, less what gRPC metadata can't carry.
+HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 # Go's duration syntax, which the Collector uses. A day has no unit there, and none here.
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genops_enricher.config.dump import REDACTED, dump_config
+from genops_enricher.config.dump import REDACTED, dump
 from genops_enricher.config.load import load_config
 from genops_enricher.errors import ConfigError
 
@@ -37,9 +37,9 @@ def test_neither_dump_nor_repr_nor_warnings_show_a_header(tmp_path: Path, writte
 
     assert _SECRET in exporter.headers["authorization"]
     assert loaded.warnings
-    for text in (dump_config(loaded.config), repr(loaded), str(loaded.config)):
+    for text in (dump(loaded.config), repr(loaded), str(loaded.config)):
         assert _SECRET not in text
-    assert f"authorization: '{REDACTED}'" in dump_config(loaded.config)
+    assert f"authorization: '{REDACTED}'" in dump(loaded.config)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,9 @@ def test_neither_dump_nor_repr_nor_warnings_show_a_header(tmp_path: Path, writte
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: 'key={_SECRET}'}}}}",
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: ['key={_SECRET}']}}}}",
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key: [{_SECRET}]}}}}}}",
+        f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key={_SECRET}}}}}}}",
+        f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key:{_SECRET}}}}}}}",
+        f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key={_SECRET}: [a]}}}}}}",
         # a secret in an endpoint
         f"exporters: {{otlp: {{endpoint: 'https://me:{_SECRET}@host'}}}}",
         f"exporters: {{otlp: {{endpoint: 'https://host/?key={_SECRET}'}}}}",
