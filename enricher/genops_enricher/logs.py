@@ -54,7 +54,7 @@ class RateLimit(logging.Filter):
 
     def __init__(
         self,
-        burst: int = 5,
+        burst: int = 10,
         interval_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

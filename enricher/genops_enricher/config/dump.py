@@ -12,14 +12,14 @@ import yaml
 
 from genops_enricher.config.model import ClientTls, Config, Endpoint, ExporterConfig, Protocol
 
-__all__ = ["REDACTED", "dump"]
+__all__ = ["REDACTED", "dump_config"]
 
 REDACTED = "[REDACTED]"
 
 _Tree = dict[str, object]
 
 
-def dump(config: Config) -> str:
+def dump_config(config: Config) -> str:
     """The configuration as YAML. The value of every header is replaced."""
     tree: _Tree = {
         "receivers": {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from genops_enricher.config.dump import dump
+from genops_enricher.config.dump import dump_config
 from genops_enricher.config.keys import KEYS
 from genops_enricher.config.load import load_config
 
@@ -48,12 +48,12 @@ def test_a_dump_reads_back_as_the_same_configuration(tmp_path: Path) -> None:
     file.write_text(_FULL, encoding="utf-8")
     for name in ("ca.pem", "a$b.yaml"):
         (tmp_path / name).touch()
-    first = dump(load_config(file, {"HOME": "/h"}).config)
+    first = dump_config(load_config(file, {"HOME": "/h"}).config)
 
     file.write_text(first, encoding="utf-8")
     second = load_config(file, {"HOME": "/h"}).config
 
-    assert dump(second) == first
+    assert dump_config(second) == first
     assert second.exporters["otlp"].timeout_s == 60.25
     assert second.enrichment.overlays == (tmp_path / "a$b.yaml",)
 
@@ -64,6 +64,6 @@ def test_a_dump_has_every_available_key_of_the_table_and_no_other(tmp_path: Path
     for name in ("ca.pem", "a$b.yaml"):
         (tmp_path / name).touch()
 
-    shown = _paths(yaml.safe_load(dump(load_config(file, {"HOME": "/h"}).config)))
+    shown = _paths(yaml.safe_load(dump_config(load_config(file, {"HOME": "/h"}).config)))
 
     assert shown == {key.path for key in KEYS if key.available}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genops_enricher.config.dump import REDACTED, dump
+from genops_enricher.config.dump import REDACTED, dump_config
 from genops_enricher.config.load import load_config
 from genops_enricher.errors import ConfigError
 
@@ -37,9 +37,9 @@ def test_neither_dump_nor_repr_nor_warnings_show_a_header(tmp_path: Path, writte
 
     assert _SECRET in exporter.headers["authorization"]
     assert loaded.warnings
-    for text in (dump(loaded.config), repr(loaded), str(loaded.config)):
+    for text in (dump_config(loaded.config), repr(loaded), str(loaded.config)):
         assert _SECRET not in text
-    assert f"authorization: '{REDACTED}'" in dump(loaded.config)
+    assert f"authorization: '{REDACTED}'" in dump_config(loaded.config)
 
 
 @pytest.mark.parametrize(
