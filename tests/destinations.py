@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
@@ -86,13 +87,12 @@ def http_ok(_number: int, _request: Received) -> HttpAnswer:
 def grpc_destination(
     script: GrpcScript = grpc_ok,
     *,
-    port: int = 0,
     credentials: grpc.ServerCredentials | None = None,
 ) -> Iterator[Destination]:
     destination = Destination()
     lock = threading.Lock()
 
-    def handler(path: str) -> grpc.RpcMethodHandler:
+    def handler(path: str) -> grpc.RpcMethodHandler[bytes, bytes]:
         def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
             headers = {str(key): str(value) for key, value in context.invocation_metadata()}
             request = Received(path, headers, payload)
@@ -123,7 +123,7 @@ def grpc_destination(
                 for service in GRPC_SERVICES.values()
             )
         )
-        address = f"127.0.0.1:{port}"
+        address = "127.0.0.1:0"
         if credentials is None:
             destination.port = server.add_insecure_port(address)
         else:
@@ -136,7 +136,9 @@ def grpc_destination(
 
 
 @contextmanager
-def http_destination(script: HttpScript = http_ok) -> Iterator[Destination]:
+def http_destination(
+    script: HttpScript = http_ok, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Destination]:
     destination = Destination()
     lock = threading.Lock()
 
@@ -174,6 +176,8 @@ def http_destination(script: HttpScript = http_ok) -> Iterator[Destination]:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         destination.port = server.server_address[1]
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -197,5 +201,7 @@ def http_exporter(port: int, **settings: object) -> ExporterConfig:
 
 
 def _exporter(name: str, endpoint: Endpoint, settings: Mapping[str, object]) -> ExporterConfig:
-    defaults = {"retry": QUICK, "queue": QueueConfig(num_consumers=2), "timeout_s": 10.0}
-    return ExporterConfig(name, endpoint, **{**defaults, **settings})  # type: ignore[arg-type]
+    config = ExporterConfig(
+        name, endpoint, retry=QUICK, queue=QueueConfig(num_consumers=2), timeout_s=10.0
+    )
+    return replace(config, **settings)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from genops_enricher.export.otlp import (
     retry_delay_s,
     shown,
 )
-from genops_enricher.export.outcome import Hold, Outcome, of_grpc_code
+from genops_enricher.export.outcome import Outcome, of_grpc_code
 from genops_enricher.pipeline import Signal
 
 __all__ = ["GrpcSender"]
@@ -68,9 +68,6 @@ class GrpcSender:
             )
         except grpc.RpcError as error:
             return self._failure(error)
-        except ValueError:
-            # The text of the error holds the headers.
-            return Hold("a header is no valid gRPC metadata: check the headers")
         return self._service.read_response(body)
 
     def close(self) -> None:

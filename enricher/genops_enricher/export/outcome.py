@@ -121,4 +121,6 @@ def of_http_status(status: int, reason: str, retry_after_s: float | None) -> Out
         return Hold(reason)
     if status in _HTTP_DOUBTFUL or status >= 500:
         return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
+    if status == 413:
+        return Rejected(f"{reason}: let the senders send smaller batches")
     return Rejected(reason)

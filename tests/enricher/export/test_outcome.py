@@ -1,4 +1,4 @@
-"""The tables of codes, against the lists of the OTLP specification and the documented exceptions."""
+"""The tables of codes, against the lists of the OTLP specification and our own exceptions."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ HTTP = {
     **dict.fromkeys((429, 502, 503, 504), Retry("why")),
     **dict.fromkeys((401, 402, 403, 404, 405, 407, 415), Hold("why")),
     **dict.fromkeys((301, 302, 307, 308), Hold("why")),
+    413: Rejected("why: let the senders send smaller batches"),
     **dict.fromkeys((408, 500, 501, 505, 599), DOUBTFUL),
-    **dict.fromkeys((400, 409, 413, 418, 422, 431), Rejected("why")),
+    **dict.fromkeys((400, 409, 418, 422, 431), Rejected("why")),
 }
 
 

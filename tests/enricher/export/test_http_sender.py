@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from destinations import HttpAnswer, HttpScript, Received, http_destination, http_exporter
+from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
+from genops_enricher.errors import StartError
+from genops_enricher.export.otlp_http import HttpSender, retry_after_s
+from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry
+from genops_enricher.pipeline import Signal
+
+CERTIFICATES = Path(__file__).parents[2] / "certificates"
+PROTOBUF = {"Content-Type": "application/x-protobuf"}
+
+
+def send(config: ExporterConfig, payload: bytes = b"x", signal: Signal = Signal.TRACES) -> Outcome:
+    sender = HttpSender(config, signal, "genops-enricher/test")
+    try:
+        return sender.send(payload)
+    finally:
+        sender.close()
+
+
+def answering(answer: HttpAnswer) -> HttpScript:
+    return lambda _number, _request: answer
+
+
+@pytest.mark.parametrize("compression", ["gzip", "none"])
+@pytest.mark.parametrize("signal", Signal)
+def test_the_payload_arrives_at_the_url_of_its_signal(signal: Signal, compression: str) -> None:
+    payload = bytes(range(256)) * 40
+    with http_destination() as destination:
+        config = http_exporter(destination.port, compression=compression, headers={"k": "v"})
+        outcome = send(config, payload, signal)
+
+    assert outcome == Delivered()
+    (request,) = destination.received
+    assert (request.path, request.payload) == (f"/v1/{signal}", payload)
+    assert request.headers["Content-Type"] == "application/x-protobuf"
+    assert request.headers.get("Content-Encoding") == ("gzip" if compression == "gzip" else None)
+    assert request.headers["User-Agent"] == "genops-enricher/test"
+    assert request.headers["k"] == "v"
+
+
+def test_accepted_with_202_and_json_is_delivered() -> None:
+    answer = HttpAnswer(202, b"{}", {"Content-Type": "application/json"})
+    with http_destination(answering(answer)) as destination:
+        assert send(http_exporter(destination.port)) == Delivered()
+
+
+def test_a_partial_success_is_read() -> None:
+    response = ExportTraceServiceResponse()
+    response.partial_success.rejected_spans = 2
+    response.partial_success.error_message = "too old"
+    answer = HttpAnswer(200, response.SerializeToString(), PROTOBUF)
+    with http_destination(answering(answer)) as destination:
+        assert send(http_exporter(destination.port)) == Delivered(2, "too old")
+
+
+def test_the_reason_of_a_refusal_comes_from_the_status_in_the_body() -> None:
+    body = Status(message="span 3 has no name, key hunter2").SerializeToString()
+    with http_destination(answering(HttpAnswer(400, body, PROTOBUF))) as destination:
+        outcome = send(http_exporter(destination.port, headers={"api-key": "hunter2"}))
+
+    assert outcome == Rejected("HTTP 400 Bad Request: span 3 has no name, key ***")
+
+
+def test_a_refusal_without_a_body_is_known_by_its_status() -> None:
+    with http_destination(answering(HttpAnswer(403))) as destination:
+        assert send(http_exporter(destination.port)) == Hold("HTTP 403 Forbidden")
+
+
+def test_retry_after_in_seconds_is_read() -> None:
+    answer = HttpAnswer(503, headers={"Retry-After": "17"})
+    with http_destination(answering(answer)) as destination:
+        outcome = send(http_exporter(destination.port))
+
+    assert outcome == Retry("HTTP 503 Service Unavailable", after_s=17)
+
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        (" 120 ", 120),
+        ("Sun, 22 Nov 2026 12:00:30 GMT", 30),
+        ("Sun, 22 Nov 2026 12:00:30 -0000", 30),
+        ("Sun, 22 Nov 2026 11:00:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    assert retry_after_s(header, now=lambda: NOON) == seconds
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with http_destination() as elsewhere:
+        location = {"Location": f"http://127.0.0.1:{elsewhere.port}/v1/traces"}
+        with http_destination(answering(HttpAnswer(307, headers=location))) as destination:
+            outcome = send(http_exporter(destination.port, headers={"api-key": "secret"}))
+
+    assert outcome == Hold("HTTP 307 Temporary Redirect")
+    assert elsewhere.received == []
+
+
+def test_cookies_are_not_kept() -> None:
+    answer = HttpAnswer(headers={"Set-Cookie": "session=1"})
+    with http_destination(answering(answer)) as destination:
+        sender = HttpSender(http_exporter(destination.port), Signal.TRACES, "test")
+        sender.send(b"1")
+        sender.send(b"2")
+        sender.close()
+
+    assert all("Cookie" not in request.headers for request in destination.received)
+
+
+def test_a_netrc_file_does_not_replace_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with http_destination() as destination:
+        send(http_exporter(destination.port, headers={"Authorization": "Bearer key"}))
+
+    assert destination.received[0].headers["Authorization"] == "Bearer key"
+
+
+def test_a_header_that_can_not_be_sent_holds_and_is_not_shown() -> None:
+    outcome = send(http_exporter(1, headers={"api-key": "hunter2\n"}))
+
+    assert isinstance(outcome, Hold)
+    assert "hunter2" not in outcome.reason
+
+
+def test_a_hang_up_and_nobody_listening_are_retried() -> None:
+    with http_destination(answering(HttpAnswer(status=0))) as destination:
+        assert isinstance(send(http_exporter(destination.port)), Retry)
+    assert isinstance(send(http_exporter(destination.port)), Retry)
+
+
+def test_an_answer_cut_short_is_retried() -> None:
+    answer = HttpAnswer(200, b"half", {**PROTOBUF, "Content-Length": "8"})
+
+    def script(_number: int, _request: Received) -> HttpAnswer:
+        return answer
+
+    with http_destination(script) as destination:
+        outcome = send(http_exporter(destination.port, timeout_s=0.2))
+
+    assert isinstance(outcome, Retry)
+
+
+def test_a_response_over_the_limit_is_not_read_to_its_end() -> None:
+    answer = HttpAnswer(200, b"\0" * ((4 << 20) + 1), PROTOBUF)
+    with http_destination(answering(answer)) as destination:
+        outcome = send(http_exporter(destination.port))
+
+    assert isinstance(outcome, Delivered)
+    assert "too long" in outcome.message
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """A server that sends a body byte by byte, without an end; gives its port."""
+    gone = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not gone.wait(0.005):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield listener.getsockname()[1]
+        gone.set()
+        thread.join(10)
+
+
+def test_a_body_that_drips_can_not_outlast_the_timeout() -> None:
+    with dripping() as port:
+        outcome = send(http_exporter(port, timeout_s=0.1))
+
+    assert outcome == Delivered(message="the response is too long or too slow; it was not read")
+
+
+def server_tls(*, mutual: bool = False) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
+    if mutual:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(CERTIFICATES / "ca.pem")
+    return context
+
+
+def secure(port: int, **tls: object) -> ExporterConfig:
+    base = f"https://127.0.0.1:{port}"
+    endpoint = Endpoint(Protocol.HTTP, base, True, {s: f"{base}/v1/{s}" for s in Signal})
+    return http_exporter(port, endpoint=endpoint, tls=ClientTls(**tls))  # type: ignore[arg-type]
+
+
+class TestTls:
+    def test_a_trusted_server_is_delivered_to(self) -> None:
+        with http_destination(tls=server_tls()) as destination:
+            assert send(secure(destination.port, ca_file=CERTIFICATES / "ca.pem")) == Delivered()
+
+    def test_another_server_is_not(self) -> None:
+        with http_destination(tls=server_tls()) as destination:
+            assert isinstance(send(secure(destination.port)), Retry)
+
+    def test_unless_verification_is_skipped(self) -> None:
+        with http_destination(tls=server_tls()) as destination:
+            assert send(secure(destination.port, insecure_skip_verify=True)) == Delivered()
+
+    def test_a_client_certificate_and_another_server_name_are_used(self) -> None:
+        with http_destination(tls=server_tls(mutual=True)) as destination:
+            config = secure(
+                destination.port,
+                ca_file=CERTIFICATES / "ca.pem",
+                cert_file=CERTIFICATES / "client.pem",
+                key_file=CERTIFICATES / "client.key",
+                server_name_override="otlp.test",
+            )
+            assert send(config) == Delivered()
+
+    def test_the_wrong_server_name_is_not_accepted(self) -> None:
+        with http_destination(tls=server_tls()) as destination:
+            config = secure(
+                destination.port,
+                ca_file=CERTIFICATES / "ca.pem",
+                server_name_override="other.test",
+            )
+            assert isinstance(send(config), Retry)
+
+    def test_a_missing_file_is_a_start_error_that_names_key_and_file(self) -> None:
+        with pytest.raises(StartError, match=r"otlp_http/b\.tls\.ca_file: /nowhere is no file"):
+            send(secure(1, ca_file=Path("/nowhere")))
