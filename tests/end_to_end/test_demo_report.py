@@ -83,9 +83,20 @@ def test_a_call_shows_its_team_models_tokens_cost_family_and_tier() -> None:
 
     assert "catalog 2026.11.22+abc" in report
     assert row(report, "12:00:00") == [
-        *("12:00:00", "support", "openai/gpt-4o", "→", "anthropic/claude-3-haiku", "Google"),
-        *("1,200", "1,000", "100", "0.001500", "reported", "claude-3", "balanced"),
+        *("12:00:00", "support", "openai/gpt-4o", "1,200", "1,000", "100", "0.001500"),
+        *("reported", "→", "anthropic/claude-3-haiku", "Google", "claude-3", "balanced"),
     ]
+
+
+def test_a_narrow_terminal_gets_the_details_on_a_line_of_their_own() -> None:
+    call = priced("1", 0.0015, **{"genops.model_family": "gpt-4o", "genops.model_tier": "premium"})
+
+    lines = render_report([call], None, width=80).splitlines()
+
+    [index] = [index for index, line in enumerate(lines) if line.startswith("12:00:00")]
+    assert lines[index].endswith("0.001500")
+    assert lines[index + 1] == "    reported · gpt-4o · premium"
+    assert max(map(len, lines)) <= 80
 
 
 def test_an_unpriced_call_shows_its_reason_and_no_cost() -> None:
@@ -119,7 +130,7 @@ def test_totals_add_decimals_by_team_and_by_model() -> None:
 def test_spans_that_are_no_llm_calls_are_counted_but_not_listed() -> None:
     report = render_report([span("1", {}), priced("2", 0.1)], None, width=200)
 
-    assert report.startswith("1 LLM calls arrived, with 1 other spans.")
+    assert report.startswith("1 LLM call and 1 other span arrived.")
 
 
 def test_the_bill_agrees_when_each_cost_is_what_was_billed() -> None:
@@ -128,6 +139,7 @@ def test_the_bill_agrees_when_each_cost_is_what_was_billed() -> None:
         priced("2", 0.001575, **{"genops.cost.estimated": 0.0015}),  # BYOK: a fee of 5 %
         priced("3", 0.0002, **{"genops.cost.source": "computed"}),
         unpriced("4", "unknown_model"),
+        priced("of another day's bill", 0.5),
     ]
     ledger = [
         entry("1", "0.0015"),
@@ -141,6 +153,7 @@ def test_the_bill_agrees_when_each_cost_is_what_was_billed() -> None:
     assert bill.agrees
     assert bill.billed == Decimal("0.003975") == bill.reported + bill.computed + bill.unpriced
     assert (bill.reported_calls, bill.computed_calls, bill.unpriced_calls) == (2, 1, 1)
+    assert (bill.elsewhere, bill.elsewhere_calls) == (Decimal("0.5"), 1)
     assert (bill.estimates, bill.equal_estimates) == (2, 2)
     assert "Every cost on a span is what was billed." in render_report(spans, ledger, width=200)
 
@@ -165,7 +178,7 @@ def test_the_bill_does_not_agree_when_a_cost_is_wrong_or_lost(spans: list[Span])
 
 
 def test_no_spans_make_an_empty_report() -> None:
-    assert render_report([], None, width=80).startswith("0 LLM calls arrived")
+    assert render_report([], None, width=80).startswith("0 LLM calls and 0 other spans arrived.")
 
 
 def test_json_lines_hold_four_keys_and_the_values_as_on_the_span() -> None:

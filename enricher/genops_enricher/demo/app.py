@@ -217,6 +217,7 @@ STEPS = (
             "How do I return this?",
             "dated,prompt_tokens=1240,completion_tokens=310",
         ),
+        live=True,
     ),
     Step(
         "support",
@@ -324,8 +325,7 @@ STEPS = (
         "drafts",
         "",
         "a free model",
-        ask("google/gemma-4-31b-it:free", "Ten slogans, please."),
-        live=True,
+        ask("meta-llama/llama-3.2-3b-instruct:free", "Ten slogans, please."),
     ),
     Step(
         "marketing",

@@ -42,7 +42,10 @@ def announce(message: Mapping[str, Any]) -> None:
 
 
 class PartError(Exception):
-    """A part of the demo failed. The message says which, why, and how its log ended."""
+    """A part of the demo failed. The message says which, why, and how its log ended.
+
+    Notes hold the logs of the other parts, as one often fails because of another.
+    """
 
 
 class Child:
@@ -129,9 +132,13 @@ class Child:
 
     def failure(self, why: str) -> PartError:
         """The error for this part, with the end of its log."""
-        with self._log.open(encoding="utf-8", errors="replace") as log:
-            tail = "".join(f"    {line}" for line in deque(log, TAIL_LINES)).rstrip()
+        tail = self.log_tail()
         return PartError(f"{self.name} {why}" + (f"; its log ends:\n{tail}" if tail else ""))
+
+    def log_tail(self) -> str:
+        """The last lines of its log, indented; empty if it has logged nothing."""
+        with self._log.open(encoding="utf-8", errors="replace") as log:
+            return "".join(f"    {line}" for line in deque(log, TAIL_LINES)).rstrip()
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe

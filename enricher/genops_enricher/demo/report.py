@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from genops_enricher.demo.spans import Span
-from genops_enricher.demo.tables import Column, render_table
+from genops_enricher.demo.tables import Column, natural_width, render_table
 
 __all__ = ["Reconciliation", "reconcile", "render_json", "render_report"]
 
@@ -22,14 +22,18 @@ TOLERANCE = Decimal("1e-12")  # USD; a cost that was added up in doubles may be 
 CALL_COLUMNS = (
     Column("time (UTC)"),
     Column("team"),
-    Column("model asked → served", shrinks=True),
-    Column("provider", shrinks=True),
+    Column("model asked", shrinks=True),
     Column("in", right=True),
     Column("cached", right=True),
     Column("out", right=True),
     Column("cost USD", right=True),
-    Column("source", shrinks=True),
-    Column("family", shrinks=True),
+)
+# Beside the others on a wide terminal, else on a line of their own under each call.
+DETAIL_COLUMNS = (
+    Column("source"),
+    Column("served, if another"),
+    Column("provider"),
+    Column("family"),
     Column("tier"),
 )
 TOTAL_COLUMNS = (
@@ -53,6 +57,8 @@ class Reconciliation:
     computed_calls: int = 0
     unpriced: Decimal = Decimal(0)  # billed, but on no span
     unpriced_calls: int = 0
+    elsewhere: Decimal = Decimal(0)  # on spans of calls that are not on this bill
+    elsewhere_calls: int = 0
     estimates: int = 0  # spans with a reported cost that carry a computed one beside it
     equal_estimates: int = 0  # … of which equal the price that the fake has for the tokens
     wrong: tuple[str, ...] = ()  # response ids whose cost is not what was billed, or is missing
@@ -94,6 +100,13 @@ def reconcile(spans: Sequence[Span], ledger: Sequence[Mapping[str, Any]]) -> Rec
         estimate = _decimal(span, "genops.cost.estimated")
         if estimate is not None:  # the price of the tokens: OpenRouter's fee on BYOK is no part
             estimates.append(abs(estimate - upstream) <= TOLERANCE)
+    billed_ids = {entry["id"] for entry in ledger}
+    elsewhere = [
+        cost
+        for span in spans
+        if (cost := _cost(span)) is not None
+        and span.attributes.get("gen_ai.response.id") not in billed_ids
+    ]
     return Reconciliation(
         billed=sum((Decimal(entry["total"]) for entry in ledger), Decimal(0)),
         billed_calls=len(ledger),
@@ -103,6 +116,8 @@ def reconcile(spans: Sequence[Span], ledger: Sequence[Mapping[str, Any]]) -> Rec
         computed_calls=len(computed),
         unpriced=sum(unpriced, Decimal(0)),
         unpriced_calls=len(unpriced),
+        elsewhere=sum(elsewhere, Decimal(0)),
+        elsewhere_calls=len(elsewhere),
         estimates=len(estimates),
         equal_estimates=sum(estimates),
         wrong=tuple(wrong),
@@ -126,9 +141,9 @@ def render_report(
     versions = sorted({_text(span, "genops.pricing.version") for span in calls})
     newest = max((_ended(span).date() for span in calls), default=date.min)
     parts = [
-        f"{len(calls)} LLM calls arrived, with {len(spans) - len(calls)} other spans. "
-        f"Prices: catalog {', '.join(versions) or '(none)'}.",
-        render_table(CALL_COLUMNS, [_call_row(span, newest) for span in calls], width),
+        f"{_count(len(calls), 'LLM call')} and {_count(len(spans) - len(calls), 'other span')} "
+        f"arrived. Prices: catalog {', '.join(versions) or '(none)'}.",
+        _calls(calls, newest, width),
         _totals("team", calls, lambda span: _text(span, "genops.team") or "(none)", width),
         _totals("model served", calls, _served, width),
     ]
@@ -137,15 +152,25 @@ def render_report(
     return "\n\n".join(parts)
 
 
+def _calls(calls: Sequence[Span], newest: date, width: int) -> str:
+    rows = [_call_row(span, newest) for span in calls]
+    details = [_detail_row(span) for span in calls]
+    columns = (*CALL_COLUMNS, *DETAIL_COLUMNS)
+    joined = [row + detail for row, detail in zip(rows, details, strict=True)]
+    if natural_width(columns, joined) <= width:
+        return render_table(columns, joined, width)
+    folded = [" · ".join(filter(None, detail)) for detail in details]
+    return render_table(CALL_COLUMNS, rows, width, folded)
+
+
 def _call_row(span: Span, newest: date) -> list[str]:
-    ended, asked, served = _ended(span), _asked(span), _served(span)
+    ended = _ended(span)
     return [
         ended.strftime("%H:%M:%S" if ended.date() == newest else "%Y-%m-%d"),
         _text(span, "genops.team"),
-        served if served == asked else f"{asked} → {served}",
-        _text(span, "genops.openrouter.actual_provider_name"),
+        _asked(span),
         *(
-            f"{span.attributes[name]:,}" if name in span.attributes else ""
+            f"{tokens:,}" if (tokens := span.attributes.get(name)) else ""
             for name in (
                 "genops.tokens.input",
                 "gen_ai.usage.cache_read.input_tokens",
@@ -153,7 +178,15 @@ def _call_row(span: Span, newest: date) -> list[str]:
             )
         ),
         _money(_cost(span)),
+    ]
+
+
+def _detail_row(span: Span) -> list[str]:
+    served = _served(span)
+    return [
         _source(span),
+        f"→ {served}" if served != _asked(span) else "",
+        _text(span, "genops.openrouter.actual_provider_name"),
         _text(span, "genops.model_family"),
         _text(span, "genops.model_tier"),
     ]
@@ -184,20 +217,23 @@ def _total_row(group: Sequence[Span]) -> list[str]:
 
 def _bill(bill: Reconciliation) -> str:
     lines = [
-        ("billed by the fake OpenRouter", bill.billed, f"{bill.billed_calls} calls"),
-        ("on spans, reported", bill.reported, f"{bill.reported_calls} calls"),
-        ("on spans, computed", bill.computed, f"{bill.computed_calls} calls"),
-        ("on no span: unpriced", bill.unpriced, f"{bill.unpriced_calls} calls"),
+        ("billed by the fake OpenRouter", bill.billed, bill.billed_calls),
+        ("  on spans, as reported", bill.reported, bill.reported_calls),
+        ("  on spans, computed", bill.computed, bill.computed_calls),
+        ("  on no span: unpriced", bill.unpriced, bill.unpriced_calls),
+        ("on spans, from other bills", bill.elsewhere, bill.elsewhere_calls),
     ]
-    text = "\n".join(f"{what:<30} {_money(usd):>12} USD  {note}" for what, usd, note in lines)
+    text = "\n".join(
+        f"{what:<30} {_money(usd):>12} USD  {_count(calls, 'call')}" for what, usd, calls in lines
+    )
     verdict = (
         "Every cost on a span is what was billed."
         if bill.agrees
         else f"Not as billed: {', '.join(bill.wrong)}."
     )
     return (
-        f"{text}\n{verdict} Computed beside reported: "
-        f"{bill.equal_estimates} of {bill.estimates} estimates equal the price of the tokens."
+        f"{text}\n{verdict}\n"
+        f"{bill.equal_estimates} of {bill.estimates} estimates beside a reported cost are right."
     )
 
 
@@ -235,6 +271,10 @@ def _money(usd: Decimal | None) -> str:
     if usd is None:
         return "—"
     return f"{usd:.6f}" if usd == 0 or usd >= Decimal("1e-6") else f"{usd:.2g}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _text(span: Span, name: str) -> str:

@@ -37,7 +37,7 @@ START_TIMEOUT_S = 30.0
 STEP_TIMEOUT_S = 120.0  # a call to the real OpenRouter may take long
 ARRIVAL_TIMEOUT_S = 30.0
 POLL_S = 0.05
-PLAIN_WIDTH = 160  # characters, where stdout is no terminal
+PLAIN_WIDTH = 200  # characters, where stdout is no terminal
 FAKE_KEY = "sk-or-fake"
 
 # What must not leak from the developer's shell into the parts: it would send spans or calls
@@ -65,7 +65,7 @@ def run_demo(*, live: bool, json_output: bool) -> int:
         with Interrupts() as interrupts:
             spans, ledger = _run(api_key, interrupts, live=live)
     except PartError as error:
-        _progress(f"The demo failed: {error}")
+        _progress("\n".join([f"The demo failed: {error}", *getattr(error, "__notes__", ())]))
         return 1
     except KeyboardInterrupt:
         _progress("Stopped.")
@@ -118,6 +118,8 @@ class _Parts:
         with self._interrupts.deferred():
             for child in reversed(self._children):
                 child.stop()
+                if isinstance(error, PartError) and (tail := child.log_tail()):
+                    error.add_note(f"The log of {child.name} ends:\n{tail}")
 
 
 def _run(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Column", "render_table"]
+__all__ = ["Column", "natural_width", "render_table"]
 
 GAP = "  "
+INDENT = "    "
 SMALLEST = 8  # characters that a shortened column keeps
 
 
@@ -20,16 +21,24 @@ class Column:
     shrinks: bool = False
 
 
-def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Lay out the rows under their headings.
+def natural_width(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
+    """The characters that the table needs to show every text whole."""
+    return _line_width(_widths(columns, rows))
+
+
+def render_table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    details: Sequence[str] | None = None,
+) -> str:
+    """Lay out the rows under their headings, each with its line of details below it, if any.
 
     Where the natural widths exceed `width` characters, the widest column that shrinks is cut,
     again and again. Numbers are never cut, so that a very narrow terminal wraps lines instead.
     """
-    cells = [[column.heading for column in columns], *rows]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-    excess = sum(widths) + len(GAP) * (len(columns) - 1) - width
-    while excess > 0:
+    widths = _widths(columns, rows)
+    while _line_width(widths) > width:
         index = max(
             (index for index, column in enumerate(columns) if column.shrinks),
             key=lambda index: widths[index],
@@ -38,18 +47,34 @@ def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width
         if index is None or widths[index] <= SMALLEST:
             break
         widths[index] -= 1
-        excess -= 1
-    cells.insert(1, ["─" * size for size in widths])
-    return "\n".join(
-        GAP.join(
-            _fit(text, size, column.right)
-            for text, size, column in zip(row, widths, columns, strict=True)
-        ).rstrip()
-        for row in cells
-    )
+
+    def line(row: Sequence[str]) -> str:
+        cells = zip(row, widths, columns, strict=True)
+        return GAP.join(_fit(text, size, column.right) for text, size, column in cells).rstrip()
+
+    lines = [line([column.heading for column in columns]), line(["─" * size for size in widths])]
+    for index, row in enumerate(rows):
+        lines.append(line(row))
+        if details is not None:
+            lines.append(_cut(INDENT + details[index], width))
+    return "\n".join(lines)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(len(column.heading), *(len(row[index]) for row in rows), 0)
+        for index, column in enumerate(columns)
+    ]
+
+
+def _line_width(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
 def _fit(text: str, size: int, right: bool) -> str:
-    if len(text) > size:
-        text = text[: size - 1] + "…"
+    text = _cut(text, size)
     return text.rjust(size) if right else text.ljust(size)
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 1] + "…"

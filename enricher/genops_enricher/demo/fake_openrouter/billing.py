@@ -239,13 +239,12 @@ MODELS = {
             rates=_usd("2", "6", cache_read="0.20"),
         ),
         Model(
-            "google/gemma-4-31b-it:free",
-            "Google: Gemma 4 31B (free)",
-            created=1_775_148_486,
-            context_length=262_144,
-            providers=("Google AI Studio",),
+            "meta-llama/llama-3.2-3b-instruct:free",
+            "Meta: Llama 3.2 3B Instruct (free)",
+            created=1_727_222_400,
+            context_length=131_072,
+            providers=("Venice",),
             rates=_usd("0", "0"),
-            canonical_slug="google/gemma-4-31b-it-20260402",
         ),
         # On no price list but this one: what a model looks like on the day before its price is
         # known anywhere.

@@ -168,6 +168,8 @@ def response(generation: Generation, *, metadata: bool) -> Json:
         "parallel_tool_calls": True,
         "temperature": 1.0,
         "top_p": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
         "tool_choice": "auto",
         "tools": [],
     }
