@@ -108,7 +108,8 @@ def test_the_accepted_attempt_served_if_no_endpoint_is_marked() -> None:
         ("a/first", {"attempt": 2}, True),
         ("b/second", None, True),
         ("b/second", {"attempt": 1}, True),
-        ("b/second:free", None, True),
+        ("b/second:free", None, None),
+        ("a/first:free", None, True),
         ("c/other", None, None),
         (None, {"attempt": 0}, None),
     ],
@@ -116,7 +117,7 @@ def test_the_accepted_attempt_served_if_no_endpoint_is_marked() -> None:
 def test_fallback_is_told_only_where_it_is_known(
     served: str | None, metadata: object, used: bool | None
 ) -> None:
-    read = observer("a/first", {"models": ["a/first", "b/second"]})
+    read = observer("a/first:nitro", {"models": ["a/first", "b/second", "a/first:free"]})
 
     seen = read({"model": served, "openrouter_metadata": metadata})
 

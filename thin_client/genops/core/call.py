@@ -25,6 +25,7 @@ from genops.core.guard import guard
 from genops.core.recording import (
     Request,
     error_attributes,
+    get,
     request_attributes,
     response_attributes,
 )
@@ -126,8 +127,7 @@ class Call:
         stream_completed: bool | None = None,
     ) -> None:
         """End the span as failed, with what is known of a response that began."""
-        # The SDK's own checks of a complete, paid answer carry that answer.
-        self._end(response or getattr(error, "completion", None), error, stream_completed)
+        self._end(response, error, stream_completed)
 
     def _end(
         self, response: object, error: BaseException | None, stream_completed: bool | None
@@ -146,6 +146,9 @@ class Call:
     def _record(
         self, response: object, error: BaseException | None, stream_completed: bool | None
     ) -> None:
+        if response is None:
+            # The SDK's own checks of a complete, paid answer carry that answer.
+            response = get(error, "completion")
         attributes = response_attributes(response)
         if self.request.observe is not None and response is not None:
             observation = self.request.observe(response)

@@ -87,7 +87,9 @@ def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
         if value is None:
             continue
         if not isinstance(key, str) or not 0 < len(key) <= _KEY_CHARS_MAX:
-            warn_once(("key", type(key)), "governance keys are text of 1 to %d characters", _KEY_CHARS_MAX)
+            warn_once(
+                ("key", type(key)), "governance keys are text of 1 to %d characters", _KEY_CHARS_MAX
+            )
         elif key.split(".", 1)[0].lower() in RESERVED:
             warn_once(
                 ("reserved", key),

@@ -17,6 +17,7 @@ from genops import _runtime
 from genops.core.governance import Scalar, clean, is_scalar
 from genops.providers import openai as sdk
 from genops.providers.hosts import OPENROUTER
+from genops.providers.openai_results import run, run_async
 from genops.providers.openrouter_routing import BODY_FIELDS, body
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ class GenOpsOpenRouterAdapter:
             governance=arguments.governance,
         )
         if isinstance(client, openai.AsyncOpenAI):
-            return sdk.run_async(call, create, api)
-        return sdk.run(call, create, api)
+            return run_async(call, create, api)
+        return run(call, create, api)
 
 
 def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Arguments:

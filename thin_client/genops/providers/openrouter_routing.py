@@ -31,6 +31,9 @@ ROUTES: Final[Mapping[str, Mapping[str, object]]] = {
     "fallback": {"allow_fallbacks": True},
 }
 
+# Suffixes of a model's name that say how to route; others (`:free`) name models of their own.
+_ROUTING_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto"})
+
 # Fields of OpenRouter's ChatRequest that the OpenAI SDK's create() does not take as keywords.
 BODY_FIELDS: Final = frozenset(
     {
@@ -203,7 +206,12 @@ def _fallback_used(
 
 
 def _same_model(one: str, other: str) -> bool:
-    return one.split(":", 1)[0] == other.split(":", 1)[0]
+    return _without_routing(one) == _without_routing(other)
+
+
+def _without_routing(model: str) -> str:
+    base, _, variant = model.partition(":")
+    return base if variant in _ROUTING_VARIANTS else model
 
 
 def _failed_attempts(metadata: object) -> tuple[Attributes, ...]:
