@@ -70,12 +70,12 @@ class Miss:
     def closest(self) -> tuple[str, ...]:
         """The catalog ids most like the one asked for, best first. Slow: searched on each read."""
         asked = self.asked.lower()
-        # A bare name is compared with bare names.
-        known = self.names if "/" in asked else [name.rpartition("/")[2] for name in self.names]
-        spelled = dict(zip(known, self.names, strict=True))
-        return tuple(
-            spelled[name] for name in difflib.get_close_matches(asked, spelled, n=3, cutoff=0.6)
-        )
+        bare = "/" not in asked  # a bare name is compared with bare names
+        ids: dict[str, list[str]] = {}
+        for name in self.names:
+            ids.setdefault(name.rpartition("/")[2] if bare else name, []).append(name)
+        matches = difflib.get_close_matches(asked, ids, n=3, cutoff=0.6)
+        return tuple(name for match in matches for name in ids[match])[:3]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

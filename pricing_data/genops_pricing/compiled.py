@@ -93,23 +93,27 @@ def read_compiled(path: Path) -> Compiled:
     return compiled
 
 
-def load_bundled() -> Compiled:
+def load_bundled(data: Path = _DATA, file: Path = _FILE) -> Compiled:
     """The catalog of this installation; in a source checkout, that of the YAML as it is now.
+
+    Args:
+        data: the YAML files; not there in an installation.
+        file: the compiled catalog.
 
     Raises:
         CatalogError: the catalog can't be read or made.
     """
-    if not _DATA.is_dir():
-        return read_compiled(_FILE)
+    if not data.is_dir():
+        return read_compiled(file)
     # A file that is missing, or that another release made, is made anew.
     with contextlib.suppress(CatalogError):
-        compiled = read_compiled(_FILE)
-        if compiled.sources == _digest_files(_DATA):
+        compiled = read_compiled(file)
+        if compiled.sources == _digest_files(data):
             return compiled
-    compiled = compile_directory(_DATA)
+    compiled = compile_directory(data)
     # A checkout that can't be written to compiles at every start.
     with contextlib.suppress(OSError):
-        write_compiled(compiled, _FILE)
+        write_compiled(compiled, file)
     return compiled
 
 

@@ -66,14 +66,18 @@ class Rates:
             return self._charge_marginal(usage, counts)
         else:
             band = self.bands[bisect_right(self.starts, usage.input) - 1]
+        total = 0
         amounts: dict[str, int] = {}
-        for count, rate, part, is_token in zip(counts, band, _PARTS, _IS_TOKEN, strict=True):
+        for unit, count in enumerate(counts):
             if count:
+                rate = band[unit]
+                part = _PARTS[unit]
                 if rate is not None:
-                    amounts[part] = amounts.get(part, 0) + count * rate
-                elif is_token:
+                    total += (amount := count * rate)
+                    amounts[part] = amounts.get(part, 0) + amount
+                elif _IS_TOKEN[unit]:
                     return f"{count} {part} tokens, but the model has no price for them"
-        return Charge(sum(amounts.values()), tuple(amounts.items()), self.divisor)
+        return Charge(total, tuple(amounts.items()), self.divisor)
 
     def _charge_marginal(self, usage: Usage, counts: tuple[int, ...]) -> Charge | str:
         """Charge each prompt token at the band it stands in, everything else at the first band."""

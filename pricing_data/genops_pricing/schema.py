@@ -49,6 +49,14 @@ def _wrong_count(value: Any) -> str | None:
     return None if isinstance(value, int) and value > 0 else f"{value} is no count. Write 200000"
 
 
+def _wrong_window(value: Any) -> str | None:
+    time = r"([01]\d|2[0-3]):[0-5]\d"
+    if problem := matching(f"{time}-{time}", 'Write UTC times: "16:30-00:30"')(value):
+        return problem
+    start, end = value.split("-")
+    return f'"{value}" is empty. Write an end other than the start' if start == end else None
+
+
 TEXT = Scalar("text", matching(r"(?s)\S.*", "Write some text"))
 DAY = Scalar("day", matching(r"\d{4}-\d{2}-\d{2}", "Write a day: 2024-05-13"))
 INSTANT = Scalar("instant", _wrong_instant)
@@ -56,10 +64,7 @@ PRICE = Scalar("decimal", _wrong_price)
 COUNT = Scalar("count", _wrong_count)
 SLUG = Scalar("slug", matching(r"[a-z0-9][a-z0-9._/-]*", "Write lower case, `-` for spaces"))
 MODEL_ID = Scalar("model id", matching(r"\S+", "Write it without spaces"))
-WINDOW = Scalar(
-    "window",
-    matching(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", 'Write UTC times: "16:30-00:30"'),
-)
+WINDOW = Scalar("window", _wrong_window)
 WEEKDAY = one_of("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 VERSION = Scalar("CalVer", matching(r"\d{4}\.\d{2}\.\d{2}(\.\d+)?", 'Write "2026.11.22"'))
 RELEASE = Scalar("release", matching(r"\d+\.\d+(\.\d+)?", 'Write "0.1.0"'))

@@ -1,0 +1,269 @@
+"""Prices that depend on size, time, variant and the upstream provider."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from genops_pricing import Catalog, Conditions, Offer, Usage
+from pricing_files import at, catalog_of, ns, offer_at, quote
+
+M = 1_000_000
+
+MODEL = """
+id: acme/one
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "2", output: "10", cache_read: "0.5"}
+    usd_per_unit: {web_search: "0.01"}
+    overrides:
+      - when: {prompt_over: 200000}
+        usd_per_mtok: {input: "4"}
+      - when: {prompt_from: 500000}
+        usd_per_mtok: {input: "8", output: "20"}
+      - when: {utc: "16:30-00:30", days: [mon, tue]}
+        usd_per_mtok: {output: "5"}
+      - when: {processing: batch}
+        multiply: "0.5"
+      - when: {processing: batch, prompt_over: 200000}
+        usd_per_mtok: {input: "3"}
+      - when: {service_tier: flex}
+        usd_per_mtok: {input: "1.5"}
+      - when: {region: eu}
+        multiply: "1.1"
+"""
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return catalog_of(tmp_path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "price"),
+    [(200_000, 2), (200_001, 4), (499_999, 4), (500_000, 8)],
+)
+def test_sizes_are_exclusive_or_inclusive_as_stated(
+    catalog: Catalog, tokens: int, price: int
+) -> None:
+    result = quote(catalog, "acme/one", "2024-06-05", input=tokens)
+
+    assert result.total == Decimal(price) * tokens / M
+
+
+def test_the_size_is_that_of_the_whole_prompt_and_absent_prices_are_inherited(
+    catalog: Catalog,
+) -> None:
+    result = quote(catalog, "acme/one", "2024-06-05", input=200_001, cache_read=200_000, output=10)
+
+    assert result.parts == {
+        "input": Decimal(4) * 1 / M,
+        "output": Decimal(10) * 10 / M,
+        "cache_read": Decimal("0.5") * 200_000 / M,
+    }
+
+
+@pytest.mark.parametrize(
+    ("conditions", "tokens", "price"),
+    [
+        (Conditions(), 1000, "2"),
+        (Conditions(processing="batch"), 1000, "1"),  # 2 * 0.5
+        (Conditions(processing="Batch"), 1000, "1"),
+        (Conditions(processing="batch"), 300_000, "3"),  # stated after the multiplier
+        (Conditions(service_tier="flex"), 1000, "1.5"),
+        (Conditions(service_tier="flex"), 300_000, "1.5"),  # later entries win
+        (Conditions(service_tier="flex", region="eu"), 1000, "1.65"),  # 1.5 * 1.1
+        (Conditions(service_tier="priority"), 1000, "2"),
+    ],
+)
+def test_later_overrides_win_for_each_unit(
+    catalog: Catalog, conditions: Conditions, tokens: int, price: str
+) -> None:
+    result = catalog.quote(
+        "acme/one", Usage(input=tokens), at=at("2024-06-05"), conditions=conditions
+    )
+
+    assert result.total == Decimal(price) * tokens / M
+
+
+def test_a_multiplier_is_for_tokens_not_for_searches(catalog: Catalog) -> None:
+    batch = Conditions(processing="batch")
+
+    result = catalog.quote(
+        "acme/one", Usage(output=100, web_searches=1), at=at("2024-06-05"), conditions=batch
+    )
+    assert result.parts == {
+        "output": Decimal(10) * Decimal("0.5") * 100 / M,
+        "web_search": Decimal("0.01"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("moment", "price"),
+    [
+        ("2024-06-03T16:29:59", 10),  # a Monday
+        ("2024-06-03T16:30:00", 5),
+        ("2024-06-04T00:29:59", 5),
+        ("2024-06-04T00:30:00", 10),
+        ("2024-06-04T23:59:59", 5),
+        ("2024-06-05T00:00:00", 10),  # a Wednesday
+    ],
+)
+def test_a_window_may_pass_midnight_and_looks_at_the_day_of_the_instant(
+    catalog: Catalog, moment: str, price: int
+) -> None:
+    result = quote(catalog, "acme/one", moment, output=M)
+
+    assert result.total == price
+
+
+def test_an_offer_holds_until_the_next_edge_of_a_window(catalog: Catalog) -> None:
+    offer = offer_at(catalog, "acme/one", ns("2024-06-03T20:00:00"))
+
+    assert offer.valid_from_ns == ns("2024-06-03T16:30:00")
+    assert offer.valid_until_ns == ns("2024-06-04")
+
+
+def test_an_offer_ends_with_its_row_even_inside_a_window(tmp_path: Path) -> None:
+    later = '  - {effective_from: "2024-06-03T18:00:00Z", usd_per_mtok: {input: "1"}}\n'
+    catalog = catalog_of(tmp_path, MODEL + later)
+
+    offer = offer_at(catalog, "acme/one", ns("2024-06-03T17:00:00"))
+    assert offer.valid_until_ns == ns("2024-06-03T18:00:00")
+
+
+def test_marginal_prices_hold_only_beyond_the_size(tmp_path: Path) -> None:
+    catalog = catalog_of(
+        tmp_path,
+        """
+id: acme/marginal
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "1", output: "4"}
+    overrides:
+      - when: {prompt_over: 100}
+        mode: marginal
+        usd_per_mtok: {input: "3"}
+""",
+    )
+
+    totals = [quote(catalog, "acme/marginal", input=size, output=10).total for size in (100, 101)]
+    assert totals == [
+        (Decimal(1) * 100 + Decimal(4) * 10) / M,
+        (Decimal(1) * 100 + Decimal(3) * 1 + Decimal(4) * 10) / M,
+    ]
+
+
+ENDPOINTS = """
+id: acme/open
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "1", output: "1"}
+  - effective_from: 2024-09-01
+    usd_per_mtok: {input: "2", output: "2"}
+endpoints:
+  deep-host:
+    quantization: fp8
+    prices:
+      - effective_from: 2024-03-01
+        usd_per_mtok: {input: "0.5", output: "0.5"}
+        provenance: {source: endpoints, seen_at: 2024-06-01, basis: snapshot}
+"""
+
+
+@pytest.mark.parametrize(
+    ("day", "endpoint", "entry"),
+    [
+        ("2024-02-28", "deep-host", "openrouter/acme/open@2024-01-01T00:00:00Z"),
+        ("2024-03-01", "deep-host", "openrouter/acme/open/deep-host@2024-03-01T00:00:00Z"),
+        ("2024-03-01", "Deep Host", "openrouter/acme/open/deep-host@2024-03-01T00:00:00Z"),
+        ("2024-03-01", "elsewhere", "openrouter/acme/open@2024-01-01T00:00:00Z"),
+        ("2024-03-01", "", "openrouter/acme/open@2024-01-01T00:00:00Z"),
+        # Last seen before the model's new price came into force: perhaps out of date.
+        ("2024-09-01", "deep-host", "openrouter/acme/open@2024-09-01T00:00:00Z"),
+    ],
+)
+def test_an_endpoint_has_its_own_price_unless_the_models_is_newer(
+    tmp_path: Path, day: str, endpoint: str, entry: str
+) -> None:
+    catalog = catalog_of(tmp_path, ENDPOINTS)
+
+    offer = offer_at(catalog, "acme/open", ns(day), endpoint=endpoint)
+    assert offer.entry == entry
+    assert (offer.endpoint is not None) == ("/deep-host@" in entry)
+
+
+def test_an_offer_of_an_endpoint_ends_when_the_models_price_changes(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path, ENDPOINTS)
+
+    own = offer_at(catalog, "acme/open", ns("2024-05-01"), endpoint="deep-host")
+    before = offer_at(catalog, "acme/open", ns("2024-02-01"), endpoint="deep-host")
+    assert (own.valid_from_ns, own.valid_until_ns) == (ns("2024-03-01"), ns("2024-09-01"))
+    assert before.valid_until_ns == ns("2024-03-01")
+
+
+@pytest.mark.parametrize(
+    ("output", "tier"),
+    [
+        ("0", "economy"),
+        ("0.999999", "economy"),
+        ("1", "balanced"),
+        ("9.99", "balanced"),
+        ("10", "premium"),
+        ("49.99", "premium"),
+        ("50", "flagship"),
+    ],
+)
+def test_the_tier_follows_from_the_output_price(tmp_path: Path, output: str, tier: str) -> None:
+    prices = f'prices: [{{effective_from: 2024-01-01, usd_per_mtok: {{output: "{output}"}}}}]'
+    catalog = catalog_of(tmp_path, f"id: acme/one\n{prices}")
+
+    assert offer_at(catalog, "acme/one", ns("2024-06-01")).tier == tier
+
+
+def test_a_tier_is_of_the_base_price_whatever_the_conditions(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path, MODEL)
+    half = catalog.find(
+        "acme/one",
+        market=None,
+        at_ns=ns("2024-06-05"),
+        conditions=Conditions(processing="batch"),
+    )
+
+    assert isinstance(half, Offer)
+    assert half.tier == "premium"
+
+
+def test_a_model_may_state_its_tier_and_one_without_output_has_none(tmp_path: Path) -> None:
+    input_only = 'prices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
+    catalog = catalog_of(
+        tmp_path,
+        f"id: acme/embed\n{input_only}",
+        f"id: acme/stated\ntier: flagship\ntier_reason: the docs say so\n{input_only}",
+    )
+
+    assert offer_at(catalog, "acme/embed", ns("2024-06-01")).tier is None
+    assert offer_at(catalog, "acme/stated", ns("2024-06-01")).tier == "flagship"
+
+
+def test_free_is_a_stated_price_of_zero(tmp_path: Path) -> None:
+    catalog = catalog_of(
+        tmp_path,
+        """
+id: "acme/gift:free"
+prices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "0", output: "0"}}]
+""",
+        """
+id: acme/search
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "0", output: "0"}
+    usd_per_unit: {web_search: "0.01"}
+""",
+    )
+
+    gift = quote(catalog, "acme/gift:free", input=10, output=10)
+    assert (gift.status, gift.total) == ("free", 0)
+    assert quote(catalog, "acme/search", input=10).status == "priced"
