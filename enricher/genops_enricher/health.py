@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 _ENDPOINT_KEY = "service.telemetry.health.endpoint"
 _REQUESTS_MAX = 16  # at a time; more are turned away, so that a flood costs no threads
 _IDLE_S = 5.0  # how long a client may be silent
+_POLL_S = 0.1  # how soon a stop is seen
 
 
 class State(StrEnum):
@@ -131,7 +132,7 @@ class HealthServer:
             ) from error
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="health", daemon=True
+            target=self._server.serve_forever, args=(_POLL_S,), name="health", daemon=True
         )
         self._thread.start()
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
-from genops_enricher.config.keys import ELSEWHERE, KEYS, Key
+from genops_enricher.config.keys import ELSEWHERE, KEYS, RELEASE, Key
+
+
+def test_the_release_is_that_of_the_package() -> None:
+    assert version("genops-ai").startswith(f"{RELEASE}.")
 
 
 def test_every_key_stands_once() -> None:
@@ -25,5 +31,5 @@ def test_every_meaning_is_a_sentence_for_a_table(key: Key) -> None:
 def test_what_is_said_about_foreign_keys_does_not_hide_one_of_ours() -> None:
     ours = {key.path for key in KEYS}
 
-    assert not any(path == foreign or path.startswith(f"{foreign}.")
-                   for foreign in ELSEWHERE for path in ours)  # fmt: skip
+    for foreign in ELSEWHERE:
+        assert not any(f"{path}.".startswith(f"{foreign}.") for path in ours)
