@@ -28,9 +28,17 @@ def free_port() -> int:
 
 
 def write_config(
-    folder: Path, destination: str, *, exporter: str = "otlp_grpc", more: Mapping[str, Any] = {}
+    folder: Path,
+    destination: str,
+    *,
+    exporter: str = "otlp_grpc",
+    shutdown_timeout: str = "10s",
+    more: Mapping[str, Any] = {},
 ) -> Path:
-    """A configuration file in `folder` with free ports, exporting to `destination`."""
+    """A configuration file in `folder` with free ports, exporting to `destination`.
+
+    `more` are further settings of the exporter.
+    """
     settings: dict[str, Any] = {"endpoint": destination, **more}
     if exporter == "otlp_grpc":
         settings["tls"] = {"insecure": True}
@@ -40,6 +48,7 @@ def write_config(
         "exporters": {exporter: settings},
         "service": {
             "data_dir": str(folder / "data"),
+            "shutdown_timeout": shutdown_timeout,
             "telemetry": {"health": {"endpoint": f"127.0.0.1:{free_port()}"}},
             "pipelines": {
                 signal: {"receivers": ["otlp"], "exporters": [exporter]}
@@ -85,6 +94,17 @@ class EnricherProcess:
         lines = [line for line in self.get("/metrics").splitlines() if line.startswith(line_start)]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_empty(self, *, timeout_s: float = 20.0) -> None:
+        """Wait until every exporter has delivered all that was acknowledged."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.metric("genops_exporter_queued_items{") > 0:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"not delivered in {timeout_s} s:\n{self.log.read_text()}")
+            time.sleep(0.02)
+
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing said."""
         if self._process.poll() is None:
@@ -117,6 +137,6 @@ def running(config: Path, *, under: Sequence[str] = ()) -> Iterator[EnricherProc
     process = EnricherProcess(config, under=under)
     try:
         yield process
+        process.stop()
     finally:
-        if process.stop() is None:
-            process.kill()
+        process.kill()

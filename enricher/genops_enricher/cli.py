@@ -120,10 +120,10 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _print_config(options: argparse.Namespace) -> int:
-    from genops_enricher.config.dump import dump
+    from genops_enricher.config.dump import dump_config
     from genops_enricher.config.load import load_config
 
-    print(dump(load_config(options.config, os.environ).config), end="")
+    print(dump_config(load_config(options.config, os.environ).config), end="")
     return 0
 
 

@@ -55,7 +55,6 @@ def test_the_same_export_sent_twice_is_priced_twice_the_same(tmp_path: Path) -> 
 
 
 def test_a_stop_drains_the_queue_and_the_books_balance(tmp_path: Path) -> None:
-    config = write_config(tmp_path, f"127.0.0.1:{free_port()}")
     with Sink() as backend:
         config = write_config(tmp_path, backend.grpc_endpoint)
         backend.fail_next(3)
@@ -74,9 +73,7 @@ def test_a_stop_with_the_backend_down_says_what_is_left_and_delivers_it_later(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    config = write_config(tmp_path, f"127.0.0.1:{port}")
-    text = config.read_text()
-    config.write_text(text.replace("service:\n", "service:\n  shutdown_timeout: 500ms\n"))
+    config = write_config(tmp_path, f"127.0.0.1:{port}", shutdown_timeout="500ms")
     enricher = EnricherProcess(config)
     with grpc.insecure_channel(enricher.grpc) as channel:
         export(channel, request(span(chat()), span(chat(), number=2)))

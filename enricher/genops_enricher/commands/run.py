@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
-from types import FrameType
 
 from genops_enricher.config.load import Loaded
 from genops_enricher.logs import set_up_logging
@@ -15,6 +13,8 @@ from genops_pricing import load_catalog
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(loaded: Loaded) -> None:
@@ -29,19 +29,18 @@ def run(loaded: Loaded) -> None:
     for warning in loaded.warnings:
         _log.warning("%s", warning)
 
-    stop_asked = threading.Event()
-
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
-        stop_asked.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask_to_stop)
-
+    # Blocked in every thread and waited for, not handled: Python runs handlers in the main thread,
+    # and a signal that the kernel gives to another thread does not wake it from a wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     service = Service(config, load_catalog(config.enrichment.overlays))
     service.start()
-    stop_asked.wait()
+    number = signal.sigwait(_STOP_SIGNALS)
+    for each in _STOP_SIGNALS:
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     _log.info(
-        "stopping; delivering what is queued for up to %g s", config.service.shutdown_timeout_s
+        "%s: stopping; what is queued is delivered for up to %g s",
+        signal.Signals(number).name,
+        config.service.shutdown_timeout_s,
     )
     service.stop()
