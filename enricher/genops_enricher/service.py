@@ -68,16 +68,6 @@ class Service:
         self._to_stop = ExitStack()  # what was started, to be stopped last first
         self._deadline_s = 0.0  # monotonic clock; set when stopping begins
 
-    @property
-    def grpc_port(self) -> int:
-        """The TCP port of the OTLP/gRPC receiver, once started."""
-        return self._receiver.port
-
-    @property
-    def health_port(self) -> int:
-        """The TCP port of the health and metrics pages, once started."""
-        return self._health_server.port
-
     def start(self) -> None:
         """Start everything, or nothing.
 
@@ -111,9 +101,9 @@ class Service:
         self._describe()
         self.health.ready()
         _log.info(
-            "ready: OTLP/gRPC on %s, health and metrics on %s, catalog %s, data in %s",
-            self._config.receiver.grpc_endpoint,
-            self._config.service.health_endpoint,
+            "ready: OTLP/gRPC on port %d, health and metrics on port %d, catalog %s, data in %s",
+            self._receiver.port,
+            self._health_server.port,
             self._catalog.version,
             self._data_dir.path,
         )

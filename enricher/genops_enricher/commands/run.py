@@ -26,8 +26,8 @@ def run(loaded: Loaded) -> None:
     """
     config = loaded.config
     set_up_logging(config.service.log_level, config.service.log_encoding)
-    for warning in loaded.warnings:
-        _log.warning("%s", warning)
+    if loaded.warnings:
+        _log.warning("%s", "\n".join(loaded.warnings))
 
     # Blocked in every thread and waited for, not handled: Python runs handlers in the main thread,
     # and a signal that the kernel gives to another thread does not wake it from a wait.
