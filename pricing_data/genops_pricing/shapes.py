@@ -117,7 +117,7 @@ class Record:
     def check(self, value: Any, path: KeyPath, report: Report) -> None:
         """Report unknown, missing and wrong keys; the rules only where these are right."""
         if not isinstance(value, dict):
-            report(path, f"expected a {self.title}, with keys {', '.join(self._names())}")
+            report(path, f"expected {self.title}, a mapping with keys {', '.join(self._names())}")
             return
         sound = True
 
@@ -128,12 +128,12 @@ class Record:
 
         for name in value:
             if name not in self._names():
-                note((*path, name), f'unknown key "{name}" in a {self.title}. {self._hint(name)}')
+                note((*path, name), f'unknown key "{name}" in {self.title}. {self._hint(name)}')
         for key in self.keys:
             if key.name in value:
                 key.shape.check(value[key.name], (*path, key.name), note)
             elif key.required:
-                note(path, f'a {self.title} needs the key "{key.name}": {key.meaning}. Add it')
+                note(path, f'{self.title} needs the key "{key.name}": {key.meaning}. Add it')
         if sound:
             for problem in self.rules(value):
                 report(path, problem)

@@ -137,10 +137,10 @@ def test_a_wheel_holds_the_catalog_without_yaml_and_prices_without_pyyaml(tmp_pa
     assert not [name for name in names if name.endswith((".yaml", "_build_hook.py"))]
 
     venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel]
+    programs = tmp_path / "venv" / "bin"
+    install = [str(programs / "pip"), "install", "--quiet", "--no-deps", str(wheel)]
     subprocess.run(install, check=True, timeout=300, env=quiet)
-    cost = [tmp_path / "venv" / "bin" / "genops-pricing", "cost", "openai/gpt-4o", "--input", "4"]
+    cost = [str(programs / "genops-pricing"), "cost", "openai/gpt-4o", "--input", "4"]
     run = subprocess.run(cost, check=True, timeout=60, capture_output=True, text=True, cwd=tmp_path)
     assert run.stdout.startswith("openai/gpt-4o: 0.00001 USD")
 

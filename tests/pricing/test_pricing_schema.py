@@ -48,7 +48,7 @@ def problems_in_row(tmp_path: Path, row: str) -> list[str]:
         ),
         (
             '- effective_from: 2024-01-01\n  usd_per_mtok: {inptu: "1"}',
-            'acme.yaml:7: unknown key "inptu" in a usd_per_mtok. Did you mean "input"?',
+            'acme.yaml:7: unknown key "inptu" in usd_per_mtok. Did you mean "input"?',
         ),
         (
             '- effective_from: 2024-01-01\n  usd_per_mtok: {input: "1", input: "2"}',
@@ -56,7 +56,7 @@ def problems_in_row(tmp_path: Path, row: str) -> list[str]:
         ),
         (
             '- usd_per_mtok: {input: "1"}',
-            'acme.yaml:6: a price needs the key "effective_from": instant from which the price '
+            'acme.yaml:6: price needs the key "effective_from": instant from which the price '
             "holds, UTC. Add it",
         ),
         (
@@ -237,7 +237,7 @@ def test_a_row_can_not_mix_the_two_modes(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("", "acme.yaml:1: the file is empty. Fill it or remove it"),
-        ("- a\n", "acme.yaml:1: expected a price file, with keys market, author, models"),
+        ("- a\n", "acme.yaml:1: expected price file, a mapping with keys market, author, models"),
         ("a: [1\n", "acme.yaml:2: not YAML: "),
         ("market: openrouter\nauthor: a\nmodels: []\n", "acme.yaml:3: models: expected a list of"),
         (

@@ -1,0 +1,268 @@
+"""The genops-pricing command: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genops_pricing import bundled_catalog
+from genops_pricing.cli import main
+from pricing_files import model_file, write_directory
+
+VERSION = bundled_catalog().version
+COST_KEYS = [
+    *("model", "market", "total", "input", "output", "cache_read", "cache_write", "audio", "image"),
+    *("web_search", "request", "currency", "status", "reason", "entry", "effective_from"),
+    *("removed", "tier", "family", "version"),
+]
+
+Output = pytest.CaptureFixture[str]
+
+
+def run(capsys: Output, line: str) -> tuple[int, str, str]:
+    try:
+        code = main(line.split())
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def records(capsys: Output, line: str) -> list[dict[str, Any]]:
+    _, out, _ = run(capsys, line)
+    return [json.loads(text) for text in out.splitlines()]
+
+
+def test_cost_for_people(capsys: Output) -> None:
+    code, out, err = run(
+        capsys, "cost openai/gpt-4o --input 1000000 --output 1000000 --at 2024-07-15"
+    )
+
+    assert (code, err) == (0, "")
+    assert out == (
+        "openai/gpt-4o: 20 USD\n"
+        "  input       5\n"
+        "  output      15\n"
+        "  price       openrouter/openai/gpt-4o@2024-05-13T00:00:00Z\n"
+        "  family      gpt-4o\n"
+        "  tier        premium\n"
+        f"  catalog     {VERSION}\n"
+    )
+
+
+def test_cost_of_a_removed_model_says_when_it_was_removed(capsys: Output) -> None:
+    code, out, _ = run(capsys, "cost claude-3-sonnet --input 150 --output 75")
+
+    assert code == 0
+    assert out.startswith("anthropic/claude-3-sonnet: 0.001575 USD\n")
+    assert "  removed     2025-08-12: openrouter no longer offers this model\n" in out
+
+
+def test_cost_for_machines_has_every_key_in_order(capsys: Output) -> None:
+    (record,) = records(
+        capsys,
+        "cost anthropic/claude-sonnet-4.5 --input 1000 --cache-read 400 --cache-write 100 "
+        "--output 10 --web-searches 1 --at 2026-11-22 --json",
+    )
+
+    assert list(record) == COST_KEYS
+    assert record == {
+        "model": "anthropic/claude-sonnet-4.5",
+        "market": "openrouter",
+        "total": "0.012145",
+        "input": "0.0015",
+        "output": "0.00015",
+        "cache_read": "0.00012",
+        "cache_write": "0.000375",
+        "audio": None,
+        "image": None,
+        "web_search": "0.01",
+        "request": None,
+        "currency": "USD",
+        "status": "priced",
+        "reason": None,
+        "entry": "openrouter/anthropic/claude-sonnet-4.5@2025-09-29T00:00:00Z",
+        "effective_from": "2025-09-29T00:00:00Z",
+        "removed": None,
+        "tier": "premium",
+        "family": "claude-4.5",
+        "version": VERSION,
+    }
+
+
+def test_an_unknown_model_exits_3_and_names_the_closest(capsys: Output) -> None:
+    code, out, err = run(capsys, "cost openai/gpt-4oo --input 5")
+
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        "unpriced: unknown_model: market openrouter has no model openai/gpt-4oo",
+        "closest: openai/gpt-4o, openai/gpt-4, openai/gpt-4.1",
+    ]
+
+
+def test_an_unknown_model_has_status_reason_and_version_and_nothing_else(capsys: Output) -> None:
+    (record,) = records(capsys, "cost acme/nothing --input 5 --json")
+
+    assert list(record) == COST_KEYS
+    assert {key: value for key, value in record.items() if value is not None} == {
+        "model": "acme/nothing",
+        "status": "unpriced",
+        "reason": "unknown_model",
+        "version": VERSION,
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("cost openrouter/auto --input 5", "dynamic_price"),
+        ("cost sonar --market perplexity --input 5", "suspect_price"),
+        ("cost openai/gpt-4o --input 5 --at 2020-01-01", "not_yet_priced"),
+        ("cost openai/gpt-4o --input 5 --cache-read 6", "bad_usage"),
+        ("show openai/gpt-4oo", "unknown_model"),
+    ],
+)
+def test_whatever_has_no_price_exits_3_with_its_reason(
+    capsys: Output, line: str, reason: str
+) -> None:
+    code, out, err = run(capsys, line)
+
+    assert (code, out) == (3, "")
+    assert err.startswith(f"unpriced: {reason}: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "price openai/gpt-4o",
+        "cost",
+        "cost openai/gpt-4o --input -1",
+        "cost openai/gpt-4o --input 1.5",
+        "cost openai/gpt-4o --at yesterday",
+        "cost openai/gpt-4o --at 2024-07-15T12:00:00",
+    ],
+)
+def test_wrong_usage_exits_2(capsys: Output, line: str) -> None:
+    code, out, err = run(capsys, line)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: ")
+
+
+def test_a_provider_has_its_own_price(capsys: Output) -> None:
+    line = "cost openai/gpt-4o --input 1000000 --cache-read 1000000 --json --at 2026-06-01"
+    (listed,) = records(capsys, line)
+    (azure,) = records(capsys, f"{line} --provider Azure")
+
+    assert (listed["total"], azure["total"]) == ("1.25", "2.5")
+    assert azure["entry"] == "openrouter/openai/gpt-4o/azure@2026-05-18T00:00:00Z"
+
+
+def test_list_shows_every_model_with_its_price(capsys: Output) -> None:
+    code, out, _ = run(capsys, "list --market openrouter --at 2026-11-22")
+    lines = out.splitlines()
+
+    assert code == 0
+    assert lines[0].split() == ["model", "market", "input", "output", "tier", "family", "removed"]
+    assert len(lines) == 1 + sum(1 for _ in bundled_catalog().models("openrouter"))
+    assert any(
+        line.split() == ["openai/gpt-4o", "openrouter", "2.5", "10", "premium", "gpt-4o", "-"]
+        for line in lines
+    )
+    assert any(
+        line.split()[:3] == ["openrouter/auto", "openrouter", "dynamic_price"] for line in lines
+    )
+
+
+def test_list_for_machines_is_one_object_a_line_with_the_same_keys(capsys: Output) -> None:
+    listed = records(capsys, "list --json")
+
+    assert len({tuple(record) for record in listed}) == 1
+    assert len(listed) == sum(1 for _ in bundled_catalog().models())
+
+
+def test_show_for_people_lists_rows_and_marks_the_one_in_force(capsys: Output) -> None:
+    code, out, _ = run(capsys, "show gpt-4o --at 2024-07-15")
+
+    assert code == 0
+    assert out.startswith("openai/gpt-4o\n  market      openrouter\n")
+    assert "  2024-05-13T00:00:00Z  <- in force\n    input 5, output 15 USD per million" in out
+    assert "  2024-11-04T00:00:00Z\n" in out
+    assert "  2026-05-18T00:00:00Z  azure\n" in out
+
+
+def test_show_describes_conditional_prices(capsys: Output) -> None:
+    _, out, _ = run(capsys, "show anthropic/claude-sonnet-4.5")
+
+    assert "    prompt of 200001 tokens or more: input 6, output 22.5" in out
+
+
+def test_show_for_machines_is_one_row_a_line_with_its_source(capsys: Output) -> None:
+    rows = records(capsys, "show gpt-4o --json --at 2024-07-15")
+
+    assert [row["in_force"] for row in rows] == [True, False, False]
+    assert len({tuple(row) for row in rows}) == 1
+    assert rows[0]["prices"] == {"input": "5", "output": "15"}
+    assert rows[0]["basis"] == "derived"
+
+
+def test_check_counts_what_is_sound(capsys: Output) -> None:
+    code, out, err = run(capsys, "check")
+
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{VERSION}: ")
+    assert out.endswith(" price rows, all sound\n")
+
+
+def test_check_reports_every_problem_of_every_file(capsys: Output, tmp_path: Path) -> None:
+    good = write_directory(
+        tmp_path / "good",
+        acme=model_file(
+            'id: a/b\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
+        ),
+    )
+    bad = write_directory(tmp_path / "bad", acme="market: 1.5\n")
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("overlay: x\ndiscount: []\n")
+
+    code, out, err = run(capsys, f"check {good} {bad} {overlay}")
+    assert code == 1
+    assert out.splitlines()[0].endswith(": 1 models, 1 price rows, all sound")
+    assert f"{bad}/acme.yaml:1: 1.5 is a float" in err
+    assert f'{overlay}:2: unknown key "discount" in overlay. Did you mean "discounts"?' in err
+
+    (record,) = records(capsys, f"check {bad} --json")
+    assert record["versions"] == []
+    assert any("is a float" in problem for problem in record["problems"])
+
+
+def test_overlays_count_in_every_reading_command(capsys: Output, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(
+        "overlay: acme\nmarket: openrouter\nmodels:\n  - id: acme/own\n"
+        '    prices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "7"}}]\n'
+    )
+
+    (cost,) = records(capsys, f"cost acme/own --input 1000000 --overlay {overlay} --json")
+    assert cost["total"] == "7"
+    assert cost["version"].startswith(f"{VERSION}.overlay.")
+    code, _, err = run(capsys, f"list --overlay {tmp_path / 'none.yaml'}")
+    assert code == 1
+    assert "can't be read" in err
+
+
+def test_it_runs_as_a_module_and_ends_quietly_when_its_reader_does() -> None:
+    command = [sys.executable, "-m", "genops_pricing", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+
+    assert err == b""

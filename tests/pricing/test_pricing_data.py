@@ -1,0 +1,234 @@
+"""The bundled prices: what the guide names resolves, and known calls cost what they cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+
+from genops_pricing import Miss, Offer, Usage, bundled_catalog
+from genops_pricing.units import UNITS_BY_KEY
+from pricing_files import at, ns, offer_at, quote
+
+M = 1_000_000
+NOW = "2026-11-22"
+
+# Every model that the OpenRouter guide names, in its spelling.
+GUIDE = (
+    "anthropic/claude-3-sonnet",
+    "anthropic/claude-3-opus",
+    "anthropic/claude-3-haiku",
+    "anthropic/claude-3-5-sonnet",
+    "anthropic/claude-3.5-sonnet",
+    "openai/gpt-4o",
+    "openai/gpt-4o-mini",
+    "openai/gpt-4-turbo",
+    "openai/gpt-3.5-turbo",
+    "openai/gpt-3.5-turbo-instruct",
+    "google/gemini-1.5-pro",
+    "google/gemini-1.5-flash",
+    "google/gemini-2.0-flash",
+    "google/gemini-2.0-flash-exp",
+    "google/gemma-2-9b-it",
+    "meta-llama/llama-3.1-8b-instruct",
+    "meta-llama/llama-3.1-70b-instruct",
+    "meta-llama/llama-3.1-405b-instruct",
+    "meta-llama/llama-3.2-1b-instruct",
+    "meta-llama/llama-3.2-3b-instruct",
+    "meta-llama/llama-3.2-11b-instruct",
+    "meta-llama/llama-3.2-90b-instruct",
+    "mistralai/mistral-large",
+    "mistralai/mistral-medium",
+    "mistralai/mistral-small",
+    "mistralai/mixtral-8x7b-instruct",
+    "mistralai/mixtral-8x22b-instruct",
+    "cohere/command-r-plus",
+    "cohere/command-r",
+    "cohere/command",
+    "perplexity/sonar",
+    "perplexity/sonar-pro",
+)
+
+# The model categories of the guide.
+TIERS = {
+    "meta-llama/llama-3.2-1b-instruct": "economy",
+    "meta-llama/llama-3.2-3b-instruct": "economy",
+    "google/gemma-2-9b-it": "economy",
+    "openai/gpt-3.5-turbo": "balanced",
+    "anthropic/claude-3-haiku": "balanced",
+    "mistralai/mistral-small": "balanced",
+    "openai/gpt-4o": "premium",
+    "anthropic/claude-3-5-sonnet": "premium",
+    "google/gemini-1.5-pro": "premium",
+    "anthropic/claude-3-opus": "flagship",
+    "meta-llama/llama-3.1-405b-instruct": "flagship",
+}
+
+
+@pytest.mark.parametrize("name", GUIDE)
+def test_a_model_of_the_guide_has_a_price_and_a_family(name: str) -> None:
+    offer = bundled_catalog().find(name, market=None, at_ns=ns(NOW))
+
+    assert isinstance(offer, Offer), offer
+    assert offer.family
+    assert isinstance(offer.charge(Usage(input=10, output=10)), tuple)
+
+
+@pytest.mark.parametrize(("name", "tier"), TIERS.items())
+def test_a_model_has_the_tier_that_the_guide_lists_it_under(name: str, tier: str) -> None:
+    assert offer_at(bundled_catalog(), name, ns(NOW)).tier == tier
+
+
+@pytest.mark.parametrize(
+    ("day", "total"),
+    [
+        ("2024-05-13", 5 + 15),
+        ("2024-07-15", 5 + 15),
+        ("2024-11-03T23:59:59", 5 + 15),
+        ("2024-11-04", Decimal("2.5") + 10),
+        (NOW, Decimal("2.5") + 10),
+    ],
+)
+def test_gpt_4o_costs_what_it_cost_on_the_day(day: str, total: Decimal) -> None:
+    assert quote(bundled_catalog(), "openai/gpt-4o", day, input=M, output=M).total == total
+
+
+def test_a_removed_model_keeps_its_price_and_says_when_it_was_removed() -> None:
+    result = quote(bundled_catalog(), "claude-3-sonnet", NOW, input=150, output=75)
+
+    assert result.total == Decimal(3) * 150 / M + Decimal(15) * 75 / M == Decimal("0.001575")
+    assert result.removed == "2025-08-12"
+    assert result.model == "anthropic/claude-3-sonnet"
+
+
+@pytest.mark.parametrize(
+    ("day", "price"),
+    [
+        ("2024-09-05", "1.79"),
+        ("2024-12-11", "0.9"),
+        ("2025-01-17", "0.8"),
+        ("2025-11-15", "3.5"),
+        ("2026-03-03", "4"),
+    ],
+)
+def test_llama_405b_follows_its_steps(day: str, price: str) -> None:
+    result = quote(bundled_catalog(), "meta-llama/llama-3.1-405b-instruct", day, input=M, output=M)
+
+    assert result.total == 2 * Decimal(price)
+
+
+def test_a_long_prompt_of_sonnet_costs_the_long_context_price() -> None:
+    short, long = (
+        quote(bundled_catalog(), "anthropic/claude-sonnet-4.5", NOW, input=size, output=1000)
+        for size in (200_000, 200_001)
+    )
+
+    assert short.total == (Decimal(3) * 200_000 + Decimal(15) * 1000) / M
+    assert long.total == (Decimal(6) * 200_001 + Decimal("22.5") * 1000) / M
+
+
+def test_a_canonical_slug_of_a_response_is_the_model() -> None:
+    catalog = bundled_catalog()
+
+    for name in ("anthropic/claude-4.5-sonnet-20250929", "claude-4.5-sonnet-20250929"):
+        assert offer_at(catalog, name, ns(NOW)).model == "anthropic/claude-sonnet-4.5"
+
+
+def test_the_auto_router_has_no_price_of_its_own() -> None:
+    miss = bundled_catalog().find("openrouter/auto", market=None, at_ns=ns(NOW))
+
+    assert isinstance(miss, Miss)
+    assert (miss.reason, miss.model) == ("dynamic_price", "openrouter/auto")
+
+
+def test_a_free_model_is_free() -> None:
+    result = quote(bundled_catalog(), "google/gemini-2.0-flash-exp:free", NOW, input=5, output=5)
+
+    assert result.status == "free"
+    assert result.total == 0
+
+
+def test_the_same_model_may_cost_another_price_at_its_maker() -> None:
+    catalog = bundled_catalog()
+    usage = Usage(input=M, output=M)
+
+    routed = catalog.quote("anthropic/claude-3.5-sonnet", usage, at=at("2026-01-01"))
+    direct = catalog.quote(
+        "claude-3-5-sonnet-20241022", usage, market="anthropic", at=at("2026-01-01")
+    )
+    assert routed.total == 6 + 30
+    assert direct.total == 3 + 15
+
+
+@pytest.mark.parametrize(
+    ("host", "provider", "market"),
+    [
+        ("openrouter.ai", None, "openrouter"),
+        ("eu.openrouter.ai", None, "openrouter"),
+        ("api.openai.com", None, "openai"),
+        ("acme.openai.azure.com", "openai", "azure"),
+        ("api.anthropic.com", None, "anthropic"),
+        ("generativelanguage.googleapis.com", None, "google"),
+        ("europe-west4-aiplatform.googleapis.com", None, "google-vertex"),
+        ("bedrock-runtime.eu-west-1.amazonaws.com", None, "bedrock"),
+        (None, "aws.bedrock", "bedrock"),
+        (None, "azure.ai.openai", "azure"),
+        (None, "gcp.gemini", "google"),
+        (None, "mistral_ai", "mistral"),
+        (None, "perplexity", "perplexity"),
+        (None, "cohere", "cohere"),
+    ],
+)
+def test_known_servers_and_providers_have_their_market(
+    host: str | None, provider: str | None, market: str
+) -> None:
+    assert bundled_catalog().market_of(host=host, provider=provider, model="gpt-4o") == market
+
+
+def test_every_row_says_where_it_comes_from() -> None:
+    for model in bundled_catalog().models():
+        for row in (*model.rows, *(row for own in model.endpoints.values() for row in own.rows)):
+            assert row.provenance is not None, row.entry
+            assert row.provenance.url, row.entry
+
+
+def test_every_row_can_price_what_it_has_a_price_for() -> None:
+    """The root price is there for every kind of token that has a price."""
+    for model in bundled_catalog().models():
+        for row in model.rows:
+            for key in row.prices:
+                root = UNITS_BY_KEY[key]
+                while root.parent:
+                    root = UNITS_BY_KEY[root.parent]
+                assert root.key in row.prices, row.entry
+
+
+# Changes of more than five times that the snapshots do show: open-weight models that moved to
+# another upstream provider's price, and new models behind an old name.
+STEEP = {
+    "google/gemini-flash-1.5@2024-09-05",
+    "google/gemma-2-9b-it@2025-06-05",
+    "google/gemma-2-9b-it@2025-08-12",
+    "meta-llama/llama-3.2-1b-instruct@2025-11-15",
+    "meta-llama/llama-3.2-3b-instruct@2025-10-01",
+    "meta-llama/llama-3.2-3b-instruct@2026-03-03",
+    "mistralai/devstral-2512@2026-03-03",
+    "mistralai/mistral-small@2024-10-01",
+    "mistralai/mistral-small-3.1-24b-instruct@2026-04-12",
+    "mistralai/mixtral-8x22b-instruct@2025-11-01",
+    "qwen/qwen-2.5-7b-instruct@2025-01-17",
+}
+
+
+def test_no_price_changes_more_than_fivefold_at_once_but_the_known_ones() -> None:
+    """A guard against slips of the decimal point."""
+    steep = set()
+    for model in bundled_catalog().models():
+        for old, new in pairwise(row for row in model.rows if row.status is None):
+            for key in ("input", "output"):
+                before, after = old.prices.get(key), new.prices.get(key)
+                if before and after and not Decimal("0.2") <= after / before <= 5:
+                    steep.add(new.entry.removeprefix("openrouter/").partition("T")[0])
+
+    assert steep == STEEP
