@@ -160,7 +160,7 @@ def http_destination(
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            if "Content-Length" not in answer.headers:
+            if not {"Content-Length", "Transfer-Encoding"} & answer.headers.keys():
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)

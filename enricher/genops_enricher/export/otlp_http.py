@@ -87,7 +87,7 @@ class HttpSender:
     def _outcome(self, response: requests.Response, body: bytes | None) -> Outcome:
         is_otlp = response.headers.get("Content-Type", "").startswith(_CONTENT_TYPE)
         status = parse_status(body) if is_otlp and body and not response.ok else None
-        reason = f"HTTP {response.status_code} {response.reason}"
+        reason = f"HTTP {response.status_code} {response.reason or ''}"
         if status is not None and status.message:
             reason = f"{reason}: {status.message}"
         outcome = of_http_status(

@@ -187,9 +187,10 @@ class Reader:
         self._save()
         self._shut = True
         self._positions.close()
-        for file in self._files.values():
-            os.close(file)
-        self._files.clear()
+        reading = {position.segment for position in self._out}
+        for number in self._files.keys() - reading:
+            os.close(self._files.pop(number))
+        # An attempt that outlasts the stop may still be reading the others.
 
     def _pending(self) -> bool:
         left = self._segment.number
@@ -265,6 +266,8 @@ class Reader:
             self._release()
 
     def _save(self) -> None:
+        if self._shut:
+            return
         unfinished = [Position(segment.number, frame.offset) for segment, frame in self._again]
         unfinished += self._out
         at_end = self._index == len(self._segment)

@@ -331,6 +331,7 @@ def test_an_attempt_that_hangs_is_cut_off_and_its_data_stays(
             queue.consume(batch(b"1"))
             assert arrived.wait(10)
             one(exporters).stop(0)
+            one(exporters).stop(10)  # the cut-off attempt has come to its end
 
             assert queue.reader("otlp_grpc/a").queued_items == 1
         end.set()

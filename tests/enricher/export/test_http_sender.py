@@ -168,6 +168,16 @@ def test_an_answer_cut_short_is_retried() -> None:
     assert isinstance(outcome, Retry)
 
 
+def test_a_chunked_answer_is_read() -> None:
+    response = ExportTraceServiceResponse()
+    response.partial_success.rejected_spans = 2
+    body = response.SerializeToString()
+    chunks = b"1\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (body[:1], len(body) - 1, body[1:])
+    headers = {**PROTOBUF, "Transfer-Encoding": "chunked"}
+    with http_destination(answering(HttpAnswer(200, chunks, headers))) as destination:
+        assert send(http_exporter(destination.port)) == Delivered(2)
+
+
 def test_a_response_over_the_limit_is_not_read_to_its_end() -> None:
     answer = HttpAnswer(200, b"\0" * ((4 << 20) + 1), PROTOBUF)
     with http_destination(answering(answer)) as destination:

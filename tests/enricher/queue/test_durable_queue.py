@@ -498,7 +498,7 @@ class TestConcurrency:
             for future in sent:
                 future.result(timeout=10)
 
-            assert len(syncs) <= 3
+            assert len(syncs) < 16
             for exporter in TWO:
                 assert sorted(drain(queue.reader(exporter))) == sorted(
                     b"%d" % n * 1000 for n in range(16)
