@@ -619,6 +619,8 @@ def test_a_bad_key_is_refused(server: FakeOpenRouter, key: str) -> None:
     [
         ({"model": "no/such-model", "messages": MESSAGES}, ""),
         ({"messages": MESSAGES}, ""),
+        ({"model": "openai/gpt-4o", "messages": MESSAGES, "provider": "openai"}, ""),
+        ({"model": "openai/gpt-4o", "messages": MESSAGES, "models": "openai/gpt-4o"}, ""),
         ({"model": "openai/gpt-4o"}, ""),
         ([], ""),
         ({"model": "openai/gpt-4o", "messages": MESSAGES}, "cached_tokens"),

@@ -182,10 +182,11 @@ def _call_row(span: Span, newest: date) -> list[str]:
 
 
 def _detail_row(span: Span) -> list[str]:
-    served = _served(span)
+    asked, served = _asked(span), _served(span)
+    author = asked.partition("/")[0]
     return [
         _source(span),
-        f"→ {served}" if served != _asked(span) else "",
+        f"→ {served.removeprefix(author + '/')}" if served != asked else "",
         _text(span, "genops.openrouter.actual_provider_name"),
         _text(span, "genops.model_family"),
         _text(span, "genops.model_tier"),

@@ -15,7 +15,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -208,7 +207,7 @@ def _wait_until_ready(enricher: Child, health: str) -> None:
             raise enricher.ended()
         try:
             _get(f"http://{health}/ready")
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # nobody listens yet, or the answer is 503
             sleep(POLL_S)
         else:
             return

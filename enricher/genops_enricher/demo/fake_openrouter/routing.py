@@ -65,7 +65,8 @@ def choose_route(body: Mapping[str, Any], *, failures: int = 0) -> Route:
     """Choose the endpoint for a request body; the first `failures` attempts fail with 503.
 
     Raises:
-        RouteError: 400 no or an unknown model, 404 no endpoint allowed, 502 every endpoint failed.
+        RouteError: 400 no or an unknown model, or a field of the wrong type; 404 no endpoint is
+            allowed; 502 every endpoint failed.
     """
     requested = _requested(body)
     strategy = "fallback" if len(requested) > 1 else "direct"
@@ -76,6 +77,8 @@ def choose_route(body: Mapping[str, Any], *, failures: int = 0) -> Route:
         raise RouteError(400, f"{requested[0]} is not a valid model ID")
 
     preferences = body.get("provider") or {}
+    if not isinstance(preferences, Mapping):
+        raise RouteError(400, "provider: expected an object")
     endpoints = [(name, model) for model in models for name in _allowed(model, preferences)]
     if not endpoints:
         raise RouteError(404, "No endpoints found matching your provider preferences.")
@@ -95,7 +98,10 @@ def choose_route(body: Mapping[str, Any], *, failures: int = 0) -> Route:
 
 
 def _requested(body: Mapping[str, Any]) -> list[str]:
-    names = [body.get("model"), *(body.get("models") or ())]
+    fallbacks = body.get("models") or []
+    if not isinstance(fallbacks, list):
+        raise RouteError(400, "models: expected an array")
+    names = [body.get("model"), *fallbacks]
     requested = list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
     if not requested:
         raise RouteError(400, "No models provided")
