@@ -1,4 +1,4 @@
-"""Makes the reference pages from the tables: docs/configuration.md and docs/metrics.md.
+"""Makes the reference pages under docs/ from the tables: attributes, configuration, metrics.
 
     python -m genops_enricher.reference docs
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.values import Shape
+from genops_enricher.enrich.attributes import ATTRIBUTES, REASONS
 from genops_enricher.telemetry import LABELS, METRICS
 
 __all__ = ["PAGES", "main"]
@@ -81,6 +82,49 @@ These are known, and setting one is an error: what is not there yet is never ign
 
 | key | kind | default | meaning | version |
 |---|---|---|---|---|
+"""
+
+_ATTRIBUTES = f"""\
+{_MADE}
+# Attributes that the enricher writes
+
+Nothing that a span has already is overwritten or repeated.
+Costs stand on the spans of single inference and embedding calls only, so that a sum over spans is
+the bill.
+Spans that are no LLM calls get nothing.
+
+| attribute | type | on | meaning |
+|---|---|---|---|
+"""
+
+_REASONS = """\
+
+## Why a span is unpriced
+
+Unknown is never 0 and never guessed: such a span has no cost, and one of these as
+`genops.cost.unpriced_reason`.
+
+| reason | meaning |
+|---|---|
+"""
+
+_REPORTED = """\
+
+## Reported and computed cost
+
+A cost that the provider reports is the total, and the computed one stands beside it as
+`genops.cost.estimated`.
+The client copies OpenRouter's from the response to `genops.cost.reported`.
+With a provider key of your own (BYOK) that is OpenRouter's fee, and what the provider bills,
+`genops.cost.upstream_reported`, is added.
+
+A reported 0 is believed if the model is free, if no tokens were used, or if the call failed or
+ended without output.
+Any other is taken for "unknown": it is counted in `genops_implausible_cost_spans_total`, and the
+cost is computed.
+
+The parts `genops.cost.input`, `.output` and so on are always computed, and sum to the computed
+cost.
 """
 
 _METRICS = f"""\
@@ -164,7 +208,24 @@ def _metrics() -> str:
     return page + _METRICS_END + "".join(f"| `{n}` | {what} |\n" for n, what in LABELS.items())
 
 
-PAGES = {"configuration.md": _configuration, "metrics.md": _metrics}
+def _attributes() -> str:
+    page = _ATTRIBUTES
+    for attribute in ATTRIBUTES:
+        page += f"| `{attribute.name}` | {attribute.type} | {attribute.added_to} "
+        page += f"| {attribute.meaning} |\n"
+    return (
+        page
+        + _REASONS
+        + "".join(f"| `{n}` | {what} |\n" for n, what in REASONS.items())
+        + _REPORTED
+    )
+
+
+PAGES = {
+    "attributes.md": _attributes,
+    "configuration.md": _configuration,
+    "metrics.md": _metrics,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1])

@@ -93,6 +93,13 @@ METRICS: tuple[Instrument, ...] = (
         "LLM spans of a model that the catalog does not have, also those with a reported cost. "
         "Above zero: update the catalog or add an overlay.",
     ),
+    _counter(
+        "genops_implausible_cost_spans_total",
+        "spans",
+        (),
+        "LLM spans whose reported cost can't be right, such as 0 for tokens of a paid model. They "
+        "are priced from the catalog.",
+    ),
     _gauge(
         "genops_exporter_recovered_items",
         "items",

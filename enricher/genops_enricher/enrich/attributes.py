@@ -10,10 +10,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from genops_pricing.units import PARTS
+
 __all__ = [
     "ATTRIBUTES",
     "COST_PARTS",
     "OWN",
+    "REASONS",
     "Attribute",
     "double_attribute",
     "int_attribute",
@@ -28,7 +31,7 @@ class Attribute:
     name: str
     type: str  # string | double | int
     meaning: str
-    added_to: str = "priced spans"
+    added_to: str = "priced and free spans"
 
 
 _LLM = "every LLM span that lacks it"
@@ -58,7 +61,7 @@ ATTRIBUTES = (
         "genops.cost.estimated",
         "double",
         "USD. The computed cost, where the total is the one that the provider reported.",
-        "priced spans with a reported cost",
+        "spans with a reported cost",
     ),
     Attribute("genops.cost.currency", "string", "Always `USD`."),
     Attribute("genops.cost.source", "string", "Who says so: `reported` or `computed`."),
@@ -66,7 +69,7 @@ ATTRIBUTES = (
     Attribute(
         "genops.cost.unpriced_reason",
         "string",
-        "Why there is no cost; docs/attributes.md lists the reasons.",
+        "Why there is no cost: one of the reasons below.",
         "unpriced spans",
     ),
     Attribute("genops.model_family", "string", "The model's family, such as `claude-3`."),
@@ -92,13 +95,25 @@ ATTRIBUTES = (
     Attribute("genops.tokens.total", "int", "The sum of the two.", _LLM),
 )
 
+REASONS = {
+    "unknown_model": "The catalog does not have the model. Update it, or add an overlay.",
+    "ambiguous_model": "The name fits several models of the catalog.",
+    "no_model": "The span names no model.",
+    "no_usage": "The span states no token counts, or of an inference only one of the two.",
+    "bad_usage": "A count is negative, no number, or larger than the whole that it is a part of.",
+    "dynamic_price": "A router's price depends on the model it chose, which the span does not say.",
+    "not_yet_priced": "The call ended before the first price that the catalog has for the model.",
+    "suspect_price": "The price in force then is in doubt, and left out rather than guessed.",
+    "duplicate": "Another span of the same call has the cost.",
+    "aggregate": "The span repeats the usage of the calls below it, such as `invoke_agent`.",
+    "foreign_cost": "Somebody else's `genops.cost.total` is on the span, and not overwritten.",
+}
+"""Every value of genops.cost.unpriced_reason, and what it means."""
+
 OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to != _LLM)
 """What only an enricher writes: the attributes that a re-pricing takes away first."""
 
-COST_PARTS = {
-    name.removeprefix("genops.cost."): name
-    for name in (a.name for a in ATTRIBUTES if "USD, computed" in a.meaning)
-}
+COST_PARTS = {part: f"genops.cost.{part}" for part in PARTS}
 """Part of a charge -> the attribute that holds it."""
 
 _ATTRIBUTES_FIELD = 0x4A  # Span.attributes: field 9, length-delimited

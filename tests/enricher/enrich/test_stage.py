@@ -162,6 +162,15 @@ def test_the_books_balance_and_count_each_status() -> None:
     assert telemetry.value("genops_unknown_model_spans_total", market="openrouter") == 1
 
 
+def test_a_reported_cost_that_cannot_be_right_is_counted() -> None:
+    telemetry = Telemetry()
+    EnrichStage(ENRICHER, Sink(), telemetry).accept(
+        request(span(chat() | {"genops.cost.reported": 0.0}), span(chat(), number=2))
+    )
+
+    assert telemetry.total("genops_implausible_cost_spans_total") == 1
+
+
 def test_a_refused_request_stands_in_no_book() -> None:
     telemetry = Telemetry()
     stage = EnrichStage(ENRICHER, Sink(refuse=True), telemetry)
