@@ -94,7 +94,8 @@ class SegmentWriter:
         self.segment = Segment(directory / f"{number:016d}{_SUFFIX}", number)
         self.size = len(_FILE_HEADER)
         self._sync = sync
-        self._fd = os.open(self.segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Truncated, not refused, if it is there: a beginning that failed and could not be removed.
+        self._fd = os.open(self.segment.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             _write(self._fd, [_FILE_HEADER])
             sync_directory(directory)

@@ -459,6 +459,16 @@ class TestDiskThatRefuses:
         with opened(folder) as queue:
             assert drain(queue.reader(A)) == [b"before", b"after"]
 
+    def test_a_segment_that_can_not_be_begun_is_begun_later(self, folder: Path) -> None:
+        with opened(folder, segment_bytes=50) as queue:
+            put(queue, b"1" * 50)
+            with files_limited_to(4), pytest.raises(RetryableError, match="No space left"):
+                put(queue, b"refused")
+            (folder / f"{2:016d}.segment").write_bytes(b"what could not be removed")
+            put(queue, b"2")
+
+            assert drain(queue.reader(A)) == [b"1" * 50, b"2"]
+
     def test_a_refused_write_does_not_count_against_the_bound(self, folder: Path) -> None:
         failing = True
 
