@@ -59,10 +59,10 @@ def request(*spans: Span, resource: Mapping[str, Value] | None = None) -> bytes:
 
 def chat(
     model: str = "openai/gpt-4o",
+    more: Mapping[str, Value] = {},
     *,
     input_tokens: int = 1000,
     output_tokens: int = 100,
-    **more: Value,
 ) -> dict[str, Value]:
     """The attributes of an inference span as another instrumentation writes them."""
     return {

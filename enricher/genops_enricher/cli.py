@@ -83,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the whole path on this machine, without a key")
     demo.add_argument("--json", action="store_true", help="print the arrived spans as JSON lines")
     demo.add_argument(
-        "--live", action="store_true", help="call the real OpenRouter with OPENROUTER_API_KEY"
+        "--live",
+        action="store_true",
+        help="call the real OpenRouter with OPENROUTER_API_KEY; spends a little money",
     )
     demo.set_defaults(run=_demo)
     return parser

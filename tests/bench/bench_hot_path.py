@@ -16,6 +16,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import google.protobuf
 from google.protobuf.internal import api_implementation
@@ -43,12 +44,12 @@ def batch(spans: int, attributes: int, llm_every: int) -> bytes:
         if number % llm_every == 0:
             values = chat(
                 MODELS[number // llm_every % len(MODELS)],
-                input_tokens=1000 + number,
-                **{
+                {
                     "gen_ai.usage.cache_read.input_tokens": 100,
                     "genops.team": "search",
                     "genops.project": "assistant",
                 },
+                input_tokens=1000 + number,
             )
         for filler in range(attributes - len(values)):
             values[f"app.attribute.number.{filler}"] = f"some value of usual length {filler}"
@@ -67,7 +68,7 @@ def full_decode(payload: bytes, catalog: Catalog) -> bytes:
 
 
 def _enrich(one: Span, catalog: Catalog) -> None:
-    values = {}
+    values: dict[str, Any] = {}
     for pair in one.attributes:
         kind = pair.value.WhichOneof("value")
         values[pair.key] = getattr(pair.value, kind) if kind else None
@@ -205,8 +206,8 @@ def main() -> None:
     heads = ("bytes/span", 11), ("lens", 8), ("min–max", 15), ("full", 8), ("min–max", 15)
     print(f"{'batch':<16}" + "".join(f"{head:>{width}}" for head, width in heads) + "  full/lens")
     for row in rows:
-        lens_range = "–".join(map(str, row["lens_us_min_max"]))  # type: ignore[arg-type]
-        full_range = "–".join(map(str, row["full_decode_us_min_max"]))  # type: ignore[arg-type]
+        lens_range = "–".join(map(str, row["lens_us_min_max"]))
+        full_range = "–".join(map(str, row["full_decode_us_min_max"]))
         print(
             f"{row['batch']:<16}{row['bytes_per_span']:>11}{row['lens_us']:>8}{lens_range:>15}"
             f"{row['full_decode_us']:>8}{full_range:>15}{row['ratio']:>10}x"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from genops_enricher.demo.report import reconcile, render_json, render_report
-from genops_enricher.demo.spans import Span
 from genops_enricher.demo.tables import Column, render_table
+from genops_enricher.spans import Span
 
 NOON_NS = 1_795_435_200 * 10**9  # 2026-11-23T12:00:00Z
 

@@ -33,8 +33,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from genops_enricher.demo.sink import Sink
-from genops_enricher.demo.spans import Span, span_from_json, span_to_json
 from genops_enricher.pipeline import Signal
+from genops_enricher.spans import Span, span_from_json, span_to_json
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -94,7 +94,7 @@ def test_spans_arrive_over_grpc_with_typed_attributes() -> None:
         "int": 2**53 + 1,
         "double": 0.5,
         "bool": True,
-        "bytes": "01ff",
+        "bytes": "Af8=",
         "list": [1],
         "map": {"k": "v"},
         "empty": None,

@@ -6,18 +6,18 @@ For dry runs (what would the enricher say of these spans?) and for pricing recor
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from genops_enricher.commands.otlp_files import FileError, Part, read_file, write_file
-from genops_enricher.commands.span_json import span_objects
+from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
+from genops_enricher.decode.lens import DecodeError
 from genops_enricher.enrich.attributes import OWN
 from genops_enricher.enrich.enricher import Enricher, Status
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.spans import Span, short_json, spans_of
 
 __all__ = ["enrich_files"]
 
@@ -37,24 +37,31 @@ def enrich_files(
     if out is not None and len(files) > 1 and not out.is_dir():
         raise FileError(f"{out}: several files are written to a folder; make it, or give one file")
     outcomes: Counter[tuple[Status, str]] = Counter()
-    results = []
+    results: list[tuple[Path, Form, list[Part]]] = []
+    spans: list[Span] = []
     for path in files:
         file = read_file(path)
-        parts = [_enriched(part, enricher, outcomes, reprice=reprice) for part in file.parts]
-        target = out / path.name if out is not None and out.is_dir() else out
-        results.append((target, file.form, parts))
-    for target, form, parts in results:
-        if target is not None:
-            write_file(target, form, parts)
-    spans = span_objects(p.request for _, _, parts in results for p in parts if p.request)
+        try:
+            parts = [_enriched(part, enricher, outcomes, reprice=reprice) for part in file.parts]
+            spans += [span for part in parts if part.request for span in _spans(part.request)]
+        except DecodeError as error:
+            raise FileError(f"{path}: holds a span that can't be read: {error}") from error
+        results.append((path, file.form, parts))
+    if out is not None:
+        for path, form, parts in results:
+            write_file(out / path.name if out.is_dir() else out, form, parts)
     if as_json:
         for span in spans:
-            print(json.dumps(span, ensure_ascii=False))
+            print(short_json(span))
     else:
         for line in _report(spans, outcomes, enricher.catalog.version):
             print(line)
     unpriced = any(status is Status.UNPRICED for status, _ in outcomes)
     return EXIT_UNPRICED if unpriced else EXIT_PRICED
+
+
+def _spans(payload: bytes) -> Iterator[Span]:
+    return spans_of(ExportTraceServiceRequest.FromString(payload))
 
 
 def _enriched(
@@ -82,23 +89,19 @@ def _without_own_attributes(payload: bytes) -> bytes:
 
 
 def _report(
-    spans: Iterator[dict[str, object]], outcomes: Counter[tuple[Status, str]], version: str
+    spans: Iterable[Span], outcomes: Counter[tuple[Status, str]], version: str
 ) -> Iterator[str]:
     """Lines for people: one for each LLM span, then the books."""
     for span in spans:
-        attributes = span["attributes"]
-        assert isinstance(attributes, dict)  # noqa: S101 - by span_objects
-        status = attributes.get("genops.cost.status")
-        if status is None:
+        get = span.attributes.get
+        if (status := get("genops.cost.status")) is None:
             continue
         if status == Status.UNPRICED:
-            cost = f"unpriced: {attributes.get('genops.cost.unpriced_reason')}"
+            cost = f"unpriced: {get('genops.cost.unpriced_reason')}"
         else:
-            cost = f"{attributes.get('genops.cost.total')} USD"
-            cost += f" {attributes.get('genops.cost.source', '')}"
-        row = attributes.get("genops.pricing.entry", "")
-        print_model = attributes.get("genops.model", "")
-        yield f"{span['trace_id']} {span['span_id']}  {print_model:<40} {cost:<32} {row}".rstrip()
+            cost = f"{get('genops.cost.total')} USD {get('genops.cost.source')}"
+        row = get("genops.pricing.entry", "")
+        yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {row}"
     yield ""
     yield f"catalog {version}"
     for (status, reason), count in sorted(outcomes.items()):

@@ -66,9 +66,11 @@ _REQUEST_MODEL = ("gen_ai.request.model", "genops.model")
 _RESPONSE_MODEL = "gen_ai.response.model"
 _HOST = "server.address"
 _ENDPOINT = "genops.openrouter.actual_provider"
+# Renamed in semantic conventions 1.37. The tier that served the call is the one that is billed.
+_SERVICE_TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 
 IDENTITY_NAMES = (
-    _OPERATION, *_PROVIDER, *_REQUEST_MODEL, _RESPONSE_MODEL, _HOST, _ENDPOINT
+    _OPERATION, *_PROVIDER, *_REQUEST_MODEL, _RESPONSE_MODEL, _HOST, _ENDPOINT, *_SERVICE_TIER
 )  # fmt: skip
 """The attributes that `read_identity` reads: equal values, equal identity."""
 
@@ -112,6 +114,7 @@ class CallIdentity(NamedTuple):
     response_model: str
     host: str
     endpoint: str  # who served the call behind a router such as OpenRouter, as a slug
+    service_tier: str  # flex, priority… as served
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ def read_identity(attributes: Attributes) -> CallIdentity:
         response_model=as_text(attributes.get(_RESPONSE_MODEL)),
         host=as_text(attributes.get(_HOST)).lower(),
         endpoint=as_text(attributes.get(_ENDPOINT)),
+        service_tier=_first_text(attributes, _SERVICE_TIER),
     )
 
 

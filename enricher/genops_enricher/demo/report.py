@@ -5,15 +5,14 @@ Costs are read from the spans as the decimals that their doubles print as, and a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from genops_enricher.demo.spans import Span
 from genops_enricher.demo.tables import Column, natural_width, render_table
+from genops_enricher.spans import Span, short_json
 
 __all__ = ["Reconciliation", "reconcile", "render_json", "render_report"]
 
@@ -126,11 +125,7 @@ def reconcile(spans: Sequence[Span], ledger: Sequence[Mapping[str, Any]]) -> Rec
 
 def render_json(spans: Sequence[Span]) -> str:
     """One JSON object a line for each span, oldest first."""
-    keys = ("trace_id", "span_id", "name", "attributes")
-    return "\n".join(
-        json.dumps({key: getattr(span, key) for key in keys}, ensure_ascii=False)
-        for span in _sorted(spans)
-    )
+    return "\n".join(short_json(span) for span in _sorted(spans))
 
 
 def render_report(

@@ -28,7 +28,7 @@ from genops_enricher.demo.interrupts import Interrupts
 from genops_enricher.demo.loopback import LOOPBACK
 from genops_enricher.demo.process import Child, PartError
 from genops_enricher.demo.report import reconcile, render_json, render_report
-from genops_enricher.demo.spans import Span, span_from_json
+from genops_enricher.spans import Span, span_from_json
 
 __all__ = ["run_demo"]
 

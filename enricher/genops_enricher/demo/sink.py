@@ -28,8 +28,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace
 
 from genops_enricher.demo.loopback import LOOPBACK, Handler, LoopbackServer
 from genops_enricher.demo.process import announce, hold_stop_signals, wait_for_stop_signal
-from genops_enricher.demo.spans import Span, span_to_json, spans_of
 from genops_enricher.pipeline import Signal
+from genops_enricher.spans import Span, span_to_json, spans_of
 
 __all__ = ["Sink"]
 

@@ -35,7 +35,7 @@ from genops_enricher.enrich.attributes import (
     int_attribute,
     text_attribute,
 )
-from genops_pricing import Catalog, Charge, Miss, Offer, Usage
+from genops_pricing import Catalog, Charge, Conditions, Miss, Offer, Usage
 
 __all__ = ["ALREADY_ENRICHED", "NOT_LLM", "Enricher", "Outcome", "Status"]
 
@@ -249,6 +249,7 @@ class Enricher:
                     market=place.market,
                     endpoint=place.identity.endpoint or None,
                     at_ns=at_ns,
+                    conditions=Conditions(service_tier=place.identity.service_tier or None),
                 )
             price = place.price = _Price(found, self._catalog.version)
         return price

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 # Large enough that starting a segment (two syncs) is rare, small enough that the space of delivered
 # records comes back soon.
 SEGMENT_BYTES = 64 << 20
+
+_LOG_INTERVAL_S = 10.0
 
 # Data and file size are what has to survive; macOS has no fdatasync.
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
@@ -83,7 +86,8 @@ class DurableQueue:
         self._commits: GroupCommit[Batch] = GroupCommit(self._commit)
         self._disk = threading.Lock()  # held while writing, so that `close` waits for it
         self._writer: SegmentWriter | None = None  # None: start a new segment before the next write
-        self._refusal = ""  # why the disk refused the last write
+        self._refusing = False  # whether the log says that the disk refuses
+        self._refusal_logged_s = -_LOG_INTERVAL_S  # monotonic clock
         self._closed = False
 
     def open(self) -> None:
@@ -243,17 +247,19 @@ class DurableQueue:
             self._segments.remove(segment)
 
     def _note(self, refusal: str) -> None:
-        """Log when the disk begins and ceases to refuse, not each time."""
-        if refusal and not self._refusal:
+        """Log when the disk begins and ceases to refuse: two lines in ten seconds at most."""
+        now_s = time.monotonic()
+        if refusal and not self._refusing and now_s - self._refusal_logged_s >= _LOG_INTERVAL_S:
             _log.error(
                 "can't write %s to %s: %s. Senders are told to try again, nothing accepted is lost",
                 self._signal,
                 self._directory,
                 refusal,
             )
-        elif self._refusal and not refusal:
+            self._refusing, self._refusal_logged_s = True, now_s
+        elif self._refusing and not refusal:
             _log.info("%s are written to %s again", self._signal, self._directory)
-        self._refusal = refusal
+            self._refusing = False
 
 
 def _size(batch: Batch) -> int:

@@ -60,6 +60,8 @@ class PositionFile:
             if new:
                 # If its name were lost in a power failure, the exporter would be taken for a new
                 # one and start behind records that were acknowledged.
+                # Both slots get their space now: a full disk must not stop positions.
+                os.pwrite(self._fd, bytes(2 * _SLOT_BYTES), 0)
                 self.write(self.state)
                 os.fsync(self._fd)
                 sync_directory(directory)

@@ -5,6 +5,7 @@ openai/gpt-4o on OpenRouter is 2.50 USD per million tokens in, 10 out, 1.25 read
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -32,11 +33,11 @@ def added(enricher: Enricher, message: Span, resource: bytes = b"") -> dict[str,
     return {k: v for k, v in after.items() if k not in plain_attributes(message)}
 
 
-def client_span(model: str, **more: Value) -> dict[str, Value]:
+def client_span(model: str, more: Mapping[str, Value] = {}) -> dict[str, Value]:
     """A span as the genops client writes it: it has all that an enricher could only copy."""
     return chat(
         model,
-        **{
+        {
             "genops.provider": "openrouter",
             "genops.model": model,
             "genops.tokens.input": 1000,
@@ -50,7 +51,7 @@ def client_span(model: str, **more: Value) -> dict[str, Value]:
 def test_a_call_gets_its_cost_split_family_tier_and_the_price_row_used(enricher: Enricher) -> None:
     attributes = added(
         enricher,
-        span(client_span("openai/gpt-4o", **{"gen_ai.usage.cache_read.input_tokens": 200})),
+        span(client_span("openai/gpt-4o", {"gen_ai.usage.cache_read.input_tokens": 200})),
     )
 
     fresh, cached, output = (800 * Decimal("2.5"), 200 * Decimal("1.25"), 100 * Decimal(10))
@@ -109,7 +110,7 @@ def test_the_model_that_served_the_call_is_priced_and_the_one_asked_is_named(
 ) -> None:
     attributes = added(
         enricher,
-        span(chat("openai/gpt-4o", **{"gen_ai.response.model": "anthropic/claude-3-haiku"})),
+        span(chat("openai/gpt-4o", {"gen_ai.response.model": "anthropic/claude-3-haiku"})),
     )
 
     assert attributes["genops.model"] == "openai/gpt-4o"
@@ -153,15 +154,15 @@ def test_a_resend_is_priced_the_same(enricher: Enricher) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (chat("openai/gpt-4o", **{"genops.cost.total": 0.5}), "foreign_cost"),
-        (chat("openai/gpt-4o", **{"gen_ai.operation.name": "invoke_agent"}), "aggregate"),
+        (chat("openai/gpt-4o", {"genops.cost.total": 0.5}), "foreign_cost"),
+        (chat("openai/gpt-4o", {"gen_ai.operation.name": "invoke_agent"}), "aggregate"),
         (chat("openrouter/auto"), "dynamic_price"),
         (chat("openai/gpt-4o", input_tokens=-5), "bad_usage"),
         (
-            chat("openai/gpt-4o", **{"gen_ai.usage.cache_read.input_tokens": 1001}),
+            chat("openai/gpt-4o", {"gen_ai.usage.cache_read.input_tokens": 1001}),
             "bad_usage",
         ),
-        (chat("openai/gpt-4o", **{"gen_ai.usage.output_tokens": "many"}), "bad_usage"),
+        (chat("openai/gpt-4o", {"gen_ai.usage.output_tokens": "many"}), "bad_usage"),
         ({"gen_ai.operation.name": "chat", "gen_ai.request.model": "openai/gpt-4o"}, "no_usage"),
         (
             {
@@ -204,9 +205,7 @@ def test_a_free_model_costs_a_stated_zero(enricher: Enricher) -> None:
 
 
 def test_existing_attributes_are_neither_overwritten_nor_repeated(enricher: Enricher) -> None:
-    message = span(
-        chat("openai/gpt-4o", **{"genops.model_family": "mine", "genops.cost.input": 9.0})
-    )
+    message = span(chat("openai/gpt-4o", {"genops.model_family": "mine", "genops.cost.input": 9.0}))
     data = message.SerializeToString()
     after = plain_attributes(Span.FromString(data + enricher.enrich(data).addition))
 
@@ -220,7 +219,7 @@ class TestReportedCost:
         self, enricher: Enricher
     ) -> None:
         attributes = added(
-            enricher, span(client_span("openai/gpt-4o", **{"genops.cost.reported": 0.004}))
+            enricher, span(client_span("openai/gpt-4o", {"genops.cost.reported": 0.004}))
         )
 
         assert attributes["genops.cost.total"] == 0.004
@@ -231,31 +230,37 @@ class TestReportedCost:
     def test_with_a_key_of_ones_own_the_upstream_bill_is_added_to_the_fee(
         self, enricher: Enricher
     ) -> None:
-        byok = {
+        byok: dict[str, Value] = {
             "genops.cost.reported": 0.000175,
             "genops.cost.upstream_reported": 0.0035,
             "genops.openrouter.is_byok": True,
         }
-        attributes = added(enricher, span(client_span("openai/gpt-4o", **byok)))
+        attributes = added(enricher, span(client_span("openai/gpt-4o", byok)))
 
         assert attributes["genops.cost.total"] == 0.000175 + 0.0035
 
     def test_without_one_upstream_is_a_breakdown_and_not_added(self, enricher: Enricher) -> None:
-        reported = {"genops.cost.reported": 0.0035, "genops.cost.upstream_reported": 0.0035}
-        attributes = added(enricher, span(client_span("openai/gpt-4o", **reported)))
+        reported: dict[str, Value] = {
+            "genops.cost.reported": 0.0035,
+            "genops.cost.upstream_reported": 0.0035,
+        }
+        attributes = added(enricher, span(client_span("openai/gpt-4o", reported)))
 
         assert attributes["genops.cost.total"] == 0.0035
 
     def test_a_fee_whose_upstream_bill_is_not_known_is_no_total(self, enricher: Enricher) -> None:
-        byok = {"genops.cost.reported": 0.000175, "genops.openrouter.is_byok": True}
-        attributes = added(enricher, span(client_span("openai/gpt-4o", **byok)))
+        byok: dict[str, Value] = {
+            "genops.cost.reported": 0.000175,
+            "genops.openrouter.is_byok": True,
+        }
+        attributes = added(enricher, span(client_span("openai/gpt-4o", byok)))
 
         assert attributes["genops.cost.source"] == "computed"
 
     def test_an_unknown_model_is_priced_by_it_without_estimate_family_or_tier(
         self, enricher: Enricher
     ) -> None:
-        message = span(client_span("acme/new", **{"genops.cost.reported": 0.01}))
+        message = span(client_span("acme/new", {"genops.cost.reported": 0.01}))
         outcome = enricher.enrich(message.SerializeToString())
 
         assert outcome.status is Status.PRICED
@@ -271,14 +276,14 @@ class TestReportedCost:
     def test_zero_for_a_call_that_used_tokens_of_a_paid_model_is_not_believed(
         self, enricher: Enricher
     ) -> None:
-        message = span(client_span("openai/gpt-4o", **{"genops.cost.reported": 0.0}))
+        message = span(client_span("openai/gpt-4o", {"genops.cost.reported": 0.0}))
 
         assert enricher.enrich(message.SerializeToString()).drift
         assert added(enricher, message)["genops.cost.source"] == "computed"
 
     def test_zero_for_a_failed_call_without_output_is_believed(self, enricher: Enricher) -> None:
         values = client_span(
-            "openai/gpt-4o", **{"genops.cost.reported": 0.0, "error.type": "502"}
+            "openai/gpt-4o", {"genops.cost.reported": 0.0, "error.type": "502"}
         ) | {"gen_ai.usage.output_tokens": 0}
         attributes = added(enricher, span(values))
 
@@ -288,14 +293,14 @@ class TestReportedCost:
         )
 
     def test_zero_for_a_call_that_used_nothing_is_believed(self, enricher: Enricher) -> None:
-        values = client_span("openai/gpt-4o", **{"genops.cost.reported": 0.0})
+        values = client_span("openai/gpt-4o", {"genops.cost.reported": 0.0})
         values |= {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
 
         assert added(enricher, span(values))["genops.cost.source"] == "reported"
 
     @pytest.mark.parametrize("cost", [-0.1, float("nan"), float("inf"), "free"])
     def test_what_is_no_amount_of_money_is_ignored(self, enricher: Enricher, cost: Value) -> None:
-        values = client_span("openai/gpt-4o", **{"genops.cost.reported": cost})
+        values = client_span("openai/gpt-4o", {"genops.cost.reported": cost})
 
         assert added(enricher, span(values))["genops.cost.source"] == "computed"
 
@@ -308,7 +313,7 @@ class TestAttribution:
 
     def test_the_first_source_present_fills_the_key(self) -> None:
         enricher = Enricher(CATALOG, self.RULES)
-        message = span(chat("openai/gpt-4o", **{"app.customer": "c-7"}))
+        message = span(chat("openai/gpt-4o", {"app.customer": "c-7"}))
         resource = Span(attributes=span({"service.namespace": "search"}).attributes)
         # Resource.attributes is field 1, Span.attributes field 9: build the former by hand.
         data = b"".join(
@@ -324,7 +329,7 @@ class TestAttribution:
     def test_what_the_span_says_itself_stays(self) -> None:
         enricher = Enricher(CATALOG, self.RULES)
         attributes = added(
-            enricher, span(chat("openai/gpt-4o", **{"genops.team": "ads", "team.id": "search"}))
+            enricher, span(chat("openai/gpt-4o", {"genops.team": "ads", "team.id": "search"}))
         )
 
         assert "genops.team" not in attributes

@@ -1,7 +1,11 @@
-"""A span as the demo's backend keeps it, its JSON line, and how it is read from OTLP. Pure."""
+"""Spans for people and JSON: read from OTLP into plain values, and the lines that commands print.
+
+Not used on the way of a span through the service, where spans stay bytes.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,12 +14,12 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-__all__ = ["Span", "span_from_json", "span_to_json", "spans_of"]
+__all__ = ["Span", "short_json", "span_from_json", "span_to_json", "spans_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What arrived. Ids are hex, times are Unix nanoseconds, values have their own JSON type."""
+    """A span. Ids are hex, bytes base64, times Unix nanoseconds; other values their JSON type."""
 
     trace_id: str
     span_id: str
@@ -61,6 +65,12 @@ def span_to_json(span: Span) -> str:
     return json.dumps(asdict(span), ensure_ascii=False)
 
 
+def short_json(span: Span) -> str:
+    """What commands print with --json: the span's ids, name and attributes on one line."""
+    keys = ("trace_id", "span_id", "name", "attributes")
+    return json.dumps({key: getattr(span, key) for key in keys}, ensure_ascii=False)
+
+
 def span_from_json(line: str) -> Span:
     """Read a line that `span_to_json` wrote."""
     fields = json.loads(line)
@@ -78,5 +88,5 @@ def _value(value: AnyValue) -> Any:
     if kind == "kvlist_value":
         return _attributes(value.kvlist_value.values)
     if kind == "bytes_value":
-        return value.bytes_value.hex()
+        return base64.b64encode(value.bytes_value).decode()
     return getattr(value, kind) if kind else None
