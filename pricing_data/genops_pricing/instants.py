@@ -21,9 +21,13 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ValueError: the text is no such instant; a time without an offset is none.
     """
+    fix = "write 2024-05-13 or 2024-05-13T16:00:00Z"
     if not _SHAPE.fullmatch(text):
-        raise ValueError(f'"{text}" is no instant; write 2024-05-13 or 2024-05-13T16:00:00Z')
-    moment = datetime.fromisoformat(text)
+        raise ValueError(f'"{text}" is no instant; {fix}')
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f'"{text}" is no instant: {error}; {fix}') from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -39,10 +39,15 @@ def _wrong_percent(value: Any) -> str | None:
 
 def _wrong_instant(value: Any) -> str | None:
     try:
-        parse_instant(value if isinstance(value, str) else str(value))
+        parse_instant(str(value))
     except ValueError as error:
         return str(error)
     return None
+
+
+def _wrong_day(value: Any) -> str | None:
+    problem = matching(r"\d{4}-\d{2}-\d{2}", "Write a day: 2024-05-13")(value)
+    return problem or _wrong_instant(value)
 
 
 def _wrong_count(value: Any) -> str | None:
@@ -58,7 +63,7 @@ def _wrong_window(value: Any) -> str | None:
 
 
 TEXT = Scalar("text", matching(r"(?s)\S.*", "Write some text"))
-DAY = Scalar("day", matching(r"\d{4}-\d{2}-\d{2}", "Write a day: 2024-05-13"))
+DAY = Scalar("day", _wrong_day)
 INSTANT = Scalar("instant", _wrong_instant)
 PRICE = Scalar("decimal", _wrong_price)
 COUNT = Scalar("count", _wrong_count)
@@ -273,6 +278,27 @@ MARKET = Record(
     ),
 )
 
+
+def _markets_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    markets = value["markets"]
+    names = [
+        *(f"market {raw['id']}" for raw in markets),
+        *(f"host {host}" for raw in markets for host in raw.get("hosts", ())),
+        *(f"provider {name}" for raw in markets for name in raw.get("providers", ())),
+    ]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield f"{name} stands twice. Keep one"
+    if value["vendor_prefixed"] not in {raw["id"] for raw in markets}:
+        yield f'vendor_prefixed: no market "{value["vendor_prefixed"]}". Name one of `markets`'
+
+
+def _tiers_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    *bounded, last = value["tiers"]
+    bounds = [Decimal(raw["below"]) for raw in bounded if "below" in raw]
+    if "below" in last or len(bounds) < len(bounded) or bounds != sorted(set(bounds)):
+        yield "tiers go from the cheapest, each with a higher `below`, to one without. Sort them"
+
+
 TIER = Record(
     "tier",
     (
@@ -305,8 +331,13 @@ FILES: Final = {
                 required=True,
             ),
         ),
+        _markets_rules,
     ),
-    "tiers": Record("tiers file", (Key("tiers", ListOf(TIER), "cheapest first", required=True),)),
+    "tiers": Record(
+        "tiers file",
+        (Key("tiers", ListOf(TIER), "cheapest first", required=True),),
+        _tiers_rules,
+    ),
     "prices": Record(
         "price file",
         (

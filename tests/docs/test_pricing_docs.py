@@ -24,6 +24,13 @@ def blocks(language: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
+def without_state(text: str) -> str:
+    """What a command prints, whatever day the catalog is of and however much it holds."""
+    text = re.sub(r"\d{4}\.\d{2}\.\d{2}\+\w{8}(\.overlay\.\w{8})?", r"VERSION\1", text)
+    text = re.sub(r"overlay\.\w{8}", "overlay", text)
+    return re.sub(r"\d+ models, \d+ price rows", "all models and rows", text)
+
+
 def test_the_reference_is_what_the_schema_makes() -> None:
     assert renew(TEXT) == TEXT, "run: python -m genops_pricing.reference docs/pricing.md"
 
@@ -41,7 +48,7 @@ def test_commands_print_what_the_page_shows(
             if line.startswith("$ genops-pricing "):
                 assert main(shlex.split(line)[2:]) == 0
                 printed += f"{line}\n{capsys.readouterr().out}"
-        assert re.sub(r"(?<=[+.])[0-9a-f]{8}\b", "xxxxxxxx", printed) == block
+        assert without_state(printed) == without_state(block)
 
 
 def test_the_row_of_the_five_steps_is_sound(tmp_path: Path) -> None:

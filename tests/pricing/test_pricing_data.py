@@ -135,6 +135,15 @@ def test_a_canonical_slug_of_a_response_is_the_model() -> None:
         assert offer_at(catalog, name, ns(NOW)).model == "anthropic/claude-sonnet-4.5"
 
 
+def test_a_dated_snapshot_that_is_listed_has_its_own_price() -> None:
+    """In August 2024 openai/gpt-4o still was the snapshot of May, at twice the input price."""
+    catalog = bundled_catalog()
+    day = "2024-08-15"
+
+    assert quote(catalog, "openai/gpt-4o", day, input=M).total == 5
+    assert quote(catalog, "openai/gpt-4o-2024-08-06", day, input=M).total == Decimal("2.5")
+
+
 def test_the_auto_router_has_no_price_of_its_own() -> None:
     miss = bundled_catalog().find("openrouter/auto", market=None, at_ns=ns(NOW))
 

@@ -61,7 +61,7 @@ def problems_in_row(tmp_path: Path, row: str) -> list[str]:
         ),
         (
             '- effective_from: 2024-13-01\n  usd_per_mtok: {input: "1"}',
-            "acme.yaml:6: effective_from: month must be in 1..12",
+            'acme.yaml:6: effective_from: "2024-13-01" is no instant: month must be in 1..12; ',
         ),
         (
             '- effective_from: "2024-01-01T12:00:00"\n  usd_per_mtok: {input: "1"}',
@@ -338,6 +338,34 @@ def test_a_newer_schema_is_refused_with_the_release_that_reads_it(tmp_path: Path
         "catalog.yaml:1: schema 2 is newer than this release reads (1). "
         "Install genops-ai 0.9.0 or newer"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"),
+    [
+        ("tiers", "0.01", "0.0001", "tiers.yaml:1: tiers go from the cheapest, each with a higher"),
+        ("tiers", "flagship}", 'flagship, below: "1"}', "tiers.yaml:1: tiers go from the cheapest"),
+        ("markets", "id: openai", "id: openrouter", "markets.yaml:1: market openrouter stands"),
+        ("markets", "api.openai.com", "openrouter.ai", "markets.yaml:1: host openrouter.ai stands"),
+        ("markets", "[openai]", "[openrouter]", "markets.yaml:1: provider openrouter stands"),
+        ("markets", "d: openrouter", "d: other", 'markets.yaml:1: vendor_prefixed: no market "oth'),
+    ],
+)
+def test_markets_and_tiers_that_contradict_themselves_are_refused(
+    tmp_path: Path, name: str, old: str, new: str, problem: str
+) -> None:
+    directory = write_directory(tmp_path, acme=model_file(f"id: acme/one\nprices: [{ROW}]"))
+    file = directory / f"{name}.yaml"
+    file.write_text(file.read_text().replace(old, new, 1))
+
+    assert any(line.startswith(problem) for line in problems_of(directory))
+
+
+def test_days_are_days_of_the_calendar(tmp_path: Path) -> None:
+    text = model_file(f"id: acme/one\nremoved: 2024-02-30\nprices: [{ROW}]")
+
+    problems = problems_of(write_directory(tmp_path, acme=text))
+    assert problems[0].startswith('acme.yaml:5: removed: "2024-02-30" is no instant: day is out of')
 
 
 def test_bytes_that_are_no_utf_8_are_reported(tmp_path: Path) -> None:
