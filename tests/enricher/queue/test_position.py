@@ -67,6 +67,13 @@ def test_a_damaged_file_starts_at_the_oldest_record(tmp_path: Path, content: byt
     file.close()
 
 
+def test_a_new_file_has_all_the_space_it_will_need(tmp_path: Path) -> None:
+    created = written(tmp_path).stat()
+    later = written(tmp_path, *(State(Position(n, n), (Position(n, 0),)) for n in range(9))).stat()
+
+    assert (created.st_size, created.st_blocks) == (later.st_size, later.st_blocks)
+
+
 def test_more_unfinished_records_than_fit_are_repeated_from_the_oldest_on(tmp_path: Path) -> None:
     unfinished = tuple(Position(1, n) for n in range(1000))
 
