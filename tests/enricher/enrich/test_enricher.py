@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.config.model import AttributionRule
+from genops_enricher.enrich.attributes import ATTRIBUTES, COST_PARTS
 from genops_enricher.enrich.enricher import ALREADY_ENRICHED, NOT_LLM, Enricher, Status
-from genops_pricing import bundled_catalog
+from genops_pricing import bundled_catalog, load_catalog
 from otlp import JULY_2024_NS, Value, chat, plain_attributes, span
 
 M = Decimal(1_000_000)
@@ -193,6 +195,26 @@ def test_a_call_before_the_models_first_price_is_not_yet_priced(enricher: Enrich
     attributes = added(enricher, span(chat("openai/gpt-4o"), end_ns=1_500_000_000_000_000_000))
 
     assert attributes["genops.cost.unpriced_reason"] == "not_yet_priced"
+
+
+def test_the_service_tier_that_served_the_call_decides_its_price(tmp_path: Path) -> None:
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(
+        "overlay: acme\nmarket: openrouter\nauthor: acme\nmodels:\n"
+        "  - {id: acme/tiered, prices: [{effective_from: 2026-01-01,\n"
+        '      usd_per_mtok: {input: "2", output: "8"},\n'
+        '      overrides: [{when: {service_tier: flex}, multiply: "0.5"}]}]}\n'
+    )
+    enricher = Enricher(load_catalog([overlay]))
+    standard = added(enricher, span(chat("acme/tiered")))
+    flex = added(enricher, span(chat("acme/tiered", {"openai.response.service_tier": "flex"})))
+
+    assert standard["genops.cost.total"] == float((1000 * Decimal(2) + 100 * Decimal(8)) / M)
+    assert flex["genops.cost.total"] == float((1000 * Decimal(1) + 100 * Decimal(4)) / M)
+
+
+def test_every_part_of_a_charge_has_an_attribute_of_its_own() -> None:
+    assert set(COST_PARTS.values()) <= {a.name for a in ATTRIBUTES if a.type == "double"}
 
 
 def test_a_free_model_costs_a_stated_zero(enricher: Enricher) -> None:
