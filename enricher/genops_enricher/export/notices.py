@@ -30,6 +30,7 @@ class Notices:
         self._lock = threading.Lock()
         self._held = ""  # why the destination refuses us
         self._retrying = ""  # why the last attempt has to be repeated
+        self._remark = ""  # the last warning of the destination
         self._lost = 0  # items not yet logged
         self._loss_logged_s = -_INTERVAL_S
         self._retry_logged_s = -_INTERVAL_S
@@ -75,6 +76,13 @@ class Notices:
             if self._due(self._loss_logged_s):
                 _log.error("%s: %d items lost: %s", self._name, self._lost, reason)
                 self._lost, self._loss_logged_s = 0, self._clock()
+
+    def warned(self, message: str) -> None:
+        """The destination took everything and has something to say; a new remark is one line."""
+        with self._lock:
+            if message != self._remark:
+                _log.warning("%s: the destination says: %s", self._name, message)
+            self._remark = message
 
     def close(self) -> None:
         """Log what has not been said yet."""

@@ -147,7 +147,7 @@ class Exporter:
         if rejected:
             self._notices.lost(rejected, f"the destination rejected them: {message}")
         elif message:
-            _log.info("%s: the destination says: %s", self._name, message)
+            self._notices.warned(message)
         self._reader.delivered(entry, rejected=rejected)
 
     def _drop(self, entry: Entry, label: str, reason: str) -> None:

@@ -68,6 +68,18 @@ def test_a_held_destination_is_unhealthy_until_it_answers(
     assert notices.status() == (True, "")
 
 
+def test_a_remark_that_comes_with_every_answer_is_one_line(
+    notices: Notices, caplog: pytest.LogCaptureFixture
+) -> None:
+    for remark in ("old endpoint", "old endpoint", "slow down"):
+        notices.warned(remark)
+
+    assert caplog.messages == [
+        "a (traces): the destination says: old endpoint",
+        "a (traces): the destination says: slow down",
+    ]
+
+
 def test_losses_are_summed_up_and_none_is_left_unsaid(
     notices: Notices, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
