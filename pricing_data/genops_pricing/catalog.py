@@ -181,20 +181,11 @@ class Catalog:
         offer = self.find(
             model, market=market, at_ns=instant_of(at), endpoint=endpoint, conditions=conditions
         )
-        answer = offer if isinstance(offer, Miss) else offer.charge(usage)
-        if isinstance(answer, Miss):
-            return Quote(
-                asked=model,
-                at=at,
-                version=self.version,
-                status="unpriced",
-                model=answer.model,
-                family=answer.family,
-                reason=answer.reason,
-                detail=answer.detail,
-                closest=answer.closest,
-            )
-        assert isinstance(offer, Offer)  # noqa: S101 -- a charge comes from an offer only
+        if isinstance(offer, Miss):
+            return self._unpriced(model, at, offer)
+        charge = offer.charge(usage)
+        if isinstance(charge, Miss):
+            return self._unpriced(model, at, charge)
         return Quote(
             asked=model,
             at=at,
@@ -203,13 +194,26 @@ class Catalog:
             market=offer.market,
             model=offer.model,
             endpoint=offer.endpoint,
-            total=answer.usd(answer.total),
-            parts={name: answer.usd(value) for name, value in answer.parts},
+            total=charge.usd(charge.total),
+            parts={name: charge.usd(value) for name, value in charge.parts},
             entry=offer.entry,
             effective_from=offer.effective_from,
             removed=offer.removed,
             tier=offer.tier,
             family=offer.family,
+        )
+
+    def _unpriced(self, asked: str, at: datetime, miss: Miss) -> Quote:
+        return Quote(
+            asked=asked,
+            at=at,
+            version=self.version,
+            status="unpriced",
+            model=miss.model,
+            family=miss.family,
+            reason=miss.reason,
+            detail=miss.detail,
+            closest=miss.closest,
         )
 
     def _entry(self, market: str, model_id: str) -> Entry:

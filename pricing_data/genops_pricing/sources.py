@@ -77,6 +77,8 @@ def _read(path: Path, kind: str, problems: list[str]) -> Document | None:
     try:
         from .yaml_source import read_yaml
     except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
         raise CatalogError(
             [f"{path}: reading YAML needs PyYAML. Install it: pip install 'genops-ai[pricing]'"]
         ) from error

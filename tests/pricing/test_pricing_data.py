@@ -241,3 +241,8 @@ def test_no_price_changes_more_than_fivefold_at_once_but_the_known_ones() -> Non
                     steep.add(new.entry.removeprefix("openrouter/").partition("T")[0])
 
     assert steep == STEEP
+
+
+def test_a_quote_needs_an_instant_with_a_time_zone() -> None:
+    with pytest.raises(ValueError, match=r"has no time zone\. Give an aware datetime"):
+        bundled_catalog().quote("openai/gpt-4o", Usage(input=1), at=at(NOW).replace(tzinfo=None))
