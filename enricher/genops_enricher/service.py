@@ -11,6 +11,7 @@ nothing is received that can't be kept:
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -91,9 +92,10 @@ class Service:
                         self._queues[signal].reader(name),
                         self.telemetry,
                     )
-                    exporter.start()
-                    started.callback(self._stop_exporter, exporter)
                     self._exporters.append((f"{name} ({signal})", exporter))
+            started.callback(self._stop_exporters)
+            for _, exporter in self._exporters:
+                exporter.start()
             started.callback(self._drain)
             self._receiver.start()
             started.callback(self._stop_receiver)
@@ -125,8 +127,16 @@ class Service:
     def _stop_receiver(self) -> None:
         self._receiver.stop(self._remaining_s())
 
-    def _stop_exporter(self, exporter: Exporter) -> None:
-        exporter.stop(self._remaining_s())
+    def _stop_exporters(self) -> None:
+        """Stop all at once: a destination that hangs must not use up the time of the others."""
+        stops = [
+            threading.Thread(target=exporter.stop, args=(self._remaining_s(),))
+            for _, exporter in self._exporters
+        ]
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join()
 
     def _drain(self) -> None:
         """Wait until everything is delivered, as long as there is time, and say what is left."""

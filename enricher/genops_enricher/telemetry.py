@@ -45,7 +45,9 @@ class Instrument:
 LABELS = {
     "signal": "`traces`, `metrics` or `logs`",
     "status": "`priced`, `free`, `unpriced`, `not_llm` or `already_enriched`",
-    "reason": "why a span is unpriced (empty for every other status), or why an item was dropped",
+    "reason": "why a span is unpriced (empty for every other status), or why an item was dropped: "
+    "`queue_full` (`on_full: drop_oldest`), `rejected` (the destination can never accept it), "
+    "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
@@ -147,6 +149,13 @@ METRICS: tuple[Instrument, ...] = (
         "bytes",
         _DELIVERY,
         "The bound of the queue: `sending_queue.queue_size`.",
+    ),
+    _counter(
+        "genops_queue_damaged_ranges_total",
+        "ranges",
+        ("signal",),
+        "Places in the queue's files that can't be read. What is there is set aside and not "
+        "delivered: check the disk.",
     ),
     _counter(
         "genops_exporter_attempts_total",

@@ -18,7 +18,7 @@ from genops_pricing import Usage
 
 __all__ = [
     "IDENTITY_NAMES",
-    "KEY_PREFIXES",
+    "KEY_PREFIX",
     "CallIdentity",
     "Kind",
     "ReportedCost",
@@ -31,8 +31,8 @@ __all__ = [
 
 Attributes = Mapping[str, bytes]
 
-KEY_PREFIXES = (b"gen_ai.", b"genops.")
-"""A span whose bytes hold none of these tells of no LLM call."""
+KEY_PREFIX = b"gen_ai."
+"""A span whose bytes do not hold this tells of no LLM call."""
 
 
 class Kind(Enum):

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.decode.llm_call import KEY_PREFIXES
+from genops_enricher.decode.llm_call import KEY_PREFIX
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher, Status
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, Signal
@@ -49,10 +49,7 @@ def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
             spans = scope_spans.spans
             count += len(spans)
             for index, span in enumerate(spans):
-                for prefix in KEY_PREFIXES:
-                    if prefix in span:
-                        break
-                else:
+                if KEY_PREFIX not in span:
                     continue
                 outcome = enricher.enrich(span, resource)
                 if outcome is NOT_LLM:

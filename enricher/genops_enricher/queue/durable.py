@@ -30,6 +30,7 @@ from genops_enricher.queue.segment import (
     load,
     sync_directory,
 )
+from genops_enricher.queue.set_aside import SetAside
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["DurableQueue"]
@@ -78,7 +79,10 @@ class DurableQueue:
         self._telemetry = telemetry
         self._segment_bytes = segment_bytes
         self._sync = sync
-        self._set_aside = directory / "corrupt"
+        self._set_aside = SetAside(
+            directory / "corrupt",
+            lambda: telemetry.add("genops_queue_damaged_ranges_total", signal=signal.value),
+        )
         self._lock = threading.Lock()
         self._reserved = 0  # bytes admitted and not yet committed
         self._readers: dict[str, Reader] = {}

@@ -13,13 +13,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue.frame import HEADER_BYTES, Frame
 from genops_enricher.queue.position import PositionFile, State
 from genops_enricher.queue.segment import Position, Segment, read_payload
+from genops_enricher.queue.set_aside import SetAside
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["Entry", "Reader"]
@@ -49,7 +49,7 @@ class Reader:
         *,
         lock: threading.Lock,
         release: Callable[[], None],
-        set_aside: Path,
+        set_aside: SetAside,
     ) -> None:
         """`release` is called, with the lock held, when segments may have become free."""
         self.exporter = exporter

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from genops_enricher.errors import StartError
 from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, header_of, scan
+from genops_enricher.queue.set_aside import SetAside
 
 __all__ = [
     "Position",
@@ -38,7 +39,6 @@ _FORMAT_VERSION = 1
 _FILE_HEADER = _MAGIC + bytes([_FORMAT_VERSION])
 _SUFFIX = ".segment"
 _BUFFERS_MAX = 1024  # IOV_MAX of Linux and macOS
-_SET_ASIDE_BYTES_MAX = 256 << 20  # a failing disk must not fill itself with its own damage
 
 
 class Position(NamedTuple):
@@ -146,12 +146,12 @@ def list_segments(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
 
 
-def load(path: Path, *, last: bool, set_aside: Path) -> Segment:
+def load(path: Path, *, last: bool, set_aside: SetAside) -> Segment:
     """Index a segment that an earlier process wrote.
 
     Of the last segment the payloads are checked too, and a torn record at its end is cut off: the
-    process ended while writing it, so nobody was told that it is safe. Every other damage is copied
-    to the folder `set_aside`, and reading goes on behind it.
+    process ended while writing it, so nobody was told that it is safe. Every other damage is set
+    aside, and reading goes on behind it.
 
     Raises:
         StartError: a later version wrote this file.
@@ -177,18 +177,18 @@ def load(path: Path, *, last: bool, set_aside: Path) -> Segment:
                 )
                 os.ftruncate(fd, found.offset)
             else:
-                _set_aside(fd, path, found, set_aside)
+                set_aside.keep(path, found, read(found.offset, found.end - found.offset))
     finally:
         os.close(fd)
     return segment
 
 
-def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: Path) -> bytes | None:
+def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: SetAside) -> bytes | None:
     """The payload of a record, or None if it is damaged; then its bytes are set aside."""
-    payload = decode(_read(fd, frame.offset, HEADER_BYTES + frame.length))
+    data = _read(fd, frame.offset, HEADER_BYTES + frame.length)
+    payload = decode(data)
     if payload is None:
-        damage = Damage(frame.offset, frame.end, torn=False)
-        _set_aside(fd, segment.path, damage, set_aside)
+        set_aside.keep(segment.path, Damage(frame.offset, frame.end, torn=False), data)
     return payload
 
 
@@ -225,29 +225,3 @@ def _read(fd: int, offset: int, size: int) -> bytes:
         # A sector that can't be read is damage like any other, and no reason to stop.
         _log.error("can't read %d bytes at offset %d: %s", size, offset, error)
         return b""
-
-
-def _set_aside(fd: int, path: Path, damage: Damage, folder: Path) -> None:
-    """Copy damaged bytes, so that a person can look at them, once and within a limit."""
-    size = damage.end - damage.offset
-    copy = folder / f"{path.stem}-{damage.offset}.damaged"
-    if copy.exists():
-        return  # the same segment, met again at the next start
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if size + sum(file.stat().st_size for file in folder.iterdir()) > _SET_ASIDE_BYTES_MAX:
-            kept = f"not kept: {folder} is full"
-        else:
-            with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.write(_read(fd, damage.offset, size))
-            kept = f"kept as {copy}"
-    except OSError as error:
-        kept = f"not kept: {error}"
-    _log.error(
-        "%s is damaged: %d bytes from offset %d on can't be read and are not delivered (%s). "
-        "Check the disk.",
-        path,
-        size,
-        damage.offset,
-        kept,
-    )

@@ -191,6 +191,15 @@ def test_what_has_no_price_says_why_and_has_no_cost(
     ]
 
 
+def test_a_model_on_a_server_of_ones_own_is_not_priced_as_openrouters(enricher: Enricher) -> None:
+    values = chat("meta-llama/llama-3.1-8b-instruct")
+    values |= {"gen_ai.provider.name": "openai_compatible", "server.address": "gpu-7.internal"}
+    outcome = enricher.enrich(span(values).SerializeToString())
+
+    assert (outcome.status, outcome.reason) == (Status.UNPRICED, "unknown_model")
+    assert outcome.unknown_in == "openai_compatible"
+
+
 def test_a_call_before_the_models_first_price_is_not_yet_priced(enricher: Enricher) -> None:
     attributes = added(enricher, span(chat("openai/gpt-4o"), end_ns=1_500_000_000_000_000_000))
 

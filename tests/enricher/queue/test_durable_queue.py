@@ -358,6 +358,7 @@ class TestDamage:
                 "genops_exporter_dropped_items_total", exporter=A, signal="traces", reason="corrupt"
             )
             assert dropped == 7
+            assert telemetry.value("genops_queue_damaged_ranges_total", signal="traces") == 1
             assert_books_balance(telemetry, A)
         (kept,) = (folder / "corrupt").iterdir()
         assert b"sEcond" in kept.read_bytes()
@@ -377,14 +378,16 @@ class TestDamage:
         data[data.index(b"second") - FRAME_HEADER_BYTES + 4] ^= 1  # the length of the record
         path.write_bytes(data)
 
+        telemetry = Telemetry()
         for _ in range(2):
-            with opened(folder) as queue:
+            with opened(folder, ONE, telemetry) as queue:
                 assert queue.reader(A).queued_items == (2 if last else 3)
         with opened(folder) as queue:
             rest = [] if last else [b"fourth"]
             assert drain(queue.reader(A)) == [b"first", b"third", *rest]
         assert len(list((folder / "corrupt").iterdir())) == 1
         assert caplog.text.count("is damaged") == 1
+        assert telemetry.value("genops_queue_damaged_ranges_total", signal="traces") == 1
 
     def test_a_segment_of_garbage_is_no_crash(self, folder: Path) -> None:
         with opened(folder, segment_bytes=50) as queue:
