@@ -1,0 +1,1 @@
+"""One module a source of prices: bytes in, observations out."""
