@@ -1,25 +1,157 @@
 """Resolve the name that a call gave for a model to one id of a market.
 
-Tries the spelling as it is, then plainer ones in a fixed order. Never guesses: a name that fits
-two models is ambiguous, and one that fits none is unknown.
+The spelling is tried as it is, and then plainer by each of `RULES` in turn. Never guesses: a name
+that fits two models is ambiguous, and one that fits none is unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Ambiguous", "Names"]
+__all__ = ["RULES", "Ambiguous", "Names", "Rule"]
 
-# Routing hints that OpenRouter takes on any id; the price is that of the id without them
-# (https://openrouter.ai/docs/guides/routing/model-variants). `:free`, `:thinking`, `:batch` … are
-# models of their own.
-_ROUTING: Final = (":nitro", ":floor", ":online", ":exacto")
 
-# The day of a dated snapshot, as in gpt-5.2-20251211 and gpt-4o-2024-08-06.
-_DATED: Final = re.compile(r"-20\d{2}(-?)(0[1-9]|1[0-2])\1(0[1-9]|[12]\d|3[01])(?=$|:)")
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way in which a name is made plainer. Names are in lower case."""
+
+    name: str
+    pattern: re.Pattern[str]
+    replacement: str
+    given: str  # an example, and what it becomes
+    plainer: str
+    aside: bool = False  # tried, but the rules after it go on from the name before it
+
+    def rewrite(self, name: str) -> str:
+        """The plainer name; the same where the rule does not apply."""
+        return self.pattern.sub(self.replacement, name)
+
+
+def _rule(
+    name: str,
+    pattern: str,
+    replacement: str,
+    example: tuple[str, str],
+    *,
+    aside: bool = False,
+) -> Rule:
+    return Rule(name, re.compile(pattern), replacement, *example, aside)
+
+
+# An AWS region or a geography of Bedrock's inference profiles before an id. GovCloud is left out:
+# its prices are its own
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html).
+_REGION: Final = r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|[a-z]{2}-[a-z]+-\d/)(?=[a-z])"
+
+# In the order in which they apply. Before all of them stands the name of the market itself, as in
+# openrouter/openai/gpt-4o, and after them the name of the maker (see `Names`).
+RULES: Final = (
+    _rule(
+        "API of the client library",
+        r"^(?:converse|converse_like|invoke|responses|global|global-standard)/",
+        "",
+        ("converse/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
+    ),
+    _rule(
+        "Amazon resource name",
+        r"^arn:.*/",
+        "",
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
+            "amazon.nova-pro-v1:0",
+        ),
+    ),
+    _rule(
+        "resource path",
+        r"^(?:[^/]+/)*models/",
+        "",
+        (
+            "projects/p/locations/global/publishers/google/models/gemini-2.5-pro",
+            "gemini-2.5-pro",
+        ),
+    ),
+    _rule(
+        "region",
+        _REGION,
+        "",
+        ("us.amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
+    ),
+    # Routing hints that OpenRouter takes on any id; the price is that of the id without them
+    # (https://openrouter.ai/docs/guides/routing/model-variants). `:free`, `:thinking`, `:batch` …
+    # are models of their own.
+    _rule(
+        "routing suffix",
+        r"(?::(?:nitro|floor|online|exacto))+$",
+        "",
+        ("openai/gpt-4o:nitro", "openai/gpt-4o"),
+    ),
+    _rule(
+        "version alias of Vertex AI",
+        r"@(?:default|latest)$",
+        "",
+        ("claude-opus-4-6@default", "claude-opus-4-6"),
+    ),
+    _rule(
+        "version of Vertex AI",
+        r"@(?=\d)",
+        "-",
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929"),
+    ),
+    _rule(
+        "version of Bedrock",
+        r"-v\d+:\d+$",
+        "",
+        ("amazon.nova-pro-v1:0", "amazon.nova-pro"),
+    ),
+    _rule(
+        "day of a snapshot",
+        r"-20\d{2}(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?=$|:)",
+        "",
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+    ),
+    # Azure's names of these models have no dot
+    # (https://learn.microsoft.com/azure/ai-foundry/openai/concepts/models).
+    _rule(
+        "gpt-35 of Azure",
+        r"(?:^|(?<=/))gpt-35-",
+        "gpt-3.5-",
+        ("gpt-35-turbo", "gpt-3.5-turbo"),
+    ),
+    _rule(
+        "maker before a dot",
+        r"^[a-z][a-z0-9]*\.(?=[a-z])",
+        "",
+        ("amazon.nova-pro", "nova-pro"),
+        aside=True,
+    ),
+    _rule(
+        "dash in a version",
+        r"(?<=-\d)-(?=\d(?:[-:]|$))",
+        ".",
+        ("anthropic/claude-3-5-sonnet", "anthropic/claude-3.5-sonnet"),
+        aside=True,
+    ),
+    _rule(
+        "dot in a version",
+        r"(?<=\d)\.(?=\d)",
+        "-",
+        ("claude-sonnet-4.5", "claude-sonnet-4-5"),
+        aside=True,
+    ),
+)
+# Two letters before a slash are a region with prices of its own, as in azure/us/gpt-4o.
+_MAKER: Final = re.compile(r"^[^/]{3,}/")
+_BY_NAME: Final = {rule.name: rule for rule in RULES}
+_REGION_RULE: Final = _BY_NAME["region"]
+# What may be left out of a name where only one model is meant.
+_OPTIONAL: Final = tuple(
+    _BY_NAME[name] for name in ("version of Bedrock", "version of Vertex AI", "maker before a dot")
+)
+# An id that is for one region says nothing about the name without it.
+_REGIONAL: Final = re.compile(rf"{_REGION}|^us-gov[.-]|/us-gov-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +164,9 @@ class Ambiguous:
 class Names:
     """The model names of one market.
 
+    A name without its maker (`gpt-4o` for `openai/gpt-4o`) is enough where only one model has it.
+    A maker before a name (`openai/gpt-4o`) is dropped where the market lists models without.
+
     Args:
         models: (id, aliases) of each model.
         prefixes: what may stand before an id, as in `openrouter/openai/gpt-4o`.
@@ -42,38 +177,63 @@ class Names:
     ) -> None:
         self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
         self._ids: dict[str, str] = {}
-        self._leaves: dict[str, set[str]] = {}
+        self._short: dict[str, set[str]] = {}
+        self._priced_by_region: set[str] = set()
         aliases: dict[str, str] = {}
         for model_id, spellings in models:
             self._ids[model_id.lower()] = model_id
             for spelling in (model_id, *spellings):
-                aliases[spelling.lower()] = model_id
-                _, slash, leaf = spelling.lower().rpartition("/")
-                if slash:
-                    self._leaves.setdefault(leaf, set()).add(model_id)
+                lower = spelling.lower()
+                aliases[lower] = model_id
+                if _REGIONAL.search(lower):
+                    self._priced_by_region.add(_REGION_RULE.rewrite(lower))
+                    continue
+                for short in _shorter(lower):
+                    self._short.setdefault(short, set()).add(model_id)
         self._known = aliases | self._ids  # an id outranks an alias of the same spelling
-        self.ids = tuple(self._ids)
+        self.ids: Sequence[str] = tuple(self._ids)
 
     def resolve(self, name: str) -> str | Ambiguous | None:
         """The id that `name` means; None if none."""
-        for spelling in self._spellings(name.strip().lower()):
-            if spelling in self._known:
-                return self._known[spelling]
-            if owners := self._leaves.get(spelling):
-                return owners.copy().pop() if len(owners) == 1 else Ambiguous(tuple(sorted(owners)))
-        return None
+        plain = name = name.strip().lower()
+        for spelling in self._spellings(name):
+            plain = spelling
+            if found := self._known.get(spelling):
+                return found
+            if owners := self._short.get(spelling):
+                return next(iter(owners)) if len(owners) == 1 else Ambiguous(tuple(sorted(owners)))
+        without_maker = self._known.get(_MAKER.sub("", plain))
+        return without_maker if without_maker and "/" not in without_maker else None
 
     def _spellings(self, name: str) -> Iterator[str]:
-        """The name, and then plainer and plainer."""
+        """The name, and then plainer and plainer; last the plainest that is no aside."""
         yield name
         for prefix in self._prefixes:
             if name.startswith(prefix):
                 name = name.removeprefix(prefix)
                 yield name
                 break
-        while name.endswith(_ROUTING):
-            name = name.rpartition(":")[0]
-            yield name
-        undated = _DATED.sub("", name)
-        if undated != name:
-            yield undated
+        for rule in RULES:
+            plainer = rule.rewrite(name)
+            if plainer == name:
+                continue
+            # Where the market prices some regions of a model apart, no other is guessed.
+            if rule is _REGION_RULE and plainer in self._priced_by_region:
+                return
+            yield plainer
+            if not rule.aside:
+                name = plainer
+        yield name
+
+
+def _shorter(spelling: str) -> Iterator[str]:
+    """A spelling without its maker, and without other parts that may be left out."""
+    name = spelling
+    _, maker, leaf = spelling.rpartition("/")
+    if maker:
+        yield (name := leaf)
+    for rule in _OPTIONAL:
+        plainer = rule.rewrite(name)
+        if plainer != name:
+            yield plainer
+            name = plainer
