@@ -27,6 +27,8 @@ Content = Mapping[str, Any]
 
 # Names that calls gave are remembered with what they mean: some 200 bytes each.
 _REMEMBERED_NAMES: Final = 4096
+# Answers are remembered for what calls asked: some 2 KiB each.
+_REMEMBERED_ANSWERS: Final = 2048
 
 _NO_PRICE: Final[Mapping[str, MissReason]] = {
     "dynamic": "dynamic_price",
@@ -66,21 +68,16 @@ class Catalog:
                     stated = Stated(layer, file.get("overlay"), file.get("author"), raw)
                     models = self._stated.setdefault(file["market"], {})
                     models.setdefault(raw["id"], []).append(stated)
-        self._names = {
-            market: Names(
-                ((model_id, _aliases(stated)) for model_id, stated in models.items()),
-                self._markets.names_of(market),
-            )
-            for market, models in self._stated.items()
-        }
         self._discounts = tuple(
             build_discount(overlay["overlay"], raw)
             for overlay in overlays
             for raw in overlay.get("discounts", ())
         )
-        # Laid out when first asked for: a process sees few of the models.
+        # Laid out when first asked for: a process sees few of the markets and models.
+        self._names: dict[str, Names] = {}
         self._entries: dict[tuple[str, str], Entry] = {}
         self._resolve = lru_cache(_REMEMBERED_NAMES)(self._look_up)
+        self._latest = lru_cache(_REMEMBERED_ANSWERS)(_Latest)
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
         """Who bills a call: by server host, then provider name, then a vendor-prefixed model id.
@@ -121,6 +118,20 @@ class Catalog:
                 is taken where the catalog has one that is not older than the model's.
             conditions: what else a price may depend on.
         """
+        latest = self._latest(model, market, endpoint, conditions)
+        answer = latest.answer
+        if answer is None or not answer.valid_from_ns <= at_ns < answer.valid_until_ns:
+            answer = latest.answer = self._find(model, market, endpoint, conditions, at_ns)
+        return answer
+
+    def _find(
+        self,
+        model: str,
+        market: str | None,
+        endpoint: str | None,
+        conditions: Conditions,
+        at_ns: int,
+    ) -> Offer | Miss:
         resolved = self._resolve(model, market)
         if isinstance(resolved, Miss):
             return resolved
@@ -227,10 +238,25 @@ class Catalog:
         if not name.strip():
             return Miss("no_model", "the call names no model")
         # A bare name without a market can still be told if only one vendor has such a model.
-        market = market or self._markets.vendor_prefixed
-        names = self._names.get(market)
-        if names is None:
+        found = self._look_up_in(market or self._markets.vendor_prefixed, name)
+        if market is None and isinstance(found, Miss):
+            # What looks like a vendor may be the name of a market: bedrock/…, vertex_ai/….
+            prefix, slash, _ = name.strip().partition("/")
+            named = slash and self._markets.market_of(host=None, provider=prefix, model=None)
+            if named:
+                in_named = self._look_up_in(named, name)
+                return found if isinstance(in_named, Miss) else in_named
+        return found
+
+    def _look_up_in(self, market: str, name: str) -> tuple[str, str] | Miss:
+        if market not in self._stated:
             return Miss("unknown_model", f"the catalog holds no prices of market {market}")
+        if market not in self._names:
+            self._names[market] = Names(
+                ((id_, _aliases(stated)) for id_, stated in self._stated[market].items()),
+                self._markets.names_of(market),
+            )
+        names = self._names[market]
         resolved = names.resolve(name)
         if isinstance(resolved, str):
             return market, resolved
@@ -239,6 +265,15 @@ class Catalog:
             return Miss("ambiguous_model", detail, asked=name, names=resolved.ids)
         detail = f"market {market} has no model {name}"
         return Miss("unknown_model", detail, asked=name, names=names.ids)
+
+
+class _Latest:
+    """The latest answer to one question; it holds for as long as it says."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, *_: object) -> None:
+        self.answer: Offer | Miss | None = None
 
 
 def _aliases(stated: Sequence[Stated]) -> list[str]:

@@ -268,3 +268,36 @@ prices:
     assert gift.status == "free"
     assert gift.total == 0
     assert quote(catalog, "acme/search", input=10).status == "priced"
+
+
+def test_answers_that_are_remembered_change_at_the_very_edge(tmp_path: Path) -> None:
+    catalog = catalog_of(
+        tmp_path,
+        """\
+id: acme/one
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "1"}
+    overrides:
+      - when: {utc: "16:30-00:30"}
+        usd_per_mtok: {input: "0.5"}
+  - effective_from: 2024-06-01T12:00:00Z
+    usd_per_mtok: {input: "2"}
+""",
+    )
+    edges = {
+        "2024-05-31T16:29:59": 1,
+        "2024-05-31T16:30:00": Decimal("0.5"),
+        "2024-06-01T00:29:59": Decimal("0.5"),
+        "2024-06-01T00:30:00": 1,
+        "2024-06-01T11:59:59": 1,
+        "2024-06-01T12:00:00": 2,
+        "2023-12-31T23:59:59": None,
+    }
+
+    for instants in (list(edges), list(edges)[::-1]):
+        for instant in instants:
+            assert quote(catalog, "acme/one", instant, input=1_000_000).total == edges[instant]
+    assert offer_at(catalog, "acme/one", ns("2024-06-02")) is offer_at(
+        catalog, "acme/one", ns("2024-06-03")
+    )
