@@ -1,0 +1,456 @@
+"""Read a folder of price facts in CSV: what was gathered of many sources before the importer was.
+
+Its files: `price_history.csv` (dated steps of OpenRouter's models API), `openrouter_prices.csv`
+(one row a source, model and condition), `openrouter_consensus.csv` (last day on OpenRouter and
+doubts), `openrouter_endpoints.csv`, `openrouter_aliases.csv`, `model_families.csv` and
+`direct_prices.csv`.
+Token prices are USD per 1,000,000 tokens; an empty cell states nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
+
+__all__ = ["API", "ARCHIVE", "read_facts"]
+
+Line = Mapping[str, str]
+
+_URL: Final = "https://openrouter.ai/api/v1/models"
+API: Final = Source("OpenRouter models API", "openrouter", _URL)
+ARCHIVE: Final = Source(
+    "OpenRouter models API, archived", "openrouter", f"https://web.archive.org/web/*/{_URL}"
+)
+
+# Sources by the name that they have in the files. Sources of one family copy from each other.
+_SOURCES: Final = {
+    "openrouter-api": API,
+    "openrouter-api:llm_db": API,
+    "openrouter-api:ModelGraveyard": API,
+    "model-price-radar": ARCHIVE,
+    "genai-prices": Source(
+        "genai-prices 0.2.3", "genai-prices", "https://github.com/pydantic/genai-prices"
+    ),
+    "pi-ai": Source(
+        "pi-ai 1.5.2", "models.dev", "package"
+    ),
+    "models.dev": Source("models.dev", "models.dev", "https://github.com/sst/models.dev"),
+    "tokenlens": Source(
+        "tokenlens 1.3.0", "models.dev", "package"
+    ),
+    "litellm": Source("LiteLLM", "litellm", "https://github.com/BerriAI/litellm"),
+    "tokencost": Source("tokencost 0.1.26", "litellm", "https://github.com/AgentOps-AI/tokencost"),
+    "tokencostauto": Source(
+        "tokencostauto 0.1.717", "litellm", "package"
+    ),
+    "metergraph": Source(
+        "metergraph 0.7.4", "metergraph", "package"
+    ),
+    "portkey-models": Source("Portkey models", "portkey", "https://github.com/Portkey-AI/models"),
+    "truefoundry-models": Source(
+        "TrueFoundry models", "truefoundry", "https://github.com/truefoundry/models"
+    ),
+    "veqen-pricebook": Source(
+        "veqen-pricebook 2026.10.23", "veqen", "package"
+    ),
+    "model-prices": Source(
+        "model-prices 0.0.5", "model-prices", "package"
+    ),
+    "langfuse": Source("Langfuse", "langfuse", "https://github.com/langfuse/langfuse"),
+    "llm-prices": Source("llm-prices", "llm-prices", "https://github.com/simonw/llm-prices"),
+}
+
+_COLUMNS: Final = {
+    "input": "input",
+    "output": "output",
+    "cache_read": "cache_read",
+    "cache_write": "cache_write",
+    "cache_write_1h": "cache_write_1h",
+    "reasoning": "internal_reasoning",
+    "input_audio": "audio_input",
+    "output_audio": "audio_output",
+    "input_image": "image_token_input",
+    "output_image": "image_token_output",
+    "web_search": "web_search_usd",
+    "request": "request_usd",
+}
+
+# OpenRouter's keys of a conditional price, in USD per token.
+_TIER_KEYS: Final = {
+    "prompt": "input",
+    "completion": "output",
+    "input_cache_read": "cache_read",
+    "input_cache_write": "cache_write",
+    "input_cache_write_1h": "cache_write_1h",
+    "audio": "input_audio",
+}
+
+# Spellings of conditions, by what they mean. What is not here is not read.
+_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    **dict.fromkeys(
+        ("processing=batch", "mode=batch", "rate=batch", "service_tier=batches"),
+        ("processing", "batch"),
+    ),
+    **dict.fromkeys(("service_tier=flex", "rate=flex", "mode=flex"), ("service_tier", "flex")),
+    **dict.fromkeys(("service_tier=priority", "rate=priority"), ("service_tier", "priority")),
+}
+_SIZE: Final = re.compile(r"prompt_tokens(>=?)(\d+)|rate=(standard|batch|flex|priority)>(\d+)")
+
+_DYNAMIC: Final = (
+    "Routed to a model that differs from call to call; price the model that served it."
+)
+
+_MARKETS: Final = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+    "vertex": "google-vertex",
+    "mistral": "mistral",
+    "deepseek": "deepseek",
+    "xai": "xai",
+    "groq": "groq",
+    "together": "together",
+    "fireworks": "fireworks",
+    "cohere": "cohere",
+    "perplexity": "perplexity",
+    "bedrock": "bedrock",
+    "azure": "azure",
+    "moonshot": "moonshot",
+    "alibaba": "alibaba",
+    "zai": "zai",
+}
+# What LiteLLM and others write before an id to name its provider.
+_PREFIX: Final = re.compile(
+    r"(azure_ai|azure|vertex_ai|gemini|groq|together_ai|fireworks_ai|cohere_chat|cohere|perplexity"
+    r"|bedrock_converse|bedrock|mistral|deepseek|xai|moonshot|dashscope|zai|openai|anthropic)/"
+)
+_TEXT_OUT: Final = re.compile(r"->.*\b(text|embeddings)\b")
+
+
+def read_facts(folder: Path) -> Iterator[Observation]:
+    """All observations of a folder, those of one subject not necessarily together.
+
+    Raises:
+        OSError: a file can't be read.
+        KeyError: a file lacks a column.
+    """
+    yield from _history(_lines(folder, "price_history"))
+    yield from _catalogs(_lines(folder, "openrouter_prices"))
+    yield from _doubts(
+        _lines(folder, "openrouter_consensus"), _snapshot_days(_lines(folder, "price_history"))
+    )
+    yield from _endpoints(_lines(folder, "openrouter_endpoints"))
+    yield from _aliases(_lines(folder, "openrouter_aliases"))
+    yield from _families(_lines(folder, "model_families"))
+    yield from _direct(_lines(folder, "direct_prices"))
+
+
+def _lines(folder: Path, name: str) -> list[Line]:
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _snapshot_days(lines: Iterable[Line]) -> list[date]:
+    """The days of which there is a snapshot of the models API."""
+    days = {
+        date.fromisoformat(line["effective_from"][:10])
+        for line in lines
+        if line["source"] in ("openrouter-api", "model-price-radar") and line["effective_from"]
+    }
+    return sorted(days)
+
+
+def _history(lines: Iterable[Line]) -> Iterator[Observation]:
+    """The dated steps of OpenRouter's models API."""
+    for line in lines:
+        is_api = line["source"] in ("openrouter-api", "model-price-radar")
+        if not is_api or line["namespace"] != "openrouter" or line["condition"]:
+            continue
+        day = date.fromisoformat(line["effective_from"][:10])
+        subject = Subject("openrouter", line["model_id"])
+        source = _SOURCES[line["source"]]
+        if line["note"].startswith("removed"):
+            yield Observation(subject, source, day, gone=True)
+            continue
+        if not line["input"]:
+            continue
+        yield Observation(
+            subject,
+            source,
+            day,
+            prices=_prices(line),
+            conditions=_tiers(line["tiers"]),
+            starts=_midnight(day),
+            not_before=_day(line["not_before"]),
+        )
+
+
+def _catalogs(lines: Iterable[Line]) -> Iterator[Observation]:
+    """What each source last stated of each OpenRouter model."""
+    groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line["source"] in _SOURCES and "/" in line["model_id"]:
+            groups[line["model_id"], line["source"]].append(line)
+    for (model, name), group in groups.items():
+        bases = [line for line in group if not line["condition"]]
+        line = max(bases or group, key=lambda line: (_seen(line), line["start_date"]))
+        dynamic = "-1 sentinel" in line["note"]
+        start = _day(line["start_date"])
+        yield Observation(
+            Subject("openrouter", model),
+            _SOURCES[name],
+            max(_seen(line), start or date.min),
+            prices={} if dynamic or not bases else _prices(line, zero_is_absent=name == "pi-ai"),
+            conditions=() if dynamic else tuple(_conditions(group)),
+            status="dynamic" if dynamic else None,
+            reason=_DYNAMIC if dynamic else None,
+            starts=_midnight(start) if start else None,
+            basis="documented" if start else "snapshot",
+            author=model.partition("/")[0],
+            name=line["name"].partition(": ")[2] or line["name"] or None,
+            context_length=_count(line["context_length"]),
+            modality=line["modality"] or _image_modality(line),
+            created=datetime.fromtimestamp(int(line["created"]), UTC).date()
+            if line["created"]
+            else None,
+            canonical_slug=line["canonical_slug"] or None,
+        )
+
+
+def _image_modality(line: Line) -> str | None:
+    return "text+image->image" if "api=openrouter-images" in line["note"] else None
+
+
+def _doubts(lines: Iterable[Line], snapshots: Sequence[date]) -> Iterator[Observation]:
+    """Which models left OpenRouter, and which prices were marked as doubtful."""
+    for line in lines:
+        last = _day(line["last_seen_on_openrouter"])
+        removed = None
+        if line["status"] == "retired" and last:
+            removed = next((day for day in snapshots if day > last), None)
+        doubt = None
+        if line["suspect"] == "yes":
+            doubt = (
+                f"The newest price stated, {line['input']}/{line['output']} USD per million tokens,"
+                f" is far from the {line['median_input']}/{line['median_output']} of others."
+            )
+        source = _SOURCES.get(line["price_source"], API)
+        newest = date(2026, 11, 10) if source is _SOURCES["pi-ai"] else date(2026, 11, 3)
+        yield Observation(
+            Subject("openrouter", line["model_id"]),
+            source,
+            last if last and removed else newest,
+            status="suspect" if doubt else None,
+            reason=doubt,
+            removed=removed,
+        )
+
+
+def _endpoints(lines: Iterable[Line]) -> Iterator[Observation]:
+    """Prices of upstream providers, where a provider has one price for the model."""
+    groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        slug = line["upstream_provider"].lower().replace(" ", "-")
+        groups[line["model_id"], slug].append(line)
+    for (model, slug), group in groups.items():
+        stated = {tuple(_prices(line).items()) for line in group}
+        if len(stated) > 1 or not group[0]["input"]:
+            continue
+        kinds = {line["quantization"] for line in group} - {"", "unknown"}
+        url = f"{_URL}/{model}/endpoints"
+        seen = date.fromisoformat(group[0]["last_seen"])
+        yield Observation(
+            Subject("openrouter", model, slug),
+            Source("OpenRouter endpoints API", "openrouter", url),
+            seen,
+            prices=dict(stated.pop()),
+            starts=_midnight(seen),
+            quantization=kinds.pop() if len(kinds) == 1 else None,
+        )
+
+
+def _aliases(lines: Iterable[Line]) -> Iterator[Observation]:
+    """Other spellings; not the patterns of a catalog, which may move to another model."""
+    for line in lines:
+        if line["confidence"] == "exact" and line["kind"] != "genai-prices match clause":
+            subject = Subject("openrouter", line["model_id"])
+            yield Observation(subject, API, date(2026, 8, 22), aliases=(line["alias"],))
+
+
+def _families(lines: Iterable[Line]) -> Iterator[Observation]:
+    for line in lines:
+        yield Observation(
+            Subject("openrouter", line["model_id"]),
+            _SOURCES["models.dev"],
+            date(2026, 8, 18),
+            author=line["author"] or None,
+            family=line["family"] or None,
+            name=line["name"].partition(": ")[2] or line["name"] or None,
+            canonical_slug=line["canonical_slug"] or None,
+        )
+
+
+def _direct(lines: Iterable[Line]) -> Iterator[Observation]:
+    """What catalogs state of the prices of direct providers."""
+    groups: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line["provider"] in _MARKETS and line["mode"] not in ("rerank", "completion"):
+            model = _plain_id(line["model_id"])
+            if model and line["provider"] == "bedrock":
+                model = _bedrock_id(model, line["region"])
+            elif line["region"] not in ("", "global", "global-standard"):
+                continue  # a region of its own price; ids do not tell it
+            if model:
+                groups[_MARKETS[line["provider"]], model, line["source"]].append(line)
+    for (market, model, name), group in groups.items():
+        bases = [line for line in group if not line["condition"]]
+        if not bases or not bases[0]["input"]:
+            continue
+        line = bases[0]
+        source = _SOURCES[name]
+        if name == "model-prices" and line["start_date_basis"] == "models.dev commit":
+            source = Source(source.name, "models.dev", source.url)
+        start = _day(line["start_date"])
+        is_start = start is not None and line["start_date_basis"] in (
+            "documented",
+            "first observed",
+        )
+        yield Observation(
+            Subject(market, model),
+            source,
+            _seen(line),
+            prices=_prices(line, zero_is_absent=True),
+            conditions=tuple(_conditions(group)),
+            starts=_midnight(start) if start and is_start else None,
+            basis="derived" if is_start else "snapshot",
+            name=line["name"] or None,
+            context_length=_count(line["context_length"]),
+        )
+
+
+def _plain_id(model: str) -> str | None:
+    """An id as its provider spells it; None for what is no model but a pattern or an offer."""
+    model = model.strip()
+    while match := _PREFIX.match(model):
+        model = model[match.end() :]
+    if re.search(r"[\s*()$^|]|\.ft-|^ft:|-$|ft-|/1024|quality", model) or not model:
+        return None
+    return model
+
+
+def _bedrock_id(model: str, region: str) -> str | None:
+    """Bedrock states geography in the id; a price of one region has no id of its own."""
+    if "/" in model or re.match(r"[a-z]{2}(-gov)?-[a-z]+-\d", model):
+        return None
+    geographies = ("global", "us", "eu", "apac", "jp", "au", "us-gov", "ca")
+    prefix = model.partition(".")[0]
+    if not region or prefix == region:
+        return model
+    return f"{region}.{model}" if region in geographies and prefix not in geographies else None
+
+
+def _conditions(group: Iterable[Line]) -> Iterator[ConditionalPrice]:
+    """Conditional prices: by size first, then by variant, then by both, so that the last wins."""
+    found = []
+    for line in group:
+        when = _when(line["condition"]) if line["condition"] else None
+        prices = _prices(line, zero_is_absent=True)
+        if when and prices:
+            size = int(when.get("prompt_over", when.get("prompt_from", 0)))
+            found.append(((len(when) > 1, "prompt_over" not in when, size), when, prices))
+    for _, when, prices in sorted(found, key=lambda item: item[0]):
+        yield ConditionalPrice(when, prices)
+
+
+def _when(text: str) -> dict[str, int | str] | None:
+    when: dict[str, int | str] = {}
+    for term in text.split(" & "):
+        if word := _WORDS.get(term):
+            when[word[0]] = word[1]
+        elif match := _SIZE.fullmatch(term):
+            sign, size, rate, rate_size = match.groups()
+            if rate not in (None, "standard"):
+                key, value = _WORDS[f"rate={rate}"]
+                when[key] = value
+            when["prompt_from" if sign == ">=" else "prompt_over"] = int(size or rate_size)
+        else:
+            return None
+    return when
+
+
+def _tiers(text: str) -> tuple[ConditionalPrice, ...]:
+    if not text:
+        return ()
+    tiers = []
+    for raw in json.loads(text):
+        prices = {
+            unit: _decimal(str(Decimal(raw[key]) * 1_000_000))
+            for key, unit in _TIER_KEYS.items()
+            if key in raw
+        }
+        if "min_prompt_tokens" not in raw or not prices:
+            return ()
+        tiers.append(ConditionalPrice({"prompt_over": int(raw["min_prompt_tokens"])}, prices))
+    return tuple(tiers)
+
+
+def _prices(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]:
+    """The prices that a line states. A free unit beside a priced one is an absent price."""
+    stated = {
+        unit: _decimal(line[column])
+        for unit, column in _COLUMNS.items()
+        if line.get(column) and not line[column].startswith("-")
+    }
+    is_free = not any(stated.get(unit) for unit in ("input", "output"))
+    if is_free and (zero_is_absent and not line["model_id"].endswith(":free")):
+        return {}
+    roots = ("input", "output")
+    prices = {unit: price for unit, price in stated.items() if price or unit in roots}
+    for unit, parent in (
+        ("reasoning", "output"),
+        ("input_audio", "input"),
+        ("input_image", "input"),
+    ):
+        if unit in prices and prices[unit] == prices.get(parent):
+            del prices[unit]
+    if prices.get("cache_read") == prices.get("input"):
+        prices.pop("cache_read", None)
+    return prices
+
+
+def _decimal(text: str) -> Decimal:
+    """A price without the noise of binary floats."""
+    price = Decimal(text)
+    rounded = price.quantize(Decimal("0.000001"))
+    noise = abs(price - rounded) < Decimal("0.00000001")
+    return (rounded if rounded and noise else price).normalize()
+
+
+def _seen(line: Line) -> date:
+    """The day on which a source was read: of its own, or of the month or version it names."""
+    for text in (line["last_seen"], line["source_version"]):
+        if match := re.search(r"20\d\d-\d\d(-\d\d)?", text):
+            day = match.group()
+            return date.fromisoformat(day if match.group(1) else f"{day}-01")
+    return date(2026, 1, 1)  # LiteLLM 1.80.17
+
+
+def _count(text: str) -> int | None:
+    return int(Decimal(text)) or None if text else None
+
+
+def _day(text: str) -> date | None:
+    return date.fromisoformat(text[:10]) if text else None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
