@@ -31,6 +31,7 @@ class Provenance:
     basis: str
     url: str | None = None
     not_before: str | None = None
+    also: Sequence[str] = ()  # further sources that state the same
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,11 @@ PROVENANCE = Record(
             required=True,
         ),
         Key("not_before", DAY, "last day on which the older price was seen"),
+        Key(
+            "also",
+            ListOf(TEXT),
+            "other sources that state the same and copy neither it nor another",
+        ),
     ),
     _provenance_rules,
 )
@@ -307,6 +312,14 @@ TIER = Record(
     ),
 )
 
+SOURCE = Record(
+    "source",
+    (
+        Key("name", TEXT, "as provenance gives it", required=True),
+        Key("url", TEXT, "where it is found", required=True),
+    ),
+)
+
 _SCHEMA = Key("schema", COUNT, "number of the schema that the file is written in")
 _NEEDS = Key("needs_release", RELEASE, "first genops-ai release that reads this schema")
 
@@ -337,6 +350,17 @@ FILES: Final = {
         "tiers file",
         (Key("tiers", ListOf(TIER), "cheapest first", required=True),),
         _tiers_rules,
+    ),
+    "sources": Record(
+        "sources file",
+        (
+            Key(
+                "sources",
+                MapOf(SLUG, SOURCE),
+                "by short name, which provenance may give as its `source` in place of name and url",
+                required=True,
+            ),
+        ),
     ),
     "prices": Record(
         "price file",

@@ -25,6 +25,7 @@ Content = Mapping[str, Any]
 
 # Files of the data directory by their kind; all others there are price files.
 _SINGLE: Final = {"catalog.yaml": "catalog", "markets.yaml": "markets", "tiers.yaml": "tiers"}
+_SOURCES: Final = "sources.yaml"
 
 
 def read_directory(directory: Path) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
     price_files: list[Document] = []
     for path in sorted(directory.rglob("*.yaml")):
         relative = path.relative_to(directory)
-        kind = _SINGLE.get(str(relative), "prices")
+        kind = "sources" if str(relative) == _SOURCES else _SINGLE.get(str(relative), "prices")
         document = _read(path, kind, problems)
         if document is None:
             continue
@@ -53,7 +54,21 @@ def read_directory(directory: Path) -> dict[str, Any]:
     if problems:
         raise CatalogError(problems)
     content["prices"] = [document.content for document in price_files]
+    _name_sources(content["prices"], content.pop("sources", {}))
     return content
+
+
+def _name_sources(files: Sequence[Content], sources: Content) -> None:
+    """Put name and link of a source in place of its short name: rows stand by themselves."""
+    for file in files:
+        for raw in file["models"]:
+            for _, rows, _ in _owners(file["market"], raw, ()):
+                for row in rows:
+                    provenance = row.get("provenance", {})
+                    source = sources.get(provenance.get("source"))
+                    if source is not None:
+                        provenance["source"] = source["name"]
+                        provenance.setdefault("url", source["url"])
 
 
 def read_overlays(paths: Sequence[Path], base: Content) -> list[dict[str, Any]]:

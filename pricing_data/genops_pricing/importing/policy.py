@@ -61,7 +61,7 @@ class Step:
     not_before: date | None = None
     status: str | None = None
     reason: str | None = None
-    families: set[str] = field(default_factory=set)
+    also: list[str] = field(default_factory=list)  # names of sources that state the same
 
     @property
     def roots(self) -> tuple[Decimal | None, ...]:
@@ -213,6 +213,8 @@ def raw_row(step: Step) -> dict[str, Any]:
     else:
         raw |= raw_prices(step.prices, step.conditions)
     raw["provenance"] = provenance(step.source, step.last, step.basis, step.not_before)
+    if step.also:
+        raw["provenance"]["also"] = step.also
     return raw
 
 
@@ -275,7 +277,6 @@ def _step(seen: Observation, previous: date | None) -> Step:
         last=seen.seen_at,
         basis=seen.basis if seen.starts else "snapshot",
         not_before=seen.not_before or previous,
-        families={seen.source.family},
     )
 
 
@@ -304,7 +305,6 @@ def _merge(step: Step, seen: Observation) -> None:
     step.prices = dict(seen.prices) | step.prices
     step.conditions = step.conditions or seen.conditions
     step.last = max(step.last, seen.seen_at)
-    step.families.add(seen.source.family)
 
 
 def _drop_momentary(steps: list[Step]) -> bool:
@@ -359,10 +359,9 @@ def _spread_later_statements(steps: Sequence[Step]) -> None:
 
 
 def _close(first: Prices, second: Prices) -> bool:
+    # Some state 0 for the output of a model that puts out no tokens, others nothing.
     return all(
-        (first.get(key) is None) == (second.get(key) is None)
-        and abs(first.get(key, Decimal(0)) - second.get(key, Decimal(0))) <= _ROUNDING
-        for key in _ROOTS
+        abs(first.get(key, Decimal(0)) - second.get(key, Decimal(0))) <= _ROUNDING for key in _ROOTS
     )
 
 

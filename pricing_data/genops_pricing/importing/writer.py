@@ -11,12 +11,14 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from genops_pricing.errors import CatalogError
+from genops_pricing.importing.authors import MAKERS
 from genops_pricing.importing.decision import Addition, NewEndpoint, NewModel, NewRow
 from genops_pricing.schema import ENDPOINT, MODEL, PRICE_ROW
 from genops_pricing.shapes import Record
@@ -24,10 +26,8 @@ from genops_pricing.shapes import Record
 __all__ = ["plan", "write"]
 
 _INDENT: Final = "  "
-# Written on one line, as {key: "value"}; everything else as a block.
-_FLOW: Final = ("usd_per_mtok", "usd_per_unit", "when", "aliases", "provenance")
 # What YAML reads as the text that it is.
-_PLAIN: Final = re.compile(r"[A-Za-z][\w .()+/~@-]*(?<!\s)")
+_PLAIN: Final = re.compile(r"[A-Za-z][\w .()+/~@>-]*(?<!\s)")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z)?")
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 # Keys whose values are never quoted: days, links and words of the schema.
@@ -57,6 +57,8 @@ def plan(data: Path, additions: Iterable[Addition]) -> dict[Path, str]:
         CatalogError: as `write`.
     """
     index = _Index(data)
+    short = _short_names(data)
+    additions = [_abbreviated(addition, short) for addition in additions]
     files: dict[Path, _File] = {}
     problems: list[str] = []
 
@@ -88,6 +90,39 @@ def plan(data: Path, additions: Iterable[Addition]) -> dict[Path, str]:
     return texts
 
 
+def _short_names(data: Path) -> dict[tuple[str, str], str]:
+    """The short names of sources by name and url, as `sources.yaml` gives them."""
+    path = data / "sources.yaml"
+    if not path.exists():
+        return {}
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 -- reads no types at all
+    return {(raw["name"], raw["url"]): slug for slug, raw in content["sources"].items()}
+
+
+def _abbreviated(addition: Addition, short: Mapping[tuple[str, str], str]) -> Addition:
+    """The addition with short names of sources in place of names and links."""
+
+    def row(raw: Mapping[str, Any]) -> dict[str, Any]:
+        provenance = dict(raw.get("provenance", {}))
+        slug = short.get((provenance.get("source", ""), provenance.get("url", "")))
+        if slug is None or provenance["basis"] == "documented":
+            return dict(raw)
+        del provenance["url"]
+        return {**raw, "provenance": {**provenance, "source": slug}}
+
+    def rows(raw: Mapping[str, Any]) -> dict[str, Any]:
+        return (
+            {**raw, "prices": [row(item) for item in raw["prices"]]} if "prices" in raw else {**raw}
+        )
+
+    if isinstance(addition, NewRow):
+        return replace(addition, raw=row(addition.raw))
+    raw = rows(addition.raw)
+    if "endpoints" in raw:
+        raw["endpoints"] = {slug: rows(item) for slug, item in raw["endpoints"].items()}
+    return replace(addition, raw=raw)
+
+
 class _Index:
     """Which file holds which model, and where a new one belongs."""
 
@@ -106,34 +141,21 @@ class _Index:
                     self.models[market, raw["id"]] = path
 
     def path_for(self, market: str, author: str) -> Path:
-        """openrouter/AUTHOR.yaml; direct/PROVIDER.yaml for a maker, direct/PROVIDER/AUTHOR.yaml for
+        """The file for models of an author in a market.
+
+        openrouter/AUTHOR.yaml; direct/PROVIDER.yaml for a maker, direct/PROVIDER/AUTHOR.yaml for
         one who sells the models of several.
         """
         if path := self._files.get((market, author)):
             return path
-        name = author.lstrip("~").lower()
         if market == "openrouter":
-            path = self._data / market / f"{name}{'-latest' if author.startswith('~') else ''}.yaml"
-        elif _is_maker(market, author):
+            path = self._data / market / f"{author}.yaml"
+        elif MAKERS.get(market) == author:
             path = self._data / "direct" / f"{market}.yaml"
         else:
-            path = self._data / "direct" / market / f"{name}.yaml"
+            path = self._data / "direct" / market / f"{author}.yaml"
         self._files[market, author] = path
         return path
-
-
-# Markets that sell models of their own making, with the author that OpenRouter gives these.
-_MAKERS: Final = {
-    "mistral": "mistralai",
-    "xai": "x-ai",
-    "moonshot": "moonshotai",
-    "alibaba": "qwen",
-    "zai": "z-ai",
-}
-
-
-def _is_maker(market: str, author: str) -> bool:
-    return _MAKERS.get(market, market) == author
 
 
 class _Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]

@@ -31,7 +31,9 @@ ARCHIVE: Final = Source(
     "OpenRouter models API, archived", "openrouter", f"https://web.archive.org/web/*/{_URL}"
 )
 
-# Sources by the name that they have in the files. Sources of one family copy from each other.
+# Sources by the name that they have in the files. Sources of one family copy from each other, as
+# they say, or as shared numbers tell: veqen-pricebook states the price of LiteLLM for 98% of 1,028
+# ids that both have, TrueFoundry lists ids that LiteLLM made up (together-ai-up-to-4b).
 _SOURCES: Final = {
     "openrouter-api": API,
     "openrouter-api:llm_db": API,
@@ -57,10 +59,10 @@ _SOURCES: Final = {
     ),
     "portkey-models": Source("Portkey models", "portkey", "https://github.com/Portkey-AI/models"),
     "truefoundry-models": Source(
-        "TrueFoundry models", "truefoundry", "https://github.com/truefoundry/models"
+        "TrueFoundry models", "litellm", "https://github.com/truefoundry/models"
     ),
     "veqen-pricebook": Source(
-        "veqen-pricebook 2026.10.23", "veqen", "package"
+        "veqen-pricebook 2026.10.23", "litellm", "package"
     ),
     "model-prices": Source(
         "model-prices 0.0.5", "model-prices", "package"
@@ -83,6 +85,11 @@ _COLUMNS: Final = {
     "web_search": "web_search_usd",
     "request": "request_usd",
 }
+
+# OpenRouter's `image` was the price of an image in 2025 and is that of an image token since 2026:
+# no image costs less than this, and no token more.
+_PER_IMAGE: Final = Decimal("0.0005")
+_IMAGE_TOKENS: Final = {"input_image": "image_input_usd", "output_image": "image_output_usd"}
 
 # OpenRouter's keys of a conditional price, in USD per token.
 _TIER_KEYS: Final = {
@@ -133,7 +140,6 @@ _PREFIX: Final = re.compile(
     r"(azure_ai|azure|vertex_ai|gemini|groq|together_ai|fireworks_ai|cohere_chat|cohere|perplexity"
     r"|bedrock_converse|bedrock|mistral|deepseek|xai|moonshot|dashscope|zai|openai|anthropic)/"
 )
-_TEXT_OUT: Final = re.compile(r"->.*\b(text|embeddings)\b")
 
 
 def read_facts(folder: Path) -> Iterator[Observation]:
@@ -173,7 +179,12 @@ def _history(lines: Iterable[Line]) -> Iterator[Observation]:
     """The dated steps of OpenRouter's models API."""
     for line in lines:
         is_api = line["source"] in ("openrouter-api", "model-price-radar")
-        if not is_api or line["namespace"] != "openrouter" or line["condition"]:
+        if (
+            "/" not in line["model_id"]
+            or not is_api
+            or line["namespace"] != "openrouter"
+            or line["condition"]
+        ):
             continue
         day = date.fromisoformat(line["effective_from"][:10])
         subject = Subject("openrouter", line["model_id"])
@@ -204,7 +215,8 @@ def _catalogs(lines: Iterable[Line]) -> Iterator[Observation]:
         bases = [line for line in group if not line["condition"]]
         line = max(bases or group, key=lambda line: (_seen(line), line["start_date"]))
         dynamic = "-1 sentinel" in line["note"]
-        start = _day(line["start_date"])
+        is_documented = line["start_date_basis"] == "documented"
+        start = _day(line["start_date"]) if is_documented else None
         yield Observation(
             Subject("openrouter", model),
             _SOURCES[name],
@@ -233,6 +245,8 @@ def _image_modality(line: Line) -> str | None:
 def _doubts(lines: Iterable[Line], snapshots: Sequence[date]) -> Iterator[Observation]:
     """Which models left OpenRouter, and which prices were marked as doubtful."""
     for line in lines:
+        if "/" not in line["model_id"]:
+            continue  # a catalog's short form of an id
         last = _day(line["last_seen_on_openrouter"])
         removed = None
         if line["status"] == "retired" and last:
@@ -281,6 +295,8 @@ def _endpoints(lines: Iterable[Line]) -> Iterator[Observation]:
 def _aliases(lines: Iterable[Line]) -> Iterator[Observation]:
     """Other spellings; not the patterns of a catalog, which may move to another model."""
     for line in lines:
+        if "/" not in line["model_id"]:
+            continue
         if line["confidence"] == "exact" and line["kind"] != "genai-prices match clause":
             subject = Subject("openrouter", line["model_id"])
             yield Observation(subject, API, date(2026, 8, 22), aliases=(line["alias"],))
@@ -288,6 +304,8 @@ def _aliases(lines: Iterable[Line]) -> Iterator[Observation]:
 
 def _families(lines: Iterable[Line]) -> Iterator[Observation]:
     for line in lines:
+        if "/" not in line["model_id"]:
+            continue
         yield Observation(
             Subject("openrouter", line["model_id"]),
             _SOURCES["models.dev"],
@@ -410,6 +428,10 @@ def _prices(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]:
         for unit, column in _COLUMNS.items()
         if line.get(column) and not line[column].startswith("-")
     }
+    for unit, column in _IMAGE_TOKENS.items():
+        price = Decimal(line.get(column) or 0)
+        if unit not in stated and 0 < price < _PER_IMAGE:
+            stated[unit] = _decimal(str(price * 1_000_000))
     is_free = not any(stated.get(unit) for unit in ("input", "output"))
     if is_free and (zero_is_absent and not line["model_id"].endswith(":free")):
         return {}
