@@ -192,9 +192,32 @@ def test_show_for_people_lists_rows_and_marks_the_one_in_force(capsys: Output) -
 
     assert code == 0
     assert out.startswith("openai/gpt-4o\n  market      openrouter\n")
-    assert "  2024-05-13T00:00:00Z  <- in force\n    input 5, output 15 USD per million" in out
-    assert "  2024-11-04T00:00:00Z\n" in out
-    assert "  2026-05-18T00:00:00Z  azure\n" in out
+    lines = [line.split() for line in out.splitlines()]
+    head = next(line for line in lines if line[:1] == ["from"])
+    rows = [dict(zip(head, line, strict=False)) for line in lines if line[:1] > ["20"]]
+    rows = [row for row in rows if row["from"].startswith("20")]
+    assert [(row["from"], row["provider"], row["input"], row["output"]) for row in rows[:2]] == [
+        ("2024-05-13", "-", "5", "15"),
+        ("2024-11-04", "-", "2.5", "10"),
+    ]
+    (marked,) = (line for line in lines if line[-3:] == ["<-", "in", "force"])
+    assert marked[0] == "2024-05-13"
+    assert ["2026-05-18", "azure"] in [line[:2] for line in lines]
+
+
+def test_show_plots_a_price_that_changed_in_the_width_of_the_terminal(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = run(capsys, "show gpt-4o --at 2026-11-22")
+    _, steady, _ = run(capsys, "show openai/gpt-4-turbo --at 2026-11-22")
+
+    plotted = out[out.index("  input, USD per million tokens") :].splitlines()
+    assert plotted[1].startswith("    5 ┤──")
+    assert plotted[6].startswith("  2.5 ┤")
+    assert plotted[7].split("└")[1].split() == ["2024-05-13", "2026-11-22"]
+    assert max(map(len, plotted)) <= 60
+    assert "USD per million tokens\n" not in steady.partition("source")[2]
 
 
 def test_show_describes_conditional_prices(capsys: Output) -> None:
