@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from . import frozen
 from .errors import CatalogError
-from .model import Row, build_rows
+from .model import Row, build_rows, row_id
 from .schema import FILES, newer_schema
 from .shapes import KeyPath
 from .timeline import clashes
@@ -19,13 +20,18 @@ from .timeline import clashes
 if TYPE_CHECKING:
     from .yaml_source import Document
 
-__all__ = ["read_directory", "read_overlays"]
+__all__ = ["publish_directory", "read_directory", "read_overlays"]
 
 Content = Mapping[str, Any]
 
 # Files of the data directory by their kind; all others there are price files.
-_SINGLE: Final = {"catalog.yaml": "catalog", "markets.yaml": "markets", "tiers.yaml": "tiers"}
-_SOURCES: Final = "sources.yaml"
+_SINGLE: Final = {
+    "catalog.yaml": "catalog",
+    "markets.yaml": "markets",
+    "tiers.yaml": "tiers",
+    "sources.yaml": "sources",
+}
+_OPTIONAL: Final = frozenset({"sources.yaml"})
 
 
 def read_directory(directory: Path) -> dict[str, Any]:
@@ -38,8 +44,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
     content: dict[str, Any] = {"prices": []}
     price_files: list[Document] = []
     for path in sorted(directory.rglob("*.yaml")):
-        relative = path.relative_to(directory)
-        kind = "sources" if str(relative) == _SOURCES else _SINGLE.get(str(relative), "prices")
+        kind = _kind_of(path, directory)
         document = _read(path, kind, problems)
         if document is None:
             continue
@@ -47,15 +52,53 @@ def read_directory(directory: Path) -> dict[str, Any]:
             price_files.append(document)
         else:
             content |= document.content
-    missing = [name for name in _SINGLE if not (directory / name).is_file()]
+    missing = [
+        name for name in _SINGLE if name not in _OPTIONAL and not (directory / name).is_file()
+    ]
     problems += [f"{directory / name}: the file is missing. Restore it" for name in missing]
     if not problems:
         problems += _Fit(content).check(price_files)
+    if not problems:
+        problems += frozen.changes(directory, _rows_of(price_files))
     if problems:
         raise CatalogError(problems)
     content["prices"] = [document.content for document in price_files]
     _name_sources(content["prices"], content.pop("sources", {}))
     return content
+
+
+def publish_directory(directory: Path) -> int:
+    """Publish the rows of a data directory: from now on they stand as they are.
+
+    Returns:
+        How many rows are newly published.
+
+    Raises:
+        CatalogError: something is wrong with the files; a published row was edited, say.
+        OSError: `published.txt` can't be written.
+    """
+    read_directory(directory)
+    documents = [
+        document
+        for path in sorted(directory.rglob("*.yaml"))
+        if (document := _read(path, _kind_of(path, directory), [])) is not None
+        and "models" in document.content
+    ]
+    return frozen.publish(directory, ((entry, row) for entry, row, _ in _rows_of(documents)))
+
+
+def _rows_of(documents: Sequence[Document]) -> Iterator[tuple[str, Content, str]]:
+    """Id, content and place of each row."""
+    for document in documents:
+        for index, raw in enumerate(document.content["models"]):
+            path: KeyPath = ("models", index)
+            for owner, rows, at in _owners(document.content["market"], raw, path):
+                for number, row in enumerate(rows):
+                    yield row_id(owner, row, None), row, document.at((*at, number))
+
+
+def _kind_of(path: Path, directory: Path) -> str:
+    return _SINGLE.get(str(path.relative_to(directory)), "prices")
 
 
 def _name_sources(files: Sequence[Content], sources: Content) -> None:

@@ -39,6 +39,10 @@ _LINES: Final[tuple[tuple[str, str | None], ...]] = (
     (r"ui-tars", None),
 )
 _REGION: Final = re.compile(r"(?:global|us|eu|apac|jp|au|ca|us-gov)\.")
+# What stands before the name on clouds: anthropic.claude…, meta-llama-3….
+_VENDOR: Final = re.compile(
+    r"(?!deepseek\.[rv]\d)[a-z0-9]+\.(?=[a-z])|(?:meta|cohere|nvidia)-(?=[a-z])"
+)
 _VERSION: Final = re.compile(r"[vkm]?\d{1,2}(\.\d{1,2})?")
 _DATED: Final = re.compile(r"\d{4,}")
 
@@ -46,8 +50,10 @@ _DATED: Final = re.compile(r"\d{4,}")
 def family_of(model: str) -> str:
     """The family of a model id, as claude-4.5 or llama-3.1."""
     leaf = model.lower().lstrip("~").rpartition("/")[2].partition(":")[0].partition("@")[0]
-    leaf = re.sub(r"^[a-z0-9]+\.(?=[a-z])", "", _REGION.sub("", leaf))  # Bedrock's vendor
-    # Some spell a version 4-5, others 4.5; a date is no version.
+    leaf = _VENDOR.sub("", _REGION.sub("", leaf))
+    leaf = re.sub(r"^deepseek\.(?=[rv]\d)", "deepseek-", leaf)
+    # Some spell a version 4-5 or 4p5, others 4.5; a date is no version.
+    leaf = re.sub(r"(?<=\d)p(?=\d)", ".", leaf)
     leaf = re.sub(r"(?<=-)(\d)-(\d)(?=$|-)", r"\1.\2", leaf)
     leaf = re.sub(r"^(llama|claude)v?(\d)", r"\1-\2", leaf)
     for pattern, family in _LINES:

@@ -31,6 +31,13 @@ _COPIES: Final = frozenset({"pi-ai 1.5.2", "metergraph 0.7.4"})
 _OTHER_OUTPUT: Final = re.compile(r"->(image|video|speech|transcription|rerank|audio)$")
 _MIXED_OUTPUT: Final = {"->text+image": "output_image", "->text+audio": "output_audio"}
 
+# Names of models that take or put out more than text, and the price without which they have none.
+_OTHER_UNITS: Final[Mapping[str, str | None]] = {
+    r"image|nano-banana": "output_image",
+    r"audio|realtime|live|sonic|voice": "output_audio",
+    r"flux|dall-e|tts|transcribe|whisper|speech|veo|sora|lyria|imagen|ocr|multimodalembed": None,
+}
+
 _SNAPSHOT: Final = re.compile(r"[-@](20\d{6}|20\d\d-\d\d-\d\d)(-v\d+(:\d+)?)?$")
 
 
@@ -242,8 +249,12 @@ def _since(last: Step, own: Sequence[Observation], catalogs: Sequence[Observatio
         return [step] if step.start > last.start else []
     others = agree([seen for seen in later if not _is_close(seen, last)])
     families = {seen.source.family for seen in others}
-    if len(families) < 2 or len(families) <= len({seen.source.family for seen in same}):
+    outvoted = len(families) <= len({seen.source.family for seen in same})
+    if newest in same or len(families) < 2 or outvoted:
         last.also = _also(last.source.name, same)
+        return []
+    if _times(others[0], last) > STEEP:
+        # Catalogs copy the market's API: together they are still one source.
         return []
     prices, conditions = joint(others)
     step = _step_of(others, prices, last.last)
@@ -353,6 +364,9 @@ def _direct(
         return Refused(subject, f"{_pair(group[0].prices)} or {_pair(rivals[0].prices)}: a draw")
     prices, conditions = joint(group)
     prices.pop("request", None)
+    for pattern, needed in _OTHER_UNITS.items():
+        if re.search(pattern, spelling.lower()) and needed not in prices:
+            return Refused(subject, "billed in other units than the tokens that catalogs price")
     first_seen = max(seen.seen_at for seen in group)
     older = [seen.seen_at for seen in priced if seen not in group and seen.seen_at < first_seen]
     step = _step_of(group, prices, max(older, default=None))
