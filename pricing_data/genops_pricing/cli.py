@@ -1,7 +1,8 @@
-"""The genops-pricing command: check, list, show and cost.
+"""The genops-pricing command: check, list, show, cost, diff and import.
 
-Parses arguments, reads the clock, prints, and chooses the exit code: 0 priced or free, 3 unpriced,
-2 wrong usage, 1 failure. What is printed is decided in `render`.
+Parses arguments, reads the clock, prints, and chooses the exit code: 0 priced or free, 3 unpriced
+or flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `stats`, `compare`
+and, for imports, in `importing.review`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from . import render
+from . import compare, render, stats
 from .answers import Conditions, Miss
 from .catalog import Catalog
 from .errors import CatalogError, PricingError
 from .instants import instant_of, parse_instant
-from .load import load_catalog, load_directory
+from .load import load_any, load_catalog, load_directory
 from .units import Usage
 
 __all__ = ["main"]
@@ -29,6 +31,10 @@ __all__ = ["main"]
 _PRICED: Final = 0
 _FAILED: Final = 1
 _UNPRICED: Final = 3
+_FLAGGED: Final = 3
+
+_DATA: Final = Path(__file__).parent / "data"
+_SOURCES: Final = ("openrouter", "litellm", "genai-prices", "models.dev")
 
 _COUNTS: Final[Mapping[str, str]] = {
     "input": "prompt tokens, those below included",
@@ -91,8 +97,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    """List the models with their prices in force."""
+    """List the models with their prices in force, or count them."""
     catalog = load_catalog(options.overlay)
+    if options.stats:
+        record = stats.count(catalog, instant_of(options.at), options.market)
+        _print(options, [record], lambda _: stats.count_lines(record))
+        return _PRICED
     records = [
         render.list_record(catalog, model, instant_of(options.at))
         for model in catalog.models(options.market)
@@ -108,7 +118,10 @@ def _show(options: argparse.Namespace) -> int:
     if isinstance(model, Miss):
         return _report_miss(model.reason, model.detail, model.closest)
     records = render.show_records(catalog, model, instant_of(options.at))
-    _print(options, records, lambda _: render.show_lines(catalog, model, instant_of(options.at)))
+    width = shutil.get_terminal_size().columns
+    _print(
+        options, records, lambda _: render.show_lines(catalog, model, instant_of(options.at), width)
+    )
     return _PRICED
 
 
@@ -135,6 +148,38 @@ def _cost(options: argparse.Namespace) -> int:
     return _PRICED
 
 
+def _diff(options: argparse.Namespace) -> int:
+    """Say what one catalog has over another, and whether it changed what it must not."""
+    changes = compare.compare(load_any(options.old), load_any(options.new))
+    _print(options, changes, compare.compare_lines)
+    return _FLAGGED if any(one["change"] in compare.BREACHES for one in changes) else _PRICED
+
+
+def _import(options: argparse.Namespace) -> int:
+    """Review what a source states that the catalog lacks; with --write, add it."""
+    if not options.data.is_dir():
+        raise PricingError(f"{options.data}: no directory of price files. Give one: --data DIR")
+    try:
+        from .importing import review, run
+    except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
+        fix = "Install it: pip install 'genops-ai[pricing]'"
+        raise PricingError(f"imports need PyYAML. {fix}") from error
+    found = run.import_prices(
+        options.data,
+        options.source,
+        options.places,
+        seen_at=options.seen_at.date(),
+        backed_by=options.backed_by,
+    )
+    _print(options, list(review.review_records(found)), lambda _: review.review_lines(found))
+    if options.write:
+        for path in run.write_review(options.data, found, day=datetime.now(UTC).date()):
+            print(f"wrote {path}", file=sys.stderr)
+    return _FLAGGED if found.flagged or found.refused else _PRICED
+
+
 def _report_miss(reason: str, detail: str, closest: Sequence[str]) -> int:
     print(f"unpriced: {reason}: {detail}", file=sys.stderr)
     if closest:
@@ -155,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="genops-pricing",
         description="Dated prices of LLM calls.",
-        epilog="Exit: 0 priced or free, 3 unpriced, 2 wrong usage, 1 failure.",
+        epilog="Exit: 0 priced, free or sound, 3 unpriced or flagged, 2 wrong usage, 1 failure.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -166,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = _reader(commands, "list", "list the models with their prices", _list)
     listing.add_argument("--market", help="only the models of this market")
+    listing.add_argument("--stats", action="store_true", help="count them, by kind")
 
     show = _reader(commands, "show", "show all price rows of a model, with their sources", _show)
     show.add_argument("model")
@@ -183,6 +229,40 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument("--processing", help="batch …")
     cost.add_argument("--region", help="region that the call was bound to")
     cost.add_argument("--route", help="route that the call took")
+
+    diff = commands.add_parser("diff", help="what a catalog has over an older one")
+    for name in ("old", "new"):
+        diff.add_argument(
+            name,
+            type=Path,
+            metavar=name.upper(),
+            help="data directory, compiled catalog or wheel",
+        )
+    diff.add_argument("--json", action="store_true", help="one JSON object a line")
+    diff.set_defaults(run=_diff)
+
+    imports = commands.add_parser("import", help="review what a source states, and add it")
+    imports.add_argument("source", choices=_SOURCES)
+    imports.add_argument("places", nargs="+", metavar="FILE-OR-URL", help="JSON of the source")
+    imports.add_argument("--write", action="store_true", help="add to the price files")
+    imports.add_argument(
+        "--backed-by",
+        type=_backing,
+        action="append",
+        default=[],
+        metavar="SOURCE=FILE-OR-URL",
+        help="a second source; it confirms prices and adds none; may be repeated",
+    )
+    imports.add_argument(
+        "--seen-at",
+        type=_instant,
+        default=datetime.now(UTC),
+        metavar="DAY",
+        help="day on which the source stated this; default: today",
+    )
+    imports.add_argument("--data", type=Path, default=_DATA, metavar="DIR", help="price files")
+    imports.add_argument("--json", action="store_true", help="one JSON object a line")
+    imports.set_defaults(run=_import)
     return parser
 
 
@@ -216,6 +296,14 @@ def _instant(text: str) -> datetime:
         return parse_instant(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _backing(text: str) -> tuple[str, str]:
+    source, separator, place = text.partition("=")
+    if source not in _SOURCES or not separator:
+        known = ", ".join(_SOURCES)
+        raise argparse.ArgumentTypeError(f'"{text}" names no source; write SOURCE=FILE: {known}')
+    return source, place
 
 
 def _count(text: str) -> int:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from .catalog import Catalog
-from .compiled import Compiled, canonical, compile_directory, digest_of, load_bundled
+from .compiled import (
+    Compiled,
+    canonical,
+    compile_directory,
+    digest_of,
+    load_bundled,
+    read_compiled,
+)
+from .errors import CatalogError
 
-__all__ = ["bundled_catalog", "load_catalog", "load_directory"]
+__all__ = ["bundled_catalog", "load_any", "load_catalog", "load_directory"]
+
+
+_IN_WHEEL: Final = "genops_pricing/catalog.json"
 
 
 @cache
@@ -51,6 +63,28 @@ def load_directory(directory: Path) -> Catalog:
         CatalogError: as `load_catalog`.
     """
     return _catalog(compile_directory(directory))
+
+
+def load_any(path: Path) -> Catalog:
+    """The catalog of a data directory, of a wheel, or of a compiled file.
+
+    Raises:
+        CatalogError: as `load_catalog`.
+    """
+    if path.is_dir():
+        return load_directory(path)
+    if path.suffix != ".whl":
+        return _catalog(read_compiled(path))
+    # Other commands need neither of these.
+    import tempfile
+    import zipfile
+
+    try:
+        with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(path) as wheel:
+            return _catalog(read_compiled(Path(wheel.extract(_IN_WHEEL, scratch))))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        fix = "Give a wheel of genops-ai"
+        raise CatalogError([f"{path}: no price catalog in it: {error}. {fix}"]) from error
 
 
 def _catalog(compiled: Compiled) -> Catalog:

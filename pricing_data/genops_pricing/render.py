@@ -7,19 +7,23 @@ what is absent is None.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from .answers import Miss, Offer, Quote
 from .catalog import Catalog
+from .instants import parse_instant
 from .model import Model, Override, Row
-from .units import PARTS, UNITS_BY_KEY
+from .plot import plot
+from .units import PARTS, UNITS, UNITS_BY_KEY
 
 __all__ = [
     "check_lines",
     "check_record",
     "cost_lines",
     "cost_record",
+    "describe_row",
     "list_lines",
     "list_record",
     "money",
@@ -97,8 +101,13 @@ def list_record(catalog: Catalog, model: Model, at_ns: int) -> dict[str, Any]:
 def list_lines(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A table of models, for people; prices in USD per 1,000,000 tokens."""
     head = ("model", "market", "input", "output", "tier", "family", "removed")
-    table = [head, *(tuple(_cell(record, name) for name in head) for record in records)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
+    yield from _columns(
+        [head, *(tuple(_cell(record, name) for name in head) for record in records)]
+    )
+
+
+def _columns(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         yield "  ".join(
             cell.ljust(width) for cell, width in zip(line, widths, strict=True)
@@ -140,13 +149,21 @@ def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, A
     ]
 
 
-def show_lines(catalog: Catalog, model: Model, at_ns: int) -> Iterator[str]:
-    """A model and its prices, for people."""
+def show_lines(catalog: Catalog, model: Model, at_ns: int, width: int = 80) -> Iterator[str]:
+    """A model and its prices, for people: facts, a table of rows, a plot, and where they are from.
+
+    Args:
+        catalog: that the model is of.
+        model: what to show.
+        at_ns: the instant whose row is marked.
+        width: columns of the terminal.
+    """
     offer = catalog.find(model.id, market=model.market, at_ns=at_ns)
     yield model.id
     facts = {
         "market": model.market,
         "name": model.name,
+        "author": model.author,
         "family": model.family,
         "tier": offer.tier if isinstance(offer, Offer) else None,
         "aliases": ", ".join(model.aliases),
@@ -161,16 +178,76 @@ def show_lines(catalog: Catalog, model: Model, at_ns: int) -> Iterator[str]:
             yield _line(name, fact)
     if model.tier_reason:
         yield _line("tier reason", model.tier_reason)
+    yield ""
+    yield from _history(model, _row_of(model, offer))
+    until = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_ns // 1000)
+    for key in ("input", "output"):
+        lines = list(
+            plot(f"{key}, USD per million tokens", _steps(model, key), until=until, width=width - 2)
+        )
+        yield from ("", *(f"  {line}" for line in lines)) if lines else ()
+
+
+def _history(model: Model, in_force: Row | None) -> Iterator[str]:
+    """The rows as a table, oldest first, those of upstream providers last; USD per million tokens.
+
+    Below a row stands what does not fit in it: unit prices, conditional prices, reasons.
+    """
+    units = [
+        unit.key
+        for unit in UNITS
+        if unit.table == "usd_per_mtok" and any(unit.key in row.prices for _, row in _rows(model))
+    ]
+    table: list[tuple[str, ...]] = [("from", "provider", *units, "basis", "seen", "source")]
+    notes: list[list[str]] = [[]]
     for endpoint, row in _rows(model):
-        mark = "  <- in force" if row is _row_of(model, offer) else ""
-        yield ""
-        yield f"  {row.effective_from}{f'  {endpoint}' if endpoint else ''}{mark}"
-        yield f"    {_prices(row.prices) or f'{row.status}: {row.reason}'}"
-        for override in row.overrides:
-            yield f"    {_describe(override)}"
-        if row.provenance:
-            provenance = row.provenance
-            yield f"    {provenance.source}, seen {provenance.seen_at}, {provenance.basis}"
+        kind = model.endpoints[endpoint].quantization if endpoint else None
+        known = row.provenance
+        table.append(
+            (
+                row.effective_from.removesuffix("T00:00:00Z"),
+                f"{endpoint or '-'}{f' ({kind})' if kind else ''}",
+                *(money(row.prices.get(key)) or "-" for key in units),
+                known.basis if known else "-",
+                known.seen_at if known else "-",
+                f"{known.source if known else '-'}{'  <- in force' if row is in_force else ''}",
+            )
+        )
+        notes.append(list(_notes(row)))
+    for line, below in zip(_columns(table), notes, strict=True):
+        yield f"  {line}"
+        yield from (f"      {note}" for note in below)
+
+
+def _notes(row: Row) -> Iterator[str]:
+    if row.status:
+        yield f"{row.status}: {row.reason}"
+    if each := {
+        key: price for key, price in row.prices.items() if UNITS_BY_KEY[key].table != "usd_per_mtok"
+    }:
+        yield _prices(each)
+    for override in row.overrides:
+        yield _describe(override)
+    if row.corrects:
+        yield f"corrects {row.corrects}: {row.reason}"
+
+
+def _steps(model: Model, key: str) -> list[tuple[datetime, Decimal]]:
+    """The model's own price of a unit over time: rows that no other corrects."""
+    corrected = {row.corrects for row in model.rows}
+    rows = sorted(
+        (row for row in model.rows if row.entry not in corrected), key=lambda row: row.start_ns
+    )
+    return [
+        (parse_instant(row.effective_from), row.prices[key]) for row in rows if key in row.prices
+    ]
+
+
+def describe_row(row: Row) -> str:
+    """What a row states, in one line."""
+    parts = [_prices(row.prices) or f"{row.status}: {row.reason}"]
+    parts += [_describe(override) for override in row.overrides]
+    return " | ".join(parts)
 
 
 def check_record(catalogs: Sequence[Catalog], problems: Sequence[str]) -> dict[str, Any]:
