@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,6 +68,8 @@ class Miss:
     @property
     def closest(self) -> tuple[str, ...]:
         """The catalog ids most like the one asked for, best first. Slow: searched on each read."""
+        import difflib  # few processes ever need it
+
         asked = self.asked.lower()
         bare = "/" not in asked  # a bare name is compared with bare names
         ids: dict[str, list[str]] = {}

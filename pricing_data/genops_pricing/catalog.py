@@ -6,7 +6,7 @@ in force, the row its rates. Does no I/O and reads no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -18,6 +18,7 @@ from .instants import instant_of, parse_instant
 from .markets import Markets
 from .matching import Ambiguous, Names
 from .model import Model
+from .shelf import Shelf
 from .tiers import Tiers
 from .units import Usage
 
@@ -51,6 +52,7 @@ class Catalog:
     def __init__(
         self,
         content: Content,
+        models: Shelf,
         overlays: Sequence[Content] = (),
         *,
         version: str,
@@ -61,13 +63,14 @@ class Catalog:
         self.released: Final[datetime] = parse_instant(content["released"])
         self._markets = Markets(content["markets"], content["vendor_prefixed"])
         self._tiers = Tiers(content["tiers"])
-        self._stated: dict[str, dict[str, list[Stated]]] = {}
-        for layer, files in enumerate((content["prices"], *([overlay] for overlay in overlays))):
-            for file in files:
-                for raw in file.get("models", ()):
-                    stated = Stated(layer, file.get("overlay"), file.get("author"), raw)
-                    models = self._stated.setdefault(file["market"], {})
-                    models.setdefault(raw["id"], []).append(stated)
+        self._models = models
+        # What overlays state, by market and id.
+        self._overlaid: dict[str, dict[str, list[Stated]]] = {}
+        for layer, file in enumerate(overlays, start=1):
+            for raw in file.get("models", ()):
+                stated = Stated(layer, file["overlay"], file.get("author"), raw)
+                overlaid = self._overlaid.setdefault(file["market"], {})
+                overlaid.setdefault(raw["id"], []).append(stated)
         self._discounts = tuple(
             build_discount(overlay["overlay"], raw)
             for overlay in overlays
@@ -89,9 +92,9 @@ class Catalog:
 
     def models(self, market: str | None = None) -> Iterator[Model]:
         """The models of one market, or of all, in the order of their files."""
-        for name, models in self._stated.items():
+        for name in dict.fromkeys((*self._models.markets(), *self._overlaid)):
             if market in (None, name):
-                for model_id in models:
+                for model_id in self._ids(name):
                     yield self._entry(name, model_id).model
 
     def model(self, name: str, *, market: str | None = None) -> Model | Miss:
@@ -230,8 +233,22 @@ class Catalog:
     def _entry(self, market: str, model_id: str) -> Entry:
         key = (market, model_id)
         if key not in self._entries:
-            self._entries[key] = build_entry(market, self._stated[market][model_id])
+            stated = self._overlaid.get(market, {}).get(model_id, ())
+            if key in self._models:
+                stated = (Stated(0, None, *self._models.read(market, model_id)), *stated)
+            self._entries[key] = build_entry(market, stated)
         return self._entries[key]
+
+    def _ids(self, market: str) -> Iterable[str]:
+        return dict.fromkeys((*self._models.ids(market), *self._overlaid.get(market, ())))
+
+    def _spellings(self, market: str) -> dict[str, str]:
+        """Aliases of the models of a market: id by alias, those of later files last."""
+        aliases = dict(self._models.aliases(market))
+        for model_id, stated in self._overlaid.get(market, {}).items():
+            for file in stated:
+                aliases.update(dict.fromkeys(file.raw.get("aliases", ()), model_id))
+        return aliases
 
     def _look_up(self, name: str, market: str | None) -> tuple[str, str] | Miss:
         """The market and id of the model that a name means."""
@@ -249,14 +266,9 @@ class Catalog:
         return found
 
     def _look_up_in(self, market: str, name: str) -> tuple[str, str] | Miss:
-        if market not in self._stated:
+        if market not in self._models.markets() and market not in self._overlaid:
             return Miss("unknown_model", f"the catalog holds no prices of market {market}")
-        if market not in self._names:
-            self._names[market] = Names(
-                ((id_, _aliases(stated)) for id_, stated in self._stated[market].items()),
-                self._markets.names_of(market),
-            )
-        names = self._names[market]
+        names = self._names_of(market)
         resolved = names.resolve(name)
         if isinstance(resolved, str):
             return market, resolved
@@ -266,6 +278,12 @@ class Catalog:
         detail = f"market {market} has no model {name}"
         return Miss("unknown_model", detail, asked=name, names=names.ids)
 
+    def _names_of(self, market: str) -> Names:
+        if market not in self._names:
+            prefixes = self._markets.names_of(market)
+            self._names[market] = Names(self._ids(market), self._spellings(market), prefixes)
+        return self._names[market]
+
 
 class _Latest:
     """The latest answer to one question; it holds for as long as it says."""
@@ -274,10 +292,6 @@ class _Latest:
 
     def __init__(self, *_: object) -> None:
         self.answer: Offer | Miss | None = None
-
-
-def _aliases(stated: Sequence[Stated]) -> list[str]:
-    return [alias for file in stated for alias in file.raw.get("aliases", ())]
 
 
 def _first_price(entry: Entry) -> str:

@@ -1,7 +1,8 @@
-"""The catalog as one JSON file, read with the standard library alone.
+"""The catalog as one file of JSON lines, read with the standard library alone.
 
 The wheel holds it; a source checkout makes it from the YAML and makes it anew when a file changed.
-Its digest is that of the content's bytes: what the digest names is exactly what is read.
+A digest, all but the models, an index of these, and one line for each. The digest is that of the
+bytes after it: what the digest names is exactly what is read.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import CatalogError
-from .schema import newer_schema
+from .schema_version import newer_schema
+from .shelf import Shelf, canonical, shelve
 
 __all__ = [
     "Compiled",
@@ -33,17 +36,16 @@ _PACKAGE: Final = Path(__file__).parent
 _DATA: Final = _PACKAGE / "data"
 _FILE: Final = _PACKAGE / "catalog.json"
 
-# Content stands last, so that its bytes can be cut out without parsing them first.
-_CONTENT: Final = ',"content":'
-
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A catalog's content and what it was made from."""
+    """A catalog and what it was made from."""
 
-    content: Mapping[str, Any]
-    digest: str  # sha256 of the canonical content
+    digest: str  # sha256 of all that follows it in the file
     sources: str  # sha256 of the YAML files
+    content: Mapping[str, Any]  # all but the models
+    models: Shelf = field(compare=False)
+    body: bytes = field(compare=False, repr=False, default=b"")  # where it was just made
 
 
 def compile_directory(directory: Path) -> Compiled:
@@ -55,7 +57,10 @@ def compile_directory(directory: Path) -> Compiled:
     from .sources import read_directory
 
     content = read_directory(directory)
-    return Compiled(content, digest_of(canonical(content)), _digest_files(directory))
+    index, lines = shelve(content.pop("prices"))
+    body = f"{canonical(content)}\n{_index_text(index)}\n".encode() + lines
+    digest = hashlib.sha256(body).hexdigest()
+    return Compiled(digest, _digest_files(directory), content, Shelf(index, lines), body)
 
 
 def write_compiled(compiled: Compiled, path: Path) -> None:
@@ -65,11 +70,12 @@ def write_compiled(compiled: Compiled, path: Path) -> None:
         OSError: the file can't be written.
     """
     head = json.dumps({"digest": compiled.digest, "sources": compiled.sources})
-    text = f"{head[:-1]}{_CONTENT}{canonical(compiled.content)}}}\n"
+    import tempfile  # not needed where a catalog is only read
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(f"{head}\n".encode() + compiled.body)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
@@ -84,8 +90,9 @@ def read_compiled(path: Path) -> Compiled:
         CatalogError: the file is missing, damaged, or of a newer schema.
     """
     try:
-        compiled = _parse(path.read_bytes())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        with path.open("rb") as file:
+            compiled = _read(file)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "Install genops-ai again"
         raise CatalogError([f"{path}: the price catalog can't be read: {error}. {fix}"]) from error
     if newer := newer_schema(compiled.content):
@@ -117,19 +124,25 @@ def load_bundled(data: Path = _DATA, file: Path = _FILE) -> Compiled:
     return compiled
 
 
-def _parse(data: bytes) -> Compiled:
-    """Read the JSON form; its content is cut out as a view, since each copy costs its size."""
-    start = data.find(_CONTENT.encode())
-    body = memoryview(data)[start + len(_CONTENT) : -2]
-    header = json.loads(data[:start] + b"}")
-    if not data.endswith(b"}\n") or hashlib.sha256(body).hexdigest() != header["digest"]:
+def _read(file: BufferedReader) -> Compiled:
+    """Read all but the models, whose lines stay in the file: they are mapped, not loaded.
+
+    A file is only ever replaced, never written over, so that what is mapped stays as it is.
+    """
+    header = json.loads(file.readline())
+    start = file.tell()
+    if hashlib.file_digest(file, "sha256").hexdigest() != header["digest"]:
         raise ValueError("its digest is not that of its content")
-    return Compiled(json.loads(str(body, "utf-8")), header["digest"], header["sources"])
+    file.seek(start)
+    content = json.loads(file.readline())
+    index = json.loads(file.readline())
+    text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return Compiled(header["digest"], header["sources"], content, Shelf(index, text, file.tell()))
 
 
-def canonical(content: Any) -> str:
-    """The one JSON text of a content."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def _index_text(index: Any) -> str:
+    """The JSON text of an index: its order is that of the lines."""
+    return json.dumps(index, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest_of(text: str) -> str:

@@ -10,13 +10,13 @@ from typing import Final
 from .catalog import Catalog
 from .compiled import (
     Compiled,
-    canonical,
     compile_directory,
     digest_of,
     load_bundled,
     read_compiled,
 )
 from .errors import CatalogError
+from .shelf import canonical
 
 __all__ = ["bundled_catalog", "load_any", "load_catalog", "load_directory"]
 
@@ -46,10 +46,11 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
         return _catalog(bundled)
     from .sources import read_overlays
 
-    contents = read_overlays(overlays, bundled.content)
+    contents = read_overlays(overlays, bundled.content, bundled.models)
     on_top = digest_of(canonical(contents))
     return Catalog(
         bundled.content,
+        bundled.models,
         contents,
         version=f"{_version(bundled)}.overlay.{on_top[:8]}",
         digest=digest_of(f"{bundled.digest}\n{on_top}"),
@@ -88,7 +89,9 @@ def load_any(path: Path) -> Catalog:
 
 
 def _catalog(compiled: Compiled) -> Catalog:
-    return Catalog(compiled.content, version=_version(compiled), digest=compiled.digest)
+    return Catalog(
+        compiled.content, compiled.models, version=_version(compiled), digest=compiled.digest
+    )
 
 
 def _version(compiled: Compiled) -> str:

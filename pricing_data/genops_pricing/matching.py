@@ -7,8 +7,10 @@ that fits two models is ambiguous, and one that fits none is unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 __all__ = ["RULES", "Ambiguous", "Names", "Rule"]
@@ -168,30 +170,41 @@ class Names:
     A maker before a name (`openai/gpt-4o`) is dropped where the market lists models without.
 
     Args:
-        models: (id, aliases) of each model.
+        ids: of the models.
+        aliases: what else they are called: id by alias.
         prefixes: what may stand before an id, as in `openrouter/openai/gpt-4o`.
     """
 
     def __init__(
-        self, models: Iterable[tuple[str, Iterable[str]]], prefixes: Iterable[str] = ()
+        self,
+        ids: Iterable[str],
+        aliases: Mapping[str, str] = MappingProxyType({}),
+        prefixes: Iterable[str] = (),
     ) -> None:
         self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
-        self._ids: dict[str, str] = {}
-        self._short: dict[str, set[str]] = {}
-        self._priced_by_region: set[str] = set()
-        aliases: dict[str, str] = {}
-        for model_id, spellings in models:
-            self._ids[model_id.lower()] = model_id
-            for spelling in (model_id, *spellings):
-                lower = spelling.lower()
-                aliases[lower] = model_id
-                if _REGIONAL.search(lower):
-                    self._priced_by_region.add(_REGION_RULE.rewrite(lower))
-                    continue
-                for short in _shorter(lower):
-                    self._short.setdefault(short, set()).add(model_id)
-        self._known = aliases | self._ids  # an id outranks an alias of the same spelling
-        self.ids: Sequence[str] = tuple(self._ids)
+        self.ids: Final = tuple(ids)
+        self._known = {alias.lower(): model_id for alias, model_id in aliases.items()}
+        # An id outranks an alias of the same spelling.
+        self._known.update((model_id.lower(), model_id) for model_id in self.ids)
+
+    @cached_property
+    def _short(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids that a shortened spelling may mean. Made on the first name that is no id."""
+        short: dict[str, tuple[str, ...]] = {}
+        for spelling, model_id in self._known.items():
+            if not _REGIONAL.search(spelling):
+                for name in _shorter(spelling):
+                    owners = short.get(name, ())
+                    if model_id not in owners:
+                        short[name] = (*owners, model_id)
+        return short
+
+    @cached_property
+    def _priced_by_region(self) -> frozenset[str]:
+        """Names that some id has a region before."""
+        return frozenset(
+            _REGION_RULE.rewrite(name) for name in self._known if _REGIONAL.search(name)
+        )
 
     def resolve(self, name: str) -> str | Ambiguous | None:
         """The id that `name` means; None if none."""
@@ -201,7 +214,7 @@ class Names:
             if found := self._known.get(spelling):
                 return found
             if owners := self._short.get(spelling):
-                return next(iter(owners)) if len(owners) == 1 else Ambiguous(tuple(sorted(owners)))
+                return owners[0] if len(owners) == 1 else Ambiguous(tuple(sorted(owners)))
         without_maker = self._known.get(_MAKER.sub("", plain))
         return without_maker if without_maker and "/" not in without_maker else None
 

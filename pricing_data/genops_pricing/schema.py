@@ -14,9 +14,7 @@ from .instants import parse_instant
 from .shapes import Key, ListOf, MapOf, Record, Scalar, Shape, matching, one_of
 from .units import UNITS
 
-__all__ = ["FILES", "SCHEMA", "newer_schema", "records"]
-
-SCHEMA: Final = 1  # the newest that this release reads
+__all__ = ["FILES", "records"]
 
 
 def _wrong_price(value: Any) -> str | None:
@@ -402,15 +400,3 @@ def records() -> Iterator[Record]:
             seen.add(shape.title)
             yield shape
             pending[:0] = [key.shape for key in shape.keys]
-
-
-def newer_schema(content: Any) -> str | None:
-    """What to say of content whose schema this release can't read; None if it can."""
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if not isinstance(schema, int) or schema <= SCHEMA:
-        return None
-    release = content.get("needs_release", "a newer release")
-    return (
-        f"schema {schema} is newer than this release reads ({SCHEMA}). "
-        f"Install genops-ai {release} or newer"
-    )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from . import frozen
 from .errors import CatalogError
 from .model import Row, build_rows, row_id
-from .schema import FILES, newer_schema
+from .schema import FILES
+from .schema_version import newer_schema
 from .shapes import KeyPath
+from .shelf import Shelf
 from .timeline import clashes
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def read_directory(directory: Path) -> dict[str, Any]:
     ]
     problems += [f"{directory / name}: the file is missing. Restore it" for name in missing]
     if not problems:
-        problems += _Fit(content).check(price_files)
+        problems += _Fit(content, Shelf({}, b"")).check(price_files)
     if not problems:
         problems += frozen.changes(directory, _rows_of(price_files))
     if problems:
@@ -114,8 +116,8 @@ def _name_sources(files: Sequence[Content], sources: Content) -> None:
                         provenance.setdefault("url", source["url"])
 
 
-def read_overlays(paths: Sequence[Path], base: Content) -> list[dict[str, Any]]:
-    """Read an operator's overlays, in order, onto the content of the catalog below them.
+def read_overlays(paths: Sequence[Path], base: Content, models: Shelf) -> list[dict[str, Any]]:
+    """Read an operator's overlays, in order, onto the catalog below them: its content and models.
 
     Raises:
         CatalogError: something is wrong with the files, or PyYAML is missing.
@@ -124,7 +126,7 @@ def read_overlays(paths: Sequence[Path], base: Content) -> list[dict[str, Any]]:
     documents = [_read(path, "overlay", problems) for path in paths]
     overlays = [document for document in documents if document is not None]
     if not problems:
-        problems += _Fit(base).check(overlays)
+        problems += _Fit(base, models).check(overlays)
     if problems:
         raise CatalogError(problems)
     return [document.content for document in overlays]
@@ -156,18 +158,18 @@ def _read(path: Path, kind: str, problems: list[str]) -> Document | None:
 class _Fit:
     """Checks that files fit together: names, row ids, corrections, and the time that rows claim."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, models: Shelf) -> None:
+        self._models = models
         self._markets = {raw["id"] for raw in content.get("markets", ())}
         self._tiers = {raw["name"] for raw in content.get("tiers", ())}
         self._spellings: dict[tuple[str, str], str] = {}  # (market, lower case) -> model id
         self._rows: dict[str, list[Row]] = {}  # by owner: market/model[/endpoint]
         self._problems: list[str] = []
-        for file in content["prices"]:
-            for raw in file["models"]:
-                for spelling in (raw["id"], *raw.get("aliases", ())):
-                    self._spellings[file["market"], spelling.lower()] = raw["id"]
-                for owner, rows, _ in _owners(file["market"], raw, ()):
-                    self._rows[owner] = list(build_rows(owner, rows, layer=0, overlay=None))
+        for market in models.markets():
+            for spelling, model_id in models.aliases(market).items():
+                self._spellings[market, spelling.lower()] = model_id
+            for model_id in models.ids(market):
+                self._spellings[market, model_id.lower()] = model_id
 
     def check(self, documents: Sequence[Document]) -> list[str]:
         """What does not fit, as "file:line: what. fix"."""
@@ -219,8 +221,9 @@ class _Fit:
         layer: int,
         overlay: str | None,
     ) -> None:
+        below = self._rows_below(market, raw["id"])
         for owner, raws, at in _owners(market, raw, path):
-            rows = self._rows.setdefault(owner, [])
+            rows = self._rows.setdefault(owner, below.get(owner, []))
             ids = {row.entry for row in rows}
             added = build_rows(owner, raws, layer=layer, overlay=overlay)
             rows += added
@@ -240,6 +243,16 @@ class _Fit:
                 what = f"{second.entry} claims time that {first.entry} claims too"
                 fix = "Change an instant, or say `corrects:`"
                 self._report(document, where, f"{what}. {fix}")
+
+    def _rows_below(self, market: str, model_id: str) -> dict[str, list[Row]]:
+        """The rows of a model in the catalog that an overlay lies on, by owner."""
+        if (market, model_id) not in self._models:
+            return {}
+        _, raw = self._models.read(market, model_id)
+        return {
+            owner: list(build_rows(owner, rows, layer=0, overlay=None))
+            for owner, rows, _ in _owners(market, raw, ())
+        }
 
     def _check_discount(self, document: Document, path: KeyPath, raw: Content) -> None:
         market = raw["market"]

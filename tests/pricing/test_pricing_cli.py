@@ -99,10 +99,9 @@ def test_an_unknown_model_exits_3_and_names_the_closest(capsys: Output) -> None:
     code, out, err = run(capsys, "cost openai/gpt-4oo --input 5")
 
     assert (code, out) == (3, "")
-    assert err.splitlines() == [
-        "unpriced: unknown_model: market openrouter has no model openai/gpt-4oo",
-        "closest: openai/gpt-4o, openai/gpt-4, openai/gpt-4.1",
-    ]
+    what, closest = err.splitlines()
+    assert what == "unpriced: unknown_model: market openrouter has no model openai/gpt-4oo"
+    assert closest.startswith("closest: openai/gpt-4o, openai/")
 
 
 def test_an_unknown_model_has_status_reason_and_version_and_nothing_else(capsys: Output) -> None:

@@ -35,7 +35,7 @@ ROUTER = (
 def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
     assert rule.rewrite(rule.given) == rule.plainer
     assert rule.rewrite(rule.plainer) == rule.plainer
-    assert Names([(rule.plainer, ())]).resolve(rule.given) == rule.plainer
+    assert Names([rule.plainer]).resolve(rule.given) == rule.plainer
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
 def test_names_of_clouds_and_routers(
     ids: tuple[str, ...], prefixes: tuple[str, ...], name: str, model: str | None
 ) -> None:
-    names = Names(((model_id, ()) for model_id in ids), prefixes)
+    names = Names(ids, prefixes=prefixes)
 
     assert names.resolve(name) == model
     assert names.resolve(name.upper()) == model
 
 
 def test_an_id_in_two_spellings_is_ambiguous_without_what_tells_them_apart() -> None:
-    names = Names((("a.model-v1:0", ()), ("a.model-v2:0", ())))
+    names = Names(("a.model-v1:0", "a.model-v2:0"))
 
     assert names.resolve("a.model") == Ambiguous(("a.model-v1:0", "a.model-v2:0"))
 
@@ -114,10 +114,10 @@ spellings = st.builds(
 def test_no_name_means_two_models_in_whatever_order_they_stand(
     ids: list[str], name: str, seed: int
 ) -> None:
-    models = [(model_id, ()) for model_id in ids]
-    shuffled = random.Random(seed).sample(models, len(models))
+    shuffled = random.Random(seed).sample(ids, len(ids))
+    names = Names(ids, prefixes=["openrouter"])
 
-    found = Names(models, ("openrouter",)).resolve(name)
-    assert found == Names(shuffled, ("openrouter",)).resolve(name)
+    found = names.resolve(name)
+    assert found == Names(shuffled, prefixes=["openrouter"]).resolve(name)
     assert found is None or isinstance(found, Ambiguous) or found in ids
-    assert all(Names(models, ("openrouter",)).resolve(model_id) == model_id for model_id in ids)
+    assert all(names.resolve(model_id) == model_id for model_id in ids)
