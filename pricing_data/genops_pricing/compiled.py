@@ -24,7 +24,7 @@ from .shelf import Shelf, canonical, shelve
 
 __all__ = [
     "Compiled",
-    "canonical",
+    "compile_content",
     "compile_directory",
     "digest_of",
     "load_bundled",
@@ -56,11 +56,21 @@ def compile_directory(directory: Path) -> Compiled:
     """
     from .sources import read_directory
 
-    content = read_directory(directory)
-    index, lines = shelve(content.pop("prices"))
-    body = f"{canonical(content)}\n{_index_text(index)}\n".encode() + lines
+    return compile_content(read_directory(directory), sources=_digest_files(directory))
+
+
+def compile_content(content: Mapping[str, Any], *, sources: str) -> Compiled:
+    """Compile a catalog's content, price files included.
+
+    Args:
+        content: as `sources.read_directory` reads it.
+        sources: what names the files that it was read from.
+    """
+    index, lines = shelve(content["prices"])
+    rest = {key: value for key, value in content.items() if key != "prices"}
+    body = f"{canonical(rest)}\n{_index_text(index)}\n".encode() + lines
     digest = hashlib.sha256(body).hexdigest()
-    return Compiled(digest, _digest_files(directory), content, Shelf(index, lines), body)
+    return Compiled(digest, sources, rest, Shelf(index, lines), body)
 
 
 def write_compiled(compiled: Compiled, path: Path) -> None:
