@@ -13,11 +13,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from genops_pricing.importing.authors import author_of
+from genops_pricing.importing.authors import MAKERS, author_of
 from genops_pricing.importing.decision import NewEndpoint, NewModel, Refused
 from genops_pricing.importing.families import family_of
 from genops_pricing.importing.observation import Observation, Subject
-from genops_pricing.importing.policy import STEEP, Step, agree, history, joint, raw_row
+from genops_pricing.importing.policy import STEEP, Step, agree, close, history, joint, raw_row
 
 __all__ = ["Known", "gather"]
 
@@ -236,7 +236,7 @@ def _since(last: Step, own: Sequence[Observation], catalogs: Sequence[Observatio
     if not later:
         return []
     newest = max(later, key=lambda seen: seen.seen_at)
-    same = [seen for seen in later if _is_close(seen, last)]
+    same = [seen for seen in later if close(seen.prices, last.prices)]
     doubts = [seen for seen in own if seen.status == "suspect"]
     steep = _times(newest, last) > STEEP
     if (doubts or steep) and newest not in same:
@@ -247,7 +247,7 @@ def _since(last: Step, own: Sequence[Observation], catalogs: Sequence[Observatio
         step = _unpriced("suspect", reason, newest, None)
         step.not_before = max([last.last, *(seen.seen_at for seen in same)])
         return [step] if step.start > last.start else []
-    others = agree([seen for seen in later if not _is_close(seen, last)])
+    others = agree([seen for seen in later if not close(seen.prices, last.prices)])
     families = {seen.source.family for seen in others}
     outvoted = len(families) <= len({seen.source.family for seen in same})
     if newest in same or len(families) < 2 or outvoted:
@@ -272,18 +272,17 @@ def _step_of(
         prices: what they state jointly.
         after: last day on which another price was seen.
     """
-    later = [seen for seen in group if after is None or seen.seen_at > after] or group
-    dated = [seen for seen in later if seen.starts and (not after or seen.starts.date() > after)]
-    first = min(dated or later, key=lambda seen: seen.starts or _midnight(seen.seen_at))
-    start = first.starts if dated and first.starts else _midnight(first.seen_at)
+    later = [seen for seen in group if after is None or _day(seen) > after]
+    first = min(later, key=_day) if later else max(group, key=_day)
+    start = _midnight(_day(first))
     return Step(
         start=start,
         prices=dict(prices),
         conditions=(),
         source=first.source,
         last=max(first.seen_at, start.date()),
-        basis="derived" if dated else "snapshot",
-        not_before=after,
+        basis="derived" if first.starts else "snapshot",
+        not_before=after if after and after < start.date() else None,
         also=_also(first.source.name, group),
     )
 
@@ -367,18 +366,17 @@ def _direct(
     for pattern, needed in _OTHER_UNITS.items():
         if re.search(pattern, spelling.lower()) and needed not in prices:
             return Refused(subject, "billed in other units than the tokens that catalogs price")
-    first_seen = max(seen.seen_at for seen in group)
-    older = [seen.seen_at for seen in priced if seen not in group and seen.seen_at < first_seen]
-    step = _step_of(group, prices, max(older, default=None))
+    other = _other_price_until(priced, group)
+    step = _step_of(group, prices, other)
     step.conditions = tuple(conditions)
     author = author_of(subject.market, spelling)
-    maker = makers.get(plain_name(spelling))
-    if maker is not None and maker[2] < step.start.date().isoformat() and not older:
+    maker = makers.get(plain_name(spelling)) if MAKERS.get(subject.market) == author else None
+    if maker is not None and maker[2] < step.start.date().isoformat() and other is None:
         same = all(
             key in maker[1] and Decimal(maker[1][key]) == prices.get(key)
             for key in ("input", "output")
         )
-        if same and maker[0] == author:
+        if same:
             # OpenRouter passes on the makers' prices, and dates them.
             step.start, step.basis = _midnight(date.fromisoformat(maker[2][:10])), "derived"
     raw: dict[str, Any] = {"id": spelling, "family": family_of(spelling)}
@@ -397,12 +395,22 @@ def plain_name(model: str) -> str:
     return re.sub(r"[._@]", "-", leaf)
 
 
-def _is_close(seen: Observation, step: Step) -> bool:
-    return all(
-        abs(seen.prices.get(key, Decimal(0)) - step.prices.get(key, Decimal(0)))
-        <= Decimal("0.0001")
-        for key in ("input", "output")
-    )
+def _day(seen: Observation) -> date:
+    """The day from which a source states its price."""
+    return seen.starts.date() if seen.starts else seen.seen_at
+
+
+def _other_price_until(
+    observations: Sequence[Observation], group: Sequence[Observation]
+) -> date | None:
+    """The last day on which most sources, as far as they had spoken, stated another price."""
+    spoken = sorted(observations, key=_day)
+    days = [
+        _day(spoken[index])
+        for index in range(len(spoken))
+        if not close(agree(spoken[: index + 1])[0].prices, group[0].prices)
+    ]
+    return max(days, default=None)
 
 
 def _times(seen: Observation, other: Observation | Step) -> Decimal:

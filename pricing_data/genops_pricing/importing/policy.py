@@ -34,7 +34,17 @@ from genops_pricing.instants import format_instant, parse_instant
 from genops_pricing.model import Row
 from genops_pricing.units import UNITS
 
-__all__ = ["FLAP_DAYS", "STEEP", "STEP_DAYS", "Step", "agree", "decide", "history", "raw_row"]
+__all__ = [
+    "FLAP_DAYS",
+    "STEEP",
+    "STEP_DAYS",
+    "Step",
+    "agree",
+    "close",
+    "decide",
+    "history",
+    "raw_row",
+]
 
 FLAP_DAYS: Final = 60
 STEP_DAYS: Final = 28
@@ -101,7 +111,7 @@ def agree(observations: Sequence[Observation]) -> list[Observation]:
     """
     groups: list[list[Observation]] = []
     for seen in observations:
-        group = next((group for group in groups if _close(group[0].prices, seen.prices)), None)
+        group = next((group for group in groups if close(group[0].prices, seen.prices)), None)
         if group is None:
             groups.append([seen])
         else:
@@ -186,7 +196,7 @@ def decide(rows: Sequence[Row], observations: Sequence[Observation]) -> list[Dec
     if _states_nothing_new(last, newest):
         return []
     ratios = _ratios(last.prices, newest.prices)
-    backing = {seen.source.family for seen in current if _close(seen.prices, newest.prices)}
+    backing = {seen.source.family for seen in current if close(seen.prices, newest.prices)}
     if _steep(ratios) and len(backing) < 2:
         reason = _steep_reason(last, newest)
         return [_new_row(newest, {"status": "suspect", "reason": reason}, last, ratios)]
@@ -282,7 +292,7 @@ def _step(seen: Observation, previous: date | None) -> Step:
 
 def _continues(step: Step, seen: Observation) -> bool:
     """Whether an observation states no other price than a step: it may state less, or more."""
-    if not seen.prices or not _close(step.prices, seen.prices):
+    if not seen.prices or not close(step.prices, seen.prices):
         return False
     if step.source.name == seen.source.name and step.prices.get("request") != seen.prices.get(
         "request"
@@ -358,7 +368,8 @@ def _spread_later_statements(steps: Sequence[Step]) -> None:
             step.conditions = step.conditions or following.conditions
 
 
-def _close(first: Prices, second: Prices) -> bool:
+def close(first: Prices, second: Prices) -> bool:
+    """Whether two prices are one, but for rounding, in input and output."""
     # Some state 0 for the output of a model that puts out no tokens, others nothing.
     return all(
         abs(first.get(key, Decimal(0)) - second.get(key, Decimal(0))) <= _ROUNDING for key in _ROOTS
@@ -366,7 +377,7 @@ def _close(first: Prices, second: Prices) -> bool:
 
 
 def _states_nothing_new(last: Row, seen: Observation) -> bool:
-    return _close(last.prices, seen.prices) and all(
+    return close(last.prices, seen.prices) and all(
         abs(last.prices[key] - price) <= _ROUNDING if key in last.prices else False
         for key, price in seen.prices.items()
         if key not in _ROOTS
