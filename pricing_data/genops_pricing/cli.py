@@ -1,4 +1,4 @@
-"""The genops-pricing command: check, list, show, cost, diff and import.
+"""The genops-pricing command: check, list, show, cost, diff, import and publish.
 
 Parses arguments, reads the clock, prints, and chooses the exit code: 0 priced or free, 3 unpriced
 or flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `stats`, `compare`
@@ -34,6 +34,7 @@ _UNPRICED: Final = 3
 _FLAGGED: Final = 3
 
 _DATA: Final = Path(__file__).parent / "data"
+_FACTS: Final = "facts"
 _SOURCES: Final = ("openrouter", "litellm", "genai-prices", "models.dev")
 
 _COUNTS: Final[Mapping[str, str]] = {
@@ -155,10 +156,23 @@ def _diff(options: argparse.Namespace) -> int:
     return _FLAGGED if any(one["change"] in compare.BREACHES for one in changes) else _PRICED
 
 
+def _publish(options: argparse.Namespace) -> int:
+    """Freeze the rows that are new since the last time."""
+    _need_files(options.data)
+    from .sources import publish_directory
+
+    print(f"{publish_directory(options.data)} price rows are newly published")
+    return _PRICED
+
+
+def _need_files(data: Path) -> None:
+    if not data.is_dir():
+        raise PricingError(f"{data}: no directory of price files. Give one: --data DIR")
+
+
 def _import(options: argparse.Namespace) -> int:
     """Review what a source states that the catalog lacks; with --write, add it."""
-    if not options.data.is_dir():
-        raise PricingError(f"{options.data}: no directory of price files. Give one: --data DIR")
+    _need_files(options.data)
     try:
         from .importing import review, run
     except ModuleNotFoundError as error:
@@ -166,6 +180,8 @@ def _import(options: argparse.Namespace) -> int:
             raise
         fix = "Install it: pip install 'genops-ai[pricing]'"
         raise PricingError(f"imports need PyYAML. {fix}") from error
+    if options.source == _FACTS:
+        return _import_facts(options)
     found = run.import_prices(
         options.data,
         options.source,
@@ -178,6 +194,22 @@ def _import(options: argparse.Namespace) -> int:
         for path in run.write_review(options.data, found, day=datetime.now(UTC).date()):
             print(f"wrote {path}", file=sys.stderr)
     return _FLAGGED if found.flagged or found.refused else _PRICED
+
+
+def _import_facts(options: argparse.Namespace) -> int:
+    """Add the models that folders of price facts know and the catalog does not."""
+    from .importing import facts
+
+    refused = 0
+    for folder in map(Path, options.places):
+        try:
+            report = facts.run(folder, options.data, save=options.write)
+        except (OSError, KeyError) as error:
+            fix = "Give a folder with the files that docs/pricing.md names"
+            raise PricingError(f"{folder}: holds no price facts: {error}. {fix}") from error
+        _print(options, list(facts.records(report)), facts.lines)
+        refused += len(report.refused)
+    return _FLAGGED if refused else _PRICED
 
 
 def _report_miss(reason: str, detail: str, closest: Sequence[str]) -> int:
@@ -241,9 +273,15 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("--json", action="store_true", help="one JSON object a line")
     diff.set_defaults(run=_diff)
 
+    publish = commands.add_parser("publish", help="freeze new price rows: from then on they stand")
+    publish.add_argument("--data", type=Path, default=_DATA, metavar="DIR", help="price files")
+    publish.set_defaults(run=_publish)
+
     imports = commands.add_parser("import", help="review what a source states, and add it")
-    imports.add_argument("source", choices=_SOURCES)
-    imports.add_argument("places", nargs="+", metavar="FILE-OR-URL", help="JSON of the source")
+    imports.add_argument("source", choices=(*_SOURCES, _FACTS))
+    imports.add_argument(
+        "places", nargs="+", metavar="FILE-OR-URL", help="JSON of the source; for facts a folder"
+    )
     imports.add_argument("--write", action="store_true", help="add to the price files")
     imports.add_argument(
         "--backed-by",

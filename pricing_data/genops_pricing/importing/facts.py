@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from genops_pricing.importing.decision import Addition, Refused
+from genops_pricing.importing.decision import Addition, NewModel, Refused
 from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.sources.facts import read_facts
 from genops_pricing.importing.writer import write
 from genops_pricing.load import load_directory
 
-__all__ = ["Report", "run"]
+__all__ = ["Report", "lines", "records", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +41,33 @@ def run(folder: Path, data: Path, *, save: bool) -> Report:
     refused = tuple(item for item in decisions if isinstance(item, Refused))
     written = tuple(write(data, additions)) if save else ()
     return Report(additions, refused, written)
+
+
+def records(report: Report) -> Iterator[dict[str, Any]]:
+    """One record a new model or refusal, keys always present."""
+    for item in report.additions:
+        if isinstance(item, NewModel):
+            rows = item.raw.get("prices", ())
+            why = next((row["reason"] for row in reversed(rows) if "status" in row), None)
+            yield _record("model", item.market, item.raw["id"], len(rows), why)
+    for refused in report.refused:
+        yield _record("refused", refused.subject.market, refused.subject.model, 0, refused.reason)
+
+
+def lines(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The records for people, and how many there are."""
+    for one in found:
+        reason = f": {one['reason']}" if one["reason"] else ""
+        yield f"{one['finding']:8}{one['market']}/{one['model']}  {one['rows']} rows{reason}"
+    models = sum(one["finding"] == "model" for one in found)
+    yield f"{models} new models, {sum(one['rows'] for one in found)} rows, {len(found) - models} refused"
+
+
+def _record(finding: str, market: str, model: str, rows: int, reason: str | None) -> dict[str, Any]:
+    return {
+        "finding": finding,
+        "market": market,
+        "model": model,
+        "rows": rows,
+        "reason": reason,
+    }

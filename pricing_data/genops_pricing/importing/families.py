@@ -23,7 +23,7 @@ _LINES: Final[tuple[tuple[str, str | None], ...]] = (
     (r"gemini-(?:pro|flash)-(1\.5)", r"gemini-\1"),
     (r"gemini-(\d(?:\.\d)?)", None),
     (r"(?:code)?gemma-(\d)", None),
-    (r"(?:code)?llama-?(\d(?:\.\d)?)", r"llama-\1"),
+    (r"(?:code)?llama-?v?(\d(?:\.\d)?)", r"llama-\1"),
     (r"llama-guard-(\d)", None),
     (r"mistral-(?:large|medium|small|saba|nemo|tiny)", None),
     (r"mixtral|ministral|codestral|devstral|magistral|pixtral|voxtral", None),

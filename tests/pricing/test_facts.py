@@ -1,0 +1,260 @@
+"""A folder of price facts becomes whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genops_pricing.importing.decision import NewModel, Refused
+from genops_pricing.importing.families import family_of
+from genops_pricing.importing.gather import Known, gather
+from genops_pricing.importing.sources.facts import read_facts
+
+HISTORY = (
+    "namespace,provider,model_id,condition,effective_from,not_before,input,output,cache_read,"
+    "tiers,source,note"
+)
+PRICES = (
+    "model_id,condition,input,output,cache_read,internal_reasoning,image_output_usd,"
+    "context_length,start_date,start_date_basis,last_seen,canonical_slug,created,modality,name,"
+    "source,source_version,note"
+)
+CONSENSUS = (
+    "model_id,input,output,median_input,median_output,price_source,suspect,"
+    "last_seen_on_openrouter,status"
+)
+ENDPOINTS = "model_id,upstream_provider,quantization,input,output,last_seen"
+ALIASES = "alias,model_id,kind,confidence"
+FAMILIES = "model_id,author,family,canonical_slug,name"
+DIRECT = (
+    "provider,model_id,mode,region,condition,input,output,cache_read,context_length,start_date,"
+    "start_date_basis,last_seen,name,source,source_version"
+)
+
+Rows = Sequence[Mapping[str, str]]
+
+
+def models_of(folder: Path, **tables: Rows) -> dict[str, Any]:
+    """What becomes of facts: each new model's block, or the reason of its refusal, by id."""
+    heads = {
+        "price_history": HISTORY,
+        "openrouter_prices": PRICES,
+        "openrouter_consensus": CONSENSUS,
+        "openrouter_endpoints": ENDPOINTS,
+        "openrouter_aliases": ALIASES,
+        "model_families": FAMILIES,
+        "direct_prices": DIRECT,
+    }
+    for name, head in heads.items():
+        lines = [
+            ",".join(row.get(column, "") for column in head.split(","))
+            for row in tables.get(name, ())
+        ]
+        (folder / f"{name}.csv").write_text("\n".join([head, *lines, ""]))
+    decisions = gather(read_facts(folder), Known([]))
+    told: dict[str, Any] = {}
+    for item in decisions:
+        if isinstance(item, NewModel):
+            told[item.raw["id"]] = dict(item.raw, author=item.author)
+        elif isinstance(item, Refused):
+            told[item.subject.model] = item.reason
+    return told
+
+
+def step(model: str, day: str, price: str, **more: str) -> dict[str, str]:
+    return {
+        "namespace": "openrouter",
+        "provider": "openrouter",
+        "model_id": model,
+        "effective_from": day,
+        "input": price,
+        "output": price,
+        "source": "openrouter-api",
+        "note": "changed",
+        **more,
+    }
+
+
+def stated(model: str, source: str, price: str, day: str, **more: str) -> dict[str, str]:
+    return {
+        "model_id": model,
+        "source": source,
+        "input": price,
+        "output": price,
+        "last_seen": day,
+        **more,
+    }
+
+
+def test_a_model_has_its_history_facts_aliases_and_removal(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("acme/one-2", "2025-11-10", "2"),
+            step("acme/one-2", "2026-02-01", "3"),
+            step("acme/other", "2026-05-01", "3"),
+        ],
+        openrouter_prices=[
+            stated(
+                "acme/one-2",
+                "openrouter-api:llm_db",
+                "3",
+                "2026-04-01",
+                created="1762300800",
+                canonical_slug="acme/one-2-20251105",
+                name="Acme: One 2",
+                modality="text->text",
+            )
+        ],
+        openrouter_consensus=[
+            {"model_id": "acme/one-2", "last_seen_on_openrouter": "2026-04-01", "status": "retired"}
+        ],
+    )
+
+    model = told["acme/one-2"]
+    assert (model["author"], model["family"], model["name"]) == ("acme", "one-2", "One 2")
+    assert (model["created"], model["removed"]) == ("2025-11-05", "2026-05-01")
+    assert model["aliases"] == ["acme/one-2-20251105"]
+    assert [row["effective_from"] for row in model["prices"]] == ["2025-11-05", "2026-02-01"]
+    assert model["prices"][1]["provenance"]["seen_at"] == "2026-04-01"
+
+
+def test_endpoints_have_prices_where_theirs_is_not_the_models_own(tmp_path: Path) -> None:
+    endpoint = {"model_id": "acme/one", "quantization": "fp8", "last_seen": "2026-05-18"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/one", "2026-01-01", "2")],
+        openrouter_endpoints=[
+            {**endpoint, "upstream_provider": "Deep Infra", "input": "1", "output": "2"},
+            {**endpoint, "upstream_provider": "Same", "input": "2", "output": "2"},
+            {**endpoint, "upstream_provider": "Two", "input": "1", "output": "1"},
+            {**endpoint, "upstream_provider": "Two", "input": "3", "output": "3"},
+        ],
+    )
+
+    assert list(told["acme/one"]["endpoints"]) == ["deep-infra"]
+    assert told["acme/one"]["endpoints"]["deep-infra"]["quantization"] == "fp8"
+
+
+def test_a_doubted_price_is_suspect_from_the_day_it_was_seen(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/one", "2026-01-01", "3")],
+        openrouter_prices=[stated("acme/one", "pi-ai", "0.19", "2026-11-10")],
+        openrouter_consensus=[
+            {"model_id": "acme/one", "suspect": "yes", "price_source": "pi-ai", "status": "listed"}
+        ],
+    )
+
+    first, second = told["acme/one"]["prices"]
+    assert first["usd_per_mtok"]["input"] == "3"
+    assert (second["status"], second["effective_from"]) == ("suspect", "2026-11-10")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_priced"), [("pi-ai", True), ("portkey-models", False), ("tokenlens", False)]
+)
+def test_one_catalog_alone_prices_a_new_model_only_if_it_copies_the_api(
+    tmp_path: Path, source: str, is_priced: bool
+) -> None:
+    told = models_of(tmp_path, openrouter_prices=[stated("acme/new", source, "2", "2026-11-10")])
+
+    (row,) = told["acme/new"]["prices"]
+    assert ("usd_per_mtok" in row) is is_priced
+    assert (row.get("status") == "suspect") is not is_priced
+
+
+def test_a_model_of_video_is_not_free(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/film", "2026-01-01", "0")],
+        openrouter_prices=[
+            stated("acme/film", "openrouter-api:llm_db", "0", "2026-04-01", modality="text->video")
+        ],
+    )
+
+    (row,) = told["acme/film"]["prices"]
+    assert row["status"] == "suspect"
+
+
+def test_the_image_price_is_that_of_a_token_only_where_it_is_small_enough(tmp_path: Path) -> None:
+    api = "openrouter-api:llm_db"
+    modality = {"modality": "text->text+image"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/token", "2026-01-01", "1"), step("acme/each", "2026-01-01", "1")],
+        openrouter_prices=[
+            stated("acme/token", api, "1", "2026-04-01", image_output_usd="0.00003", **modality),
+            stated("acme/each", api, "1", "2026-04-01", image_output_usd="0.04", **modality),
+        ],
+    )
+
+    assert told["acme/token"]["prices"][0]["usd_per_mtok"]["output_image"] == "30"
+    assert told["acme/each"]["prices"][0]["status"] == "suspect"
+
+
+def direct(source: str, price: str, day: str, **more: str) -> dict[str, str]:
+    return {"provider": "openai", **stated("gpt-9", source, price, day, **more)}
+
+
+def test_a_direct_price_is_one_on_which_independent_catalogs_agree(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("litellm", "2", "2026-11-01"),
+            direct("genai-prices", "2", "2026-10-01"),
+            direct("llm-prices", "3", "2026-01-01"),
+            direct("litellm", "1", "2026-11-01", condition="service_tier=batches"),
+            direct("genai-prices", "1", "2026-11-01", condition="processing=batch"),
+        ],
+    )
+
+    (row,) = told["gpt-9"]["prices"]
+    assert row["usd_per_mtok"] == {"input": "2", "output": "2"}
+    assert row["overrides"] == [
+        {"when": {"processing": "batch"}, "usd_per_mtok": {"input": "1", "output": "1"}}
+    ]
+    assert row["effective_from"] == "2026-10-01"
+    assert row["provenance"]["not_before"] == "2026-01-01"
+    assert row["provenance"]["also"] == ["LiteLLM"]
+
+
+def test_copies_of_one_catalog_are_not_two_sources(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("litellm", "2", "2026-11-01"),
+            direct("veqen-pricebook", "2", "2026-10-01"),
+        ],
+    )
+
+    assert told["gpt-9"] == (
+        "no two independent catalogs agree: 2/2 of LiteLLM, 2/2 of veqen-pricebook 2026.10.23"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("anthropic/claude-opus-4.7-fast", "claude-4.7"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-4.5"),
+        ("anthropic/claude-3.5-sonnet:beta", "claude-3.5"),
+        ("openai/gpt-4o-mini-2024-07-18", "gpt-4o"),
+        ("google/gemini-pro-1.5", "gemini-1.5"),
+        ("meta-llama/Llama-3.3-70B-Instruct-Turbo", "llama-3.3"),
+        ("accounts/fireworks/models/llama-v3p1-405b-instruct", "llama-3.1"),
+        ("deepseek/deepseek-chat-v3.1", "deepseek-v3.1"),
+        ("qwen/qwen3-235b-a22b", "qwen3"),
+        ("x-ai/grok-code-fast-1", "grok-1"),
+        ("microsoft/phi-4-reasoning-plus", "phi-4"),
+        ("gryphe/mythomax-l2-13b", "mythomax"),
+        ("~openai/gpt-luna-latest", "gpt-luna-latest"),
+    ],
+)
+def test_a_family_is_the_product_line_with_its_version(model: str, family: str) -> None:
+    assert family_of(model) == family
