@@ -60,7 +60,8 @@ def lines(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         reason = f": {one['reason']}" if one["reason"] else ""
         yield f"{one['finding']:8}{one['market']}/{one['model']}  {one['rows']} rows{reason}"
     models = sum(one["finding"] == "model" for one in found)
-    yield f"{models} new models, {sum(one['rows'] for one in found)} rows, {len(found) - models} refused"
+    rows = sum(one["rows"] for one in found)
+    yield f"{models} new models, {rows} rows, {len(found) - models} refused"
 
 
 def _record(finding: str, market: str, model: str, rows: int, reason: str | None) -> dict[str, Any]:
