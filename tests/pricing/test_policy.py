@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -77,11 +78,16 @@ def test_a_price_that_is_back_within_sixty_days_was_momentary(
     )
 
 
-@pytest.mark.parametrize(("after", "is_kept"), [("2025-03-28", False), ("2025-03-29", True)])
-def test_a_step_between_others_stands_for_twenty_eight_days(after: str, is_kept: bool) -> None:
-    steps = history([seen("2025-01-01", "3"), seen("2025-03-01", "2"), seen(after, "1")])
+@pytest.mark.parametrize(("after", "is_kept"), [("2025-03-27", False), ("2025-03-28", True)])
+def test_a_step_between_others_may_have_stood_for_twenty_eight_days(
+    after: str, is_kept: bool
+) -> None:
+    """From the last snapshot that shows the price before to the first that shows the one after."""
+    step = replace(seen("2025-03-10", "2"), not_before=date(2025, 2, 28))
 
-    assert (("2025-03-01", "2") in told(steps)) is is_kept
+    steps = history([seen("2025-01-01", "3"), step, seen(after, "1")])
+
+    assert (("2025-03-10", "2") in told(steps)) is is_kept
     assert told(steps)[-1] == (after, "1")
 
 

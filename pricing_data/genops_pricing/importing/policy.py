@@ -6,7 +6,8 @@ and then by how many that do not copy from each other say the same. What can't b
 
 - A market states one momentary offer for a model, not a list price. In a history, a price that is
   back within `FLAP_DAYS` was momentary and is left out; so is a step between others that stood for
-  less than `STEP_DAYS`. Where the momentary price already has a row, that row is corrected.
+  less than `STEP_DAYS`, from the last sight of the price before to the first of the price after.
+  Where the momentary price already has a row, that row is corrected.
 - A change of more than `STEEP` times needs a second source that did not copy the first, or is
   stated as suspect.
 - What a market only came to state later (a cache price), while input and output stayed the same,
@@ -333,7 +334,9 @@ def _drop_momentary(steps: list[Step]) -> bool:
                 del steps[index + 1]
             return True
     for index in range(1, len(steps) - 1):
-        if steps[index + 1].start - steps[index].start < timedelta(days=STEP_DAYS):
+        # The longest that it can have stood: a monthly snapshot alone shows no short step.
+        last_of_old = steps[index].not_before or steps[index - 1].last
+        if steps[index + 1].start - _midnight(last_of_old) < timedelta(days=STEP_DAYS):
             steps[index + 1].not_before = steps[index].not_before
             del steps[index]
             return True

@@ -31,6 +31,10 @@ ARCHIVE: Final = Source(
     "OpenRouter models API, archived", "openrouter", f"https://web.archive.org/web/*/{_URL}"
 )
 
+# The archived snapshot of this day repeats that of 2025-11-18: what it shows dates nothing.
+_STALE: Final = date(2026, 2, 27)
+_REPEATED: Final = date(2025, 11, 18)
+
 # Sources by the name that they have in the files. Sources of one family copy from each other, as
 # they say, or as shared numbers tell: veqen-pricebook states the price of LiteLLM for 98% of 1,028
 # ids that both have, TrueFoundry lists ids that LiteLLM made up (together-ai-up-to-4b).
@@ -149,11 +153,12 @@ def read_facts(folder: Path) -> Iterator[Observation]:
         OSError: a file can't be read.
         KeyError: a file lacks a column.
     """
-    yield from _history(_lines(folder, "price_history"))
-    yield from _catalogs(_lines(folder, "openrouter_prices"))
-    yield from _doubts(
-        _lines(folder, "openrouter_consensus"), _snapshot_days(_lines(folder, "price_history"))
-    )
+    history = _lines(folder, "price_history")
+    prices = _lines(folder, "openrouter_prices")
+    snapshots = _snapshot_days(history)
+    yield from _history(history, snapshots)
+    yield from _catalogs(prices)
+    yield from _doubts(_lines(folder, "openrouter_consensus"), snapshots, _archived(prices))
     yield from _endpoints(_lines(folder, "openrouter_endpoints"))
     yield from _aliases(_lines(folder, "openrouter_aliases"))
     yield from _families(_lines(folder, "model_families"))
@@ -172,10 +177,19 @@ def _snapshot_days(lines: Iterable[Line]) -> list[date]:
         for line in lines
         if line["source"] in ("openrouter-api", "model-price-radar") and line["effective_from"]
     }
-    return sorted(days)
+    return sorted(days - {_STALE})
 
 
-def _history(lines: Iterable[Line]) -> Iterator[Observation]:
+def _archived(lines: Iterable[Line]) -> dict[str, date]:
+    """The last day on which the monthly archive shows a model."""
+    return {
+        line["model_id"]: date.fromisoformat(line["last_seen"])
+        for line in lines
+        if line["source"] == "model-price-radar" and len(line["last_seen"]) == 10
+    }
+
+
+def _history(lines: Iterable[Line], snapshots: Sequence[date]) -> Iterator[Observation]:
     """The dated steps of OpenRouter's models API."""
     for line in lines:
         is_api = line["source"] in ("openrouter-api", "model-price-radar")
@@ -192,8 +206,11 @@ def _history(lines: Iterable[Line]) -> Iterator[Observation]:
         if line["note"].startswith("removed"):
             yield Observation(subject, source, day, gone=True)
             continue
-        if not line["input"]:
+        if not line["input"] or day == _STALE:
             continue
+        not_before = _day(line["not_before"])
+        if not_before == _STALE:
+            not_before = max((shot for shot in snapshots if shot < _STALE), default=None)
         yield Observation(
             subject,
             source,
@@ -201,7 +218,7 @@ def _history(lines: Iterable[Line]) -> Iterator[Observation]:
             prices=_prices(line),
             conditions=_tiers(line["tiers"]),
             starts=_midnight(day),
-            not_before=_day(line["not_before"]),
+            not_before=not_before,
         )
 
 
@@ -242,12 +259,16 @@ def _image_modality(line: Line) -> str | None:
     return "text+image->image" if "api=openrouter-images" in line["note"] else None
 
 
-def _doubts(lines: Iterable[Line], snapshots: Sequence[date]) -> Iterator[Observation]:
+def _doubts(
+    lines: Iterable[Line], snapshots: Sequence[date], archived: Mapping[str, date]
+) -> Iterator[Observation]:
     """Which models left OpenRouter, and which prices were marked as doubtful."""
     for line in lines:
         if "/" not in line["model_id"]:
             continue  # a catalog's short form of an id
         last = _day(line["last_seen_on_openrouter"])
+        if last == _STALE:
+            last = max(_REPEATED, archived.get(line["model_id"], _REPEATED))
         removed = None
         if line["status"] == "retired" and last:
             removed = next((day for day in snapshots if day > last), None)
@@ -461,8 +482,8 @@ def _seen(line: Line) -> date:
     """The day on which a source was read: of its own, or of the month or version it names."""
     for text in (line["last_seen"], line["source_version"]):
         if match := re.search(r"20\d\d-\d\d(-\d\d)?", text):
-            day = match.group()
-            return date.fromisoformat(day if match.group(1) else f"{day}-01")
+            day = date.fromisoformat(match.group() if match.group(1) else f"{match.group()}-01")
+            return _REPEATED if day == _STALE else day
     return date(2026, 1, 1)  # LiteLLM 1.80.17
 
 
