@@ -80,8 +80,11 @@ def _check(options: argparse.Namespace) -> int:
     directories = [path for path in options.files if path.is_dir()]
     overlays = [path for path in options.files if not path.is_dir()]
     loads: list[Callable[[], Catalog]] = [partial(load_directory, path) for path in directories]
-    if overlays or not directories:
+    if overlays or not options.files:
         loads.append(partial(load_catalog, overlays))
+    if not options.files and _DATA.is_dir():
+        # Compiled before, the files may not have been checked by the rules of this release.
+        loads = [partial(load_directory, _DATA)]
     for load in loads:
         try:
             catalogs.append(load())

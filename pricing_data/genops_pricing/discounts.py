@@ -1,4 +1,4 @@
-"""Percentages off list prices that an operator has agreed on, stated by overlays."""
+"""Discounts off list prices that an operator has agreed on, stated by overlays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Discount", "Discounted", "build_discount", "discount_at"]
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A percentage off every price of a market, or of one model, provider or author in it."""
+    """What is left of every price of a market, or of one model, provider or author in it."""
 
     overlay: str
     market: str
@@ -56,7 +56,9 @@ def build_discount(overlay: str, raw: Mapping[str, Any]) -> Discount:
         model=raw.get("model"),
         provider=raw.get("provider"),
         author=raw.get("author"),
-        factor=EXACT.divide(100 - Decimal(raw["percent"]), Decimal(100)),
+        factor=Decimal(raw["rate"])
+        if "rate" in raw
+        else EXACT.divide(100 - Decimal(raw["percent"]), Decimal(100)),
         start_ns=instant_of(parse_instant(raw["effective_from"])),
         end_ns=instant_of(parse_instant(raw["effective_to"])) if ends else ALWAYS_NS[1],
     )

@@ -35,6 +35,14 @@ def _wrong_percent(value: Any) -> str | None:
     return None if Decimal(value) <= 100 else f'{value} percent off is too much. Write "0" to "100"'
 
 
+def _wrong_rate(value: Any) -> str | None:
+    if problem := _wrong_price(value):
+        return problem
+    return (
+        None if Decimal(value) <= 1 else f'{value} is no discount. Write "0.85" for 15 percent off'
+    )
+
+
 def _wrong_instant(value: Any) -> str | None:
     try:
         parse_instant(str(value))
@@ -250,6 +258,8 @@ MODEL = Record(
 
 
 def _discount_rules(value: Mapping[str, Any]) -> Iterator[str]:
+    if ("percent" in value) == ("rate" in value):
+        yield 'a discount states either `percent` ("15" off) or `rate` ("0.85" is paid). Give one'
     if len({"model", "provider", "author"} & value.keys()) > 1:
         yield "a discount is for one of `model`, `provider`, `author`. Split it"
     if "effective_to" in value and (
@@ -265,7 +275,8 @@ DISCOUNT = Record(
         Key("model", MODEL_ID, "only this model"),
         Key("provider", SLUG, "only calls served by this upstream provider"),
         Key("author", SLUG, "only models of this author"),
-        Key("percent", Scalar("decimal", _wrong_percent), "off every price", required=True),
+        Key("percent", Scalar("decimal", _wrong_percent), "off every price"),
+        Key("rate", Scalar("decimal", _wrong_rate), "of every price that is paid: 0.85"),
         Key("effective_from", INSTANT, "start, UTC", required=True),
         Key("effective_to", INSTANT, "first instant without it"),
     ),
@@ -377,7 +388,7 @@ FILES: Final = {
             Key("market", SLUG, "who bills these models"),
             Key("author", SLUG, "who made these models"),
             Key("models", ListOf(MODEL), "models and price rows to add"),
-            Key("discounts", ListOf(DISCOUNT), "percentages off list prices"),
+            Key("discounts", ListOf(DISCOUNT), "what is off list prices"),
         ),
         lambda value: (
             iter(["an overlay with `models` needs their `market`. Add it"])

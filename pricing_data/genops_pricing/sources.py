@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import frozen
 from .errors import CatalogError
 from .model import Row, build_rows, row_id
+from .plausible import mixups
 from .schema import FILES
 from .schema_version import newer_schema
 from .shapes import KeyPath
@@ -238,6 +239,9 @@ class _Fit:
                     closest = difflib.get_close_matches(row.corrects, known, n=1, cutoff=0)
                     fix = f"Did you mean {closest[0]}?"
                     self._report(document, where, f"corrects no row: {row.corrects}. {fix}")
+            for index, (row, before) in enumerate(zip(added, (None, *added), strict=False)):
+                for what in mixups(row, before):
+                    self._report(document, (*at, index), what)
             for first, second in clashes(added):
                 where = (*at, added.index(second))
                 what = f"{second.entry} claims time that {first.entry} claims too"

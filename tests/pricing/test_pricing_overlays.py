@@ -129,6 +129,16 @@ def test_a_discount_may_be_for_calls_that_one_provider_served(tmp_path: Path) ->
     assert not offer_at(catalog, "openai/gpt-4o", when, endpoint="OpenAI").entry.endswith("~acme")
 
 
+def test_a_discount_may_be_a_rate_of_what_is_paid(tmp_path: Path) -> None:
+    text = DISCOUNT.replace('percent: "20"', 'rate: "0.8"').replace('percent: "10"', 'rate: "0.9"')
+    by_percent = load_catalog([overlay(tmp_path, DISCOUNT)])
+    by_rate = load_catalog([overlay(tmp_path, text)])
+
+    for instant in ("2024-12-01", "2025-06-01", "2025-08-01"):
+        paid = quote(by_rate, "openai/gpt-4o", instant, input=M).total
+        assert paid == quote(by_percent, "openai/gpt-4o", instant, input=M).total
+
+
 def test_the_tier_stays_that_of_the_list_price(tmp_path: Path) -> None:
     catalog = load_catalog([overlay(tmp_path, DISCOUNT)])
 
@@ -179,6 +189,19 @@ def test_wrong_overlays_are_reported_with_file_and_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (
+            'discounts: [{market: openrouter, rate: "1.1", effective_from: 2025-01-01}]\n',
+            ":2: rate: 1.1 is no discount",
+        ),
+        (
+            'discounts: [{market: openrouter, rate: "0.9", percent: "10", '
+            "effective_from: 2025-01-01}]\n",
+            ":2: a discount states either `percent`",
+        ),
+        (
+            "discounts: [{market: openrouter, effective_from: 2025-01-01}]\n",
+            ":2: a discount states either `percent`",
+        ),
         (
             'discounts: [{market: openrouter, percent: "101", effective_from: 2025-01-01}]\n',
             ":2: percent: 101 percent off is too much",
