@@ -21,6 +21,7 @@ from typing import Any, Final
 from . import compare, render, stats
 from .answers import Conditions, Miss
 from .catalog import Catalog
+from .changelog import changelog_lines
 from .errors import CatalogError, PricingError
 from .instants import instant_of, parse_instant
 from .load import load_any, load_catalog, load_directory
@@ -154,8 +155,12 @@ def _cost(options: argparse.Namespace) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     """Say what one catalog has over another, and whether it changed what it must not."""
-    changes = compare.compare(load_any(options.old), load_any(options.new))
-    _print(options, changes, compare.compare_lines)
+    old, new = load_any(options.old), load_any(options.new)
+    changes = compare.compare(old, new)
+    if options.changelog:
+        print("\n".join(changelog_lines(old, new)))
+    else:
+        _print(options, changes, compare.compare_lines)
     return _FLAGGED if any(one["change"] in compare.BREACHES for one in changes) else _PRICED
 
 
@@ -273,7 +278,9 @@ def _parser() -> argparse.ArgumentParser:
             metavar=name.upper(),
             help="data directory, compiled catalog or wheel",
         )
-    diff.add_argument("--json", action="store_true", help="one JSON object a line")
+    form = diff.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--changelog", action="store_true", help="a section of a changelog")
     diff.set_defaults(run=_diff)
 
     publish = commands.add_parser("publish", help="freeze new price rows: from then on they stand")
