@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from genops_pricing.cli import main
+from genops_pricing.matching import RULES
 from genops_pricing.reference import renew
 from pricing_files import catalog_of
 
@@ -66,3 +67,20 @@ def test_python_examples_print_what_the_page_shows() -> None:
             exec(compile(code, str(PAGE), "exec"), {})
         shown = [line.removeprefix("#> ") for line in code.splitlines() if line.startswith("#> ")]
         assert printed.getvalue().splitlines() == shown
+
+
+def test_the_page_lists_every_rule_for_names_with_its_example() -> None:
+    rows = [f"| {rule.name} | `{rule.given}` | `{rule.plainer}` |" for rule in RULES]
+
+    start = TEXT.index(rows[0])
+    assert TEXT[start:].startswith("\n".join(rows))
+
+
+def test_the_refresh_job_uses_the_command_as_it_is(tmp_path: Path) -> None:
+    (job,) = blocks("sh")
+    lines = [line.strip() for line in job.splitlines() if line.startswith("genops-pricing import")]
+
+    for line in lines:
+        arguments = shlex.split(line.partition(" >")[0])[1:]
+        with contextlib.redirect_stderr(io.StringIO()):
+            assert main([*arguments, "--data", str(tmp_path / "none")]) == 1
