@@ -224,6 +224,30 @@ def test_a_direct_price_is_one_on_which_independent_catalogs_agree(tmp_path: Pat
     assert row["provenance"]["also"] == ["LiteLLM"]
 
 
+@pytest.mark.parametrize(
+    ("hours", "is_priced"), [("utc 01:00:00+00:00-04:00:00+00:00", True), ("", False)]
+)
+def test_a_price_by_the_hour_needs_the_hours(tmp_path: Path, hours: str, is_priced: bool) -> None:
+    windows = [direct("genai-prices", "2", "2026-11-01", condition=hours)] if hours else []
+
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("litellm", "2", "2026-11-01"),
+            direct("litellm", "1", "2026-11-01", condition="off_peak"),
+            direct("genai-prices", "1", "2026-11-01"),
+            *windows,
+        ],
+    )
+
+    if is_priced:
+        (row,) = told["gpt-9"]["prices"]
+        assert row["usd_per_mtok"]["input"] == "1"
+        assert row["overrides"][0]["when"] == {"utc": "01:00-04:00"}
+    else:
+        assert told["gpt-9"].startswith("priced by the hour")
+
+
 def test_copies_of_one_catalog_are_not_two_sources(tmp_path: Path) -> None:
     told = models_of(
         tmp_path,

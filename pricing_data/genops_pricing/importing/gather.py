@@ -363,6 +363,9 @@ def _direct(
         return Refused(subject, f"{_pair(group[0].prices)} or {_pair(rivals[0].prices)}: a draw")
     prices, conditions = joint(group)
     prices.pop("request", None)
+    doubt = next((seen.reason for seen in observations if seen.status == "suspect"), None)
+    if doubt and not any("utc" in condition.when for condition in conditions):
+        return Refused(subject, doubt)
     for pattern, needed in _OTHER_UNITS.items():
         if re.search(pattern, spelling.lower()) and needed not in prices:
             return Refused(subject, "billed in other units than the tokens that catalogs price")

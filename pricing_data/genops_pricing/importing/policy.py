@@ -142,7 +142,8 @@ def joint(observations: Sequence[Observation]) -> tuple[dict[str, Decimal], list
             whens[key] = condition.when
     conditions = []
     for key, statements in stated.items():
-        agreed = _joint_prices(statements, 2)
+        # Hours of the day are stated by few; none who gives one price contradicts them.
+        agreed = _joint_prices(statements, 1 if "utc" in whens[key] else 2)
         if set(_ROOTS) & agreed.keys():
             conditions.append(ConditionalPrice(whens[key], agreed))
     conditions.sort(key=lambda c: (len(c.when) > 1, _size(c) == 0, _size(c), sorted(c.when)))

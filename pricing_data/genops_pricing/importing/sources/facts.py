@@ -120,6 +120,8 @@ _DYNAMIC: Final = (
     "Routed to a model that differs from call to call; price the model that served it."
 )
 
+_WINDOW: Final = re.compile(r"utc (\d\d:\d\d):00\+00:00-(\d\d:\d\d):00\+00:00")
+
 _MARKETS: Final = {
     "openai": "openai",
     "anthropic": "anthropic",
@@ -352,10 +354,16 @@ def _direct(lines: Iterable[Line]) -> Iterator[Observation]:
                 groups[_MARKETS[line["provider"]], model, line["source"]].append(line)
     for (market, model, name), group in groups.items():
         bases = [line for line in group if not line["condition"]]
-        if not bases or not bases[0]["input"]:
+        # LiteLLM states the price of the peak and beside it that of the longer rest of the day.
+        bases = [line for line in group if line["condition"] == "off_peak"] or bases
+        line = max(bases, key=lambda line: (_seen(line), line["start_date"]), default={})
+        if not line.get("input"):
             continue
-        line = bases[0]
         source = _SOURCES[name]
+        if line["condition"] == "off_peak":
+            reason = "priced by the hour, and no source of the price states the hours"
+            doubted = Subject(market, model)
+            yield Observation(doubted, source, _seen(line), status="suspect", reason=reason)
         if name == "model-prices" and line["start_date_basis"] == "models.dev commit":
             source = Source(source.name, "models.dev", source.url)
         start = _day(line["start_date"])
@@ -399,14 +407,14 @@ def _bedrock_id(model: str, region: str) -> str | None:
 
 def _conditions(group: Iterable[Line]) -> Iterator[ConditionalPrice]:
     """Conditional prices: by size first, then by variant, then by both, so that the last wins."""
-    found = []
-    for line in group:
+    found: dict[str, tuple[tuple[bool, bool, int], dict[str, int | str], dict[str, Decimal]]] = {}
+    for line in sorted(group, key=lambda line: line["start_date"]):
         when = _when(line["condition"]) if line["condition"] else None
         prices = _prices(line, zero_is_absent=True)
         if when and prices:
             size = int(when.get("prompt_over", when.get("prompt_from", 0)))
-            found.append(((len(when) > 1, "prompt_over" not in when, size), when, prices))
-    for _, when, prices in sorted(found, key=lambda item: item[0]):
+            found[str(when)] = ((len(when) > 1, "prompt_over" not in when, size), when, prices)
+    for _, when, prices in sorted(found.values(), key=lambda item: item[0]):
         yield ConditionalPrice(when, prices)
 
 
@@ -415,6 +423,8 @@ def _when(text: str) -> dict[str, int | str] | None:
     for term in text.split(" & "):
         if word := _WORDS.get(term):
             when[word[0]] = word[1]
+        elif match := _WINDOW.fullmatch(term):
+            when["utc"] = "-".join(match.groups())
         elif match := _SIZE.fullmatch(term):
             sign, size, rate, rate_size = match.groups()
             if rate not in (None, "standard"):
