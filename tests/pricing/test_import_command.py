@@ -145,6 +145,14 @@ def test_a_catalog_alone_changes_no_price(tmp_path: Path, capsys: Output) -> Non
     assert (code, row["finding"], row["new"]) == (0, "new_row", {"input": "2"})
 
 
+def test_zero_does_not_lift_a_doubt(tmp_path: Path, capsys: Output) -> None:
+    block = 'id: acme/image\nprices: [{effective_from: 2024-02-01, status: suspect, reason: "?"}]'
+    data = write_directory(tmp_path / "data", acme=model_file(block))
+
+    source = listed(tmp_path / "m.json", image=("0", "0"))
+    assert run(capsys, data, "openrouter", str(source))[:2] == (0, [])
+
+
 def test_an_endpoint_gets_a_row_where_its_price_is_not_the_models(
     tmp_path: Path, data: Path, capsys: Output
 ) -> None:

@@ -191,6 +191,21 @@ def test_litellm_zero_and_other_markets_state_nothing() -> None:
     assert observe("litellm", content) == {}
 
 
+def test_litellm_ids_lose_the_name_of_their_market_and_no_more() -> None:
+    raw = {"mode": "chat", "input_cost_per_token": 1e-06}
+    content = {
+        "groq/openai/gpt-oss-20b": {"litellm_provider": "groq", **raw},
+        "openrouter/openai/gpt-4o": {"litellm_provider": "openrouter", **raw},
+        "gpt-4o": {"litellm_provider": "openai", **raw},
+    }
+
+    assert list(observe("litellm", content)) == [
+        "groq/openai/gpt-oss-20b",
+        "openrouter/openai/gpt-4o",
+        "openai/gpt-4o",
+    ]
+
+
 def test_genai_prices_take_the_last_price_in_force() -> None:
     raw = {
         "id": "one-1",

@@ -86,7 +86,9 @@ def review(
             fresh += [*stated, *backed[subject]]
             continue
         rows = _rows(model, subject.endpoint)
-        if subject.endpoint and not rows and _is_the_models(model, stated[0]):
+        if (subject.endpoint and not rows and _is_the_models(model, stated[0])) or (
+            rows and _leaves_doubt(rows[-1], stated[0])
+        ):
             unchanged += 1
             continue
         said = [replace(one, subject=subject) for one in (*stated, *backed[subject])]
@@ -105,8 +107,12 @@ def review(
 
 
 def _known_as(subject: Subject, names: Mapping[tuple[str, str], str]) -> Subject:
-    """The subject by the id that the catalog has for it."""
-    model = names.get((subject.market, subject.model.lower()), subject.model)
+    """The subject by the id that the catalog has for it: some markets' ids leave out the maker."""
+    name = subject.model.lower()
+    model = names.get((subject.market, name))
+    if model is None:
+        bare = names.get((subject.market, name.partition("/")[2]), "/")
+        model = subject.model if "/" in bare else bare
     return Subject(subject.market, model, subject.endpoint)
 
 
@@ -125,6 +131,11 @@ def _is_the_models(model: Model, seen: Observation) -> bool:
     """Whether an endpoint has the price of its model, so that it needs no row."""
     rows = _rows(model, None)
     return bool(rows) and dict(rows[-1].prices) == dict(seen.prices)
+
+
+def _leaves_doubt(last: Row, seen: Observation) -> bool:
+    """Whether a doubt stands: 0 for a model that nobody could price is no price."""
+    return last.status == "suspect" and not any(seen.prices.values())
 
 
 def _decide(

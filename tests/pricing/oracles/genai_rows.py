@@ -81,7 +81,7 @@ def compare_prices(catalog: Catalog) -> Iterator[Comparison]:
         if market is None:
             continue
         for theirs in provider.models:
-            name = theirs.id if market == "openrouter" else plain_id(theirs.id)
+            name = plain_id(theirs.id, market)
             offer = name and catalog.find(name, market=market, at_ns=instant_of(AT))
             if not isinstance(offer, Offer) or offer.model != name:
                 continue

@@ -53,10 +53,8 @@ def _read(providers: list[Mapping[str, Any]], seen_at: date) -> Found:
         if (market := MARKETS.get(str(provider.get("id")))) is None:
             continue
         for raw in objects(provider.get("models"), "`models`"):
-            model = str(raw.get("id"))
-            if market != "openrouter":
-                model = plain_id(model) or ""
-            if not model:
+            model = plain_id(str(raw.get("id")), market)
+            if model is None:
                 continue
             subject = Subject(market, model)
             try:

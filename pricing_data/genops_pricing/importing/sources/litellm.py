@@ -62,10 +62,13 @@ def _read(content: Mapping[str, Any], seen_at: date) -> Found:
     for key, raw in content.items():
         # vertex_ai-anthropic_models and the like are one market
         provider = str(raw.get("litellm_provider")).partition("-")[0]
-        model = plain_id(key)
-        if provider not in MARKETS or model is None or raw.get("mode") not in _MODES:
+        market = MARKETS.get(provider)
+        if market is None or raw.get("mode") not in _MODES:
             continue
-        subject = Subject(MARKETS[provider], model)
+        model = plain_id(key, market)
+        if model is None:
+            continue
+        subject = Subject(market, model)
         try:
             stated = _stated(raw)
         except ValueError as error:

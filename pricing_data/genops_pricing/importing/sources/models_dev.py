@@ -48,7 +48,7 @@ def _read(content: Mapping[str, Any], seen_at: date) -> Found:
         if (market := MARKETS.get(name)) is None:
             continue
         for key, raw in provider["models"].items():
-            model = key if market == "openrouter" else plain_id(key)
+            model = plain_id(key, market)
             cost = raw.get("cost")
             if not cost or model is None:
                 continue

@@ -68,7 +68,6 @@ MARKETS: Final[Mapping[str, str]] = {
     "xai": "xai",
     "zai": "zai",
 }
-_PREFIX: Final = re.compile(rf"(?:{'|'.join(map(re.escape, MARKETS))})/")
 # A price of one region, a fine-tune, an image size: no model that a call could name.
 _NO_MODEL: Final = re.compile(r"^[a-z]{2}(-gov)?-[a-z]+-\d/|^(us|eu)/|[\s*()$^|]|ft[:-]|^\d+-x-\d+")
 
@@ -130,10 +129,12 @@ def is_price(value: Any) -> bool:
     return value is not None and value != ""
 
 
-def plain_id(model: str) -> str | None:
-    """An id as its market spells it, without names of providers; None for what is no model."""
-    while match := _PREFIX.match(model):
-        model = model[match.end() :]
+def plain_id(model: str, market: str) -> str | None:
+    """An id as its market spells it, without the market's name; None for what is no model."""
+    prefix, slash, rest = model.partition("/")
+    # together/openai/gpt-oss is Together's model openai/gpt-oss, and openai/gpt-4o OpenRouter's.
+    if slash and MARKETS.get(prefix) == market:
+        model = rest
     return None if not model or _NO_MODEL.search(model) else model
 
 
