@@ -238,3 +238,35 @@ def test_a_dynamic_price_is_stated_once() -> None:
     assert isinstance(decision, NewRow)
     assert decision.raw["status"] == "dynamic"
     assert decide(rows_of(dict(decision.raw)), [routed]) == []
+
+
+def doubtful(day: str) -> dict[str, Any]:
+    raw = row(day, "1")
+    del raw["usd_per_mtok"]
+    return raw | {"status": "suspect", "reason": "Far from its peers."}
+
+
+@pytest.mark.parametrize(
+    ("price", "sources", "is_priced"),
+    [
+        ("2.5", (API,), True),
+        ("0.1", (API,), False),
+        ("0.1", (API, GUIDE), True),
+        ("0", (API,), False),
+    ],
+)
+def test_a_doubt_is_settled_by_two_sources_or_a_price_near_the_last(
+    price: str, sources: tuple[Source, ...], is_priced: bool
+) -> None:
+    rows = rows_of(row("2026-01-01", "2"), doubtful("2026-03-01"))
+
+    (decision,) = decide(rows, [seen("2026-04-01", price, source=source) for source in sources])
+
+    assert isinstance(decision, NewRow if is_priced else Refused)
+
+
+def test_a_model_whose_units_no_row_can_state_is_not_made_free() -> None:
+    (decision,) = decide(rows_of(doubtful("2026-03-01")), [seen("2026-04-01", "0")])
+
+    assert isinstance(decision, Refused)
+    assert "Far from its peers." in decision.reason

@@ -191,14 +191,16 @@ def decide(rows: Sequence[Row], observations: Sequence[Observation]) -> list[Dec
     if _is_free_of_price(newest):
         reason = "the source states 0 for a model that is not listed as free: 0 may mean absent"
         return [Refused(newest.subject, reason)]
-    if last is None or last.status is not None:
+    if last is None:
         return [_new_row(newest, raw_prices(newest.prices, newest.conditions), last)]
     if _start(newest) < _row_start(last):
         return [Refused(newest.subject, f"stated for a time before the row {last.entry}")]
+    backing = {seen.source.family for seen in current if close(seen.prices, newest.prices)}
+    if last.status is not None:
+        return [_settle(rows, newest, len(backing))]
     if _states_nothing_new(last, newest):
         return []
     ratios = _ratios(last.prices, newest.prices)
-    backing = {seen.source.family for seen in current if close(seen.prices, newest.prices)}
     if _steep(ratios) and len(backing) < 2:
         reason = _steep_reason(last, newest)
         return [_new_row(newest, {"status": "suspect", "reason": reason}, last, ratios)]
@@ -215,6 +217,19 @@ def decide(rows: Sequence[Row], observations: Sequence[Observation]) -> list[Dec
             )
         ]
     return [_new_row(newest, raw_prices(newest.prices, newest.conditions), last, ratios)]
+
+
+def _settle(rows: Sequence[Row], newest: Observation, backing: int) -> Decision:
+    """A price after a row that has none: it needs two sources, or to be near the last price."""
+    last = rows[-1]
+    before = next((row for row in reversed(rows) if row.status is None), None)
+    is_near = before is not None and not _steep(_ratios(before.prices, newest.prices))
+    if any(newest.prices.values()) and (backing > 1 or is_near):
+        return _new_row(newest, raw_prices(newest.prices, newest.conditions), last)
+    reason = (
+        f"{last.entry} is {last.status}, and one source alone does not settle it: {last.reason}"
+    )
+    return Refused(newest.subject, reason)
 
 
 def raw_row(step: Step) -> dict[str, Any]:
