@@ -27,7 +27,7 @@ def count(catalog: Catalog, at_ns: int, market: str | None = None) -> dict[str, 
         name: Counter()
         for name in ("markets", "authors", "status", "listed", "families", "endpoints")
     }
-    rows: dict[str, Counter[str]] = {name: Counter() for name in ("basis", "sources")}
+    rows: dict[str, Counter[str]] = {name: Counter() for name in ("basis", "backing", "sources")}
     for model in catalog.models(market):
         kinds["markets"][model.market] += 1
         kinds["authors"][model.author or "unknown"] += 1
@@ -38,6 +38,8 @@ def count(catalog: Catalog, at_ns: int, market: str | None = None) -> dict[str, 
         kinds["endpoints"].update(model.endpoints.keys())
         for row in _rows(model):
             rows["basis"][row.provenance.basis if row.provenance else "none"] += 1
+            backed = row.provenance is not None and bool(row.provenance.also)
+            rows["backing"]["two sources or more" if backed else "one source"] += 1
             rows["sources"][row.provenance.source if row.provenance else "none"] += 1
     return {
         "models": kinds["markets"].total(),
