@@ -22,6 +22,7 @@ _FIELDS = (
     "service_tier",
     "usage",
     "openrouter_metadata",
+    "status",
     "error",
 )
 
@@ -43,6 +44,8 @@ class StreamedResponse:
             value = get(source, name)
             if value is not None:
                 self._fields[name] = value
+        if get(chunk, "type") == "error":  # an event of the Responses API is the error itself
+            self._fields["error"] = chunk
         choices = get(source, "choices")
         for position, choice in enumerate(choices if isinstance(choices, list | tuple) else ()):
             reason = get(choice, "finish_reason")
