@@ -35,6 +35,7 @@ class Attribute:
 
 
 _LLM = "every LLM span that lacks it"
+_CALL = "every inference and embedding span that lacks it"
 _ALL = "every LLM span"
 
 ATTRIBUTES = (
@@ -90,9 +91,9 @@ ATTRIBUTES = (
     ),
     Attribute("genops.provider", "string", "Who was called: `openrouter`, `openai`, …", _LLM),
     Attribute("genops.model", "string", "The model asked for.", _LLM),
-    Attribute("genops.tokens.input", "int", "Tokens of input, cached ones included.", _LLM),
-    Attribute("genops.tokens.output", "int", "Tokens of output, reasoning included.", _LLM),
-    Attribute("genops.tokens.total", "int", "The sum of the two.", _LLM),
+    Attribute("genops.tokens.input", "int", "Tokens of input, cached ones included.", _CALL),
+    Attribute("genops.tokens.output", "int", "Tokens of output, reasoning included.", _CALL),
+    Attribute("genops.tokens.total", "int", "The sum of the two.", _CALL),
 )
 
 REASONS = {
@@ -110,7 +111,7 @@ REASONS = {
 }
 """Every value of genops.cost.unpriced_reason, and what it means."""
 
-OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to != _LLM)
+OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to not in (_LLM, _CALL))
 """What only an enricher writes: the attributes that a re-pricing takes away first."""
 
 COST_PARTS = {part: f"genops.cost.{part}" for part in PARTS}

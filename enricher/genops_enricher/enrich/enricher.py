@@ -21,8 +21,7 @@ from genops_enricher.decode.llm_call import (
     IDENTITY_NAMES,
     CallIdentity,
     Kind,
-    ReportedCost,
-    ended_without_output,
+    ended_early,
     has_usage,
     read_identity,
     read_reported_cost,
@@ -64,8 +63,13 @@ NOT_LLM = Outcome(Status.NOT_LLM)
 ALREADY_ENRICHED = Outcome(Status.ALREADY_ENRICHED)
 
 _NO_MODEL = Miss(reason="no_model", detail="the span names no model")
-_STATUS_OK_PREFIXES = (b"", b"\x18\x01")  # Status.code unset or OK, without a message
-_PLACES_MAX = 4096  # models are named by callers; a flood of names must not grow memory
+_UNKNOWN_MODEL = Miss(reason="unknown_model", detail="the name is too long for a model's")
+_STATUS_CODE_ERROR = 2  # opentelemetry.proto.trace.v1.Status.StatusCode
+
+# Models are named by callers: neither a flood of names nor long ones may grow memory or take time.
+_PLACES_MAX = 4096
+_KEPT_BYTES_MAX = 1024
+_MODEL_CHARACTERS_MAX = 256
 
 
 class _Block:
@@ -88,39 +92,40 @@ class _Block:
 class _Price:
     """The answer of the catalog for a place, while it holds."""
 
-    __slots__ = ("computed", "found", "from_ns", "reported", "until_ns", "unused")
+    __slots__ = ("_blocks", "_version", "found", "from_ns", "is_free", "until_ns")
 
     def __init__(self, found: Offer | Miss, version: str) -> None:
         self.found = found
         self.from_ns, self.until_ns = found.valid_from_ns, found.valid_until_ns
-        known: list[tuple[str, str | None]] = []
-        row: list[tuple[str, str | None]] = []
-        if isinstance(found, Offer):
-            known = [("genops.model_family", found.family), ("genops.model_tier", found.tier)]
-            row = [
-                ("genops.pricing.entry", found.entry),
-                ("genops.pricing.effective_from", found.effective_from),
+        self.is_free = isinstance(found, Offer) and found.status == "free"
+        self._version = version
+        self._blocks: dict[tuple[str, Status, bool], _Block] = {}
+
+    def block(self, source: str, status: Status, *, used: bool) -> _Block:
+        """What stands beside the numbers; `used`: a cost was computed from this price."""
+        block = self._blocks.get((source, status, used))
+        if block is None:
+            block = self._blocks[source, status, used] = self._encode(source, status, used=used)
+        return block
+
+    def _encode(self, source: str, status: Status, *, used: bool) -> _Block:
+        texts: list[tuple[str, str | None]] = [
+            ("genops.cost.currency", "USD"),
+            ("genops.cost.source", source),
+            ("genops.cost.status", status),
+            ("genops.pricing.version", self._version),
+        ]
+        if isinstance(self.found, Offer):
+            texts += [
+                ("genops.model_family", self.found.family),
+                ("genops.model_tier", self.found.tier),
             ]
-        status = Status.FREE if self.is_free else Status.PRICED
-
-        def block(source: str, *more: tuple[str, str | None]) -> _Block:
-            return _Block(
-                [
-                    ("genops.cost.currency", "USD"),
-                    ("genops.cost.source", source),
-                    ("genops.cost.status", status),
-                    *more,
-                    ("genops.pricing.version", version),
+            if used:
+                texts += [
+                    ("genops.pricing.entry", self.found.entry),
+                    ("genops.pricing.effective_from", self.found.effective_from),
                 ]
-            )
-
-        self.computed = block("computed", *known, *row)
-        self.reported = block("reported", *known, *row)
-        self.unused = block("reported", *known)  # reported, and nothing computed beside it
-
-    @property
-    def is_free(self) -> bool:
-        return isinstance(self.found, Offer) and self.found.status == "free"
+        return _Block(texts)
 
 
 class _Place:
@@ -179,15 +184,15 @@ class Enricher:
         if kind is Kind.AGGREGATE and not has_usage(attributes):
             return NOT_LLM
 
-        usage = read_usage(attributes, kind)
         common = place.named.missing_from(attributes)
-        if not isinstance(usage, str):
-            common += _missing_tokens(attributes, usage)
         if self._attribution:
             common += self._attributed(attributes, resource)
-
         if kind is Kind.AGGREGATE:
             return self._without_price("aggregate", attributes, common)
+
+        usage = read_usage(attributes, kind)
+        if isinstance(usage, Usage):
+            common += _missing_tokens(attributes, usage)
         if "genops.cost.total" in attributes:
             return self._without_price("foreign_cost", attributes, common)
 
@@ -199,28 +204,26 @@ class Enricher:
 
         reported = read_reported_cost(attributes)
         drift = False
-        if reported is not None:
-            failed = any(status not in _STATUS_OK_PREFIXES for status in lens.status)
-            nothing_made = ended_without_output(attributes, failed=failed)
-            total = _accepted(reported, usage, is_free=price.is_free, nothing_made=nothing_made)
-            if total is not None:
-                computed = isinstance(charge, Charge)
-                block = price.reported if computed else price.unused
-                numbers = [("genops.cost.total", total)]
-                if isinstance(charge, Charge):
-                    numbers += _split(charge)
-                    numbers.append(("genops.cost.estimated", charge.total / charge.divisor))
-                status = Status.FREE if price.is_free else Status.PRICED
-                addition = common + block.missing_from(attributes) + _doubles(attributes, numbers)
-                return Outcome(status, "", addition, unknown_in)
-            drift = True
+        if reported == 0 and not price.is_free:
+            failed = any(status.code == _STATUS_CODE_ERROR for status in lens.status)
+            if not _may_cost_nothing(usage, ended_early=failed or ended_early(attributes)):
+                reported, drift = None, True
 
-        if isinstance(charge, str):
-            outcome = self._without_price(charge, attributes, common)
+        computed = charge.total / charge.divisor if isinstance(charge, Charge) else None
+        total = computed if reported is None else reported
+        if total is None:
+            outcome = self._without_price(str(charge), attributes, common)
             return outcome._replace(unknown_in=unknown_in, drift=drift)
-        numbers = [("genops.cost.total", charge.total / charge.divisor), *_split(charge)]
-        addition = common + price.computed.missing_from(attributes) + _doubles(attributes, numbers)
-        return Outcome(Status.FREE if price.is_free else Status.PRICED, "", addition, None, drift)
+        source = "computed" if reported is None else "reported"
+        status = Status.FREE if price.is_free and total == 0 else Status.PRICED
+        block = price.block(source, status, used=computed is not None)
+        numbers = [("genops.cost.total", total)]
+        if isinstance(charge, Charge):
+            numbers += _split(charge)
+        if computed is not None and reported is not None:
+            numbers.append(("genops.cost.estimated", computed))
+        addition = common + block.missing_from(attributes) + _doubles(attributes, numbers)
+        return Outcome(status, "", addition, unknown_in, drift)
 
     def _place(self, attributes: Mapping[str, bytes]) -> _Place:
         # `in` and `[]` are C here, `.get` is a Python method of the mapping: half the time.
@@ -236,14 +239,19 @@ class Enricher:
             place = _Place(identity, market)
             if len(self._places) >= _PLACES_MAX:
                 self._places.clear()  # rebuilt in microseconds each; simpler than an order of use
-            self._places[key] = place
+            if sum(len(value) for value in key if value) <= _KEPT_BYTES_MAX:
+                self._places[key] = place
         return place
 
     def _price(self, place: _Place, at_ns: int) -> _Price:
         price = place.price
         if price is None or not price.from_ns <= at_ns < price.until_ns:
-            found: Offer | Miss = _NO_MODEL
-            if place.model:
+            found: Offer | Miss
+            if not place.model:
+                found = _NO_MODEL
+            elif len(place.model) > _MODEL_CHARACTERS_MAX:
+                found = _UNKNOWN_MODEL
+            else:
                 found = self._catalog.find(
                     place.model,
                     market=place.market,
@@ -298,29 +306,15 @@ def _charge(price: _Price, usage: Usage | str) -> Charge | str:
     return charge.reason if isinstance(charge, Miss) else charge
 
 
-def _accepted(
-    reported: ReportedCost, usage: Usage | str, *, is_free: bool, nothing_made: bool
-) -> float | None:
-    """The cost in USD that the provider's word amounts to; None where it can't be taken.
+def _may_cost_nothing(usage: Usage | str, *, ended_early: bool) -> bool:
+    """Whether a reported 0 for a model that is not free has a reason.
 
-    With a key of one's own (BYOK) OpenRouter's `cost` is only its fee, and the provider's bill
-    comes beside it; without one, upstream is a breakdown of the same money. A 0 is believed where
-    there is a reason for it, because a 0 is also what many writers put for "unknown".
-    Source: OpenRouter documentation, usage accounting and BYOK.
+    Without one it is not believed, because a 0 is also what many writers put for "unknown".
+    Source: OpenRouter documentation, "Zero Completion Insurance".
     """
-    if reported.is_byok:
-        if reported.upstream is None:
-            return None
-        total = reported.cost + reported.upstream
-    else:
-        total = reported.cost
-    if total > 0 or is_free:
-        return total
-    if isinstance(usage, str):
-        return None
-    if usage.input == 0 and usage.output == 0:
-        return total
-    return total if usage.output == 0 and nothing_made else None
+    if isinstance(usage, str) or usage.output:
+        return False
+    return ended_early or not usage.input
 
 
 def _split(charge: Charge) -> list[tuple[str, float]]:
@@ -333,8 +327,6 @@ def _doubles(attributes: Mapping[str, bytes], numbers: Iterable[tuple[str, float
 
 
 def _missing_tokens(attributes: Mapping[str, bytes], usage: Usage) -> bytes:
-    if "genops.tokens.total" in attributes:
-        return b""
     counts = (
         ("genops.tokens.input", usage.input),
         ("genops.tokens.output", usage.output),
