@@ -554,6 +554,10 @@ def test_the_provider_is_told_by_the_host(base_url: str, provider: str) -> None:
     assert provider_of(base_url, "http://gateway.example:8443/other/path") == provider
 
 
+def test_a_malformed_openrouter_address_hides_no_call() -> None:
+    assert provider_of("https://api.openai.com/v1", "https://host:99999/v1") == "openai"
+
+
 class TestPatching:
     def test_the_sdk_gets_its_own_methods_back(self, recorder: Recorder) -> None:
         originals = (Completions.create, AsyncCompletions.create)
