@@ -121,7 +121,7 @@ class SegmentWriter:
         try:
             _write(self._fd, buffers)
             self._sync(self._fd)
-        except OSError:
+        except BaseException:  # whatever it was: the end of the file is not where `size` says
             self._cut_back()
             raise
         self.size = end

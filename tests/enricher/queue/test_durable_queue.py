@@ -486,6 +486,26 @@ class TestDiskThatRefuses:
             failing = False
             put(queue, b"x" * 60)
 
+    def test_a_write_that_ends_for_want_of_memory_is_as_if_it_had_not_begun(
+        self, folder: Path
+    ) -> None:
+        failing = False
+
+        def sync(descriptor: int) -> None:
+            if failing:
+                raise MemoryError
+
+        with opened(folder, {A: bounded(200)}, sync=sync) as queue:
+            put(queue, "before")
+            failing = True
+            for _ in range(10):
+                with pytest.raises(MemoryError):
+                    put(queue, b"x" * 60)
+            failing = False
+            put(queue, b"y" * 60)
+
+            assert drain(queue.reader(A)) == [b"before", b"y" * 60]
+
 
 class TestConcurrency:
     def test_concurrent_senders_share_syncs_and_nothing_is_mixed_up(self, folder: Path) -> None:
