@@ -16,10 +16,13 @@ from pathlib import Path
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, to_json
+from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, load_json, to_json
 from genops_enricher.errors import EnricherError
 
 __all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "write_file"]
+
+
+_OTHER_SIGNALS = {"resourceMetrics", "resourceLogs", "resourceProfiles"}
 
 
 class FileError(EnricherError):
@@ -95,27 +98,34 @@ def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
 
 
 def _json_parts(path: Path, data: bytes) -> tuple[Part, ...]:
-    try:
-        json.loads(data)
-    except ValueError:
-        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-        if len(lines) > 1:
-            return tuple(_json_part(f"{path}:{number}", line) for number, line in lines)
+    first, *more = [(n, line) for n, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if more and _is_json(first[1]):
+        return tuple(_json_part(f"{path}:{number}", line) for number, line in (first, *more))
     return (_json_part(str(path), data.strip()),)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        load_json(line)
+    except OtlpJsonError:
+        return False
+    return True
 
 
 def _json_part(where: str, text: bytes) -> Part:
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise FileError(f"{where}: not JSON: {error}") from error
-    try:
-        if isinstance(document, dict) and "resourceSpans" not in document:
-            return Part(text, None)  # metrics, logs, or an empty request
+        document = load_json(text)
         request = from_json(document, ExportTraceServiceRequest())
     except OtlpJsonError as error:
         raise FileError(f"{where}: {error}") from error
-    return Part(text, request.SerializeToString())
+    if "resourceSpans" in document:
+        return Part(text, request.SerializeToString())
+    if document and not _OTHER_SIGNALS & document.keys():
+        raise FileError(
+            f"{where}: no OTLP/JSON: it has `{min(document)}` and no `resourceSpans`; "
+            "keys are spelled in lowerCamelCase"
+        )
+    return Part(text, None)
 
 
 def _to_line(part: Part) -> bytes:

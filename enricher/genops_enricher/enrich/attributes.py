@@ -16,6 +16,7 @@ __all__ = [
     "ATTRIBUTES",
     "COST_PARTS",
     "OWN",
+    "OWN_OF_UNPRICED",
     "REASONS",
     "Attribute",
     "double_attribute",
@@ -113,6 +114,11 @@ REASONS = {
 
 OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to not in (_LLM, _CALL))
 """What only an enricher writes: the attributes that a re-pricing takes away first."""
+
+OWN_OF_UNPRICED = frozenset(
+    {"genops.cost.status", "genops.cost.unpriced_reason", "genops.pricing.version"}
+)
+"""Of these, what it writes on an unpriced span: a cost beside them is somebody else's."""
 
 COST_PARTS = {part: f"genops.cost.{part}" for part in PARTS}
 """Part of a charge -> the attribute that holds it."""
