@@ -54,7 +54,7 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
     config = ExporterConfig(
         id=exporter_id,
         endpoint=endpoint,
-        headers=_headers(reading, path),
+        headers=_headers(reading, path, endpoint.protocol),
         compression=get(str, *path, "compression"),
         timeout_s=get(float, *path, "timeout"),
         tls=_tls(reading, path, endpoint),
@@ -117,11 +117,16 @@ def _signal_urls(reading: Reading, path: KeyPath) -> dict[Signal, str | None]:
     return urls
 
 
-def _headers(reading: Reading, path: KeyPath) -> dict[str, str]:
+def _headers(reading: Reading, path: KeyPath, protocol: Protocol) -> dict[str, str]:
     headers: dict[str, str] = reading.settings.find(dict, *path, "headers") or {}
     if not all(HEADER_NAME.fullmatch(name) for name in headers):
         reading.note(
             (*path, "headers"), "has a name that no header can have; use letters, digits, - _ and ."
+        )
+    if protocol is Protocol.GRPC and any(name.lower().endswith("-bin") for name in headers):
+        reading.note(
+            (*path, "headers"),
+            "has a name that ends in -bin, which gRPC keeps for bytes; rename it",
         )
     return headers
 
