@@ -29,7 +29,8 @@ class DetachableProcessor(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """See `SpanProcessor`."""
-        return self._target.force_flush(timeout_millis)
+        # Old SDKs' own base class answers None.
+        return self._target.force_flush(timeout_millis) is not False
 
     def shutdown(self) -> None:
         """Shut the other processor down; from now on do nothing."""

@@ -48,11 +48,12 @@ class Operation:
     name: str
 
 
-# `stream()` helpers call `create`; `parse` does not. What an installed version
-# lacks is passed over.
+# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions.
+# What an installed version lacks is passed over.
 OPERATIONS: Final = (
     Operation("openai.resources.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.chat.completions", "Completions", "parse", "chat"),
+    Operation("openai.resources.beta.chat.completions", "Completions", "parse", "chat"),
     Operation("openai.resources.completions", "Completions", "create", "text_completion"),
     Operation("openai.resources.embeddings", "Embeddings", "create", "embeddings"),
     Operation("openai.resources.responses", "Responses", "create", "chat"),
