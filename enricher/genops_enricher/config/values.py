@@ -69,6 +69,12 @@ def _read_text(text: str) -> str:
     return text
 
 
+def _read_path(text: str) -> str:
+    if text.startswith("~"):
+        raise ValueError("starts with ~, which only a shell expands; write ${env:HOME} instead")
+    return _read_text(text)
+
+
 def _read_header(text: str) -> str:
     # RFC 9110 field values, and what gRPC takes as ASCII metadata. A line break at the end is what
     # a secret read from a file often carries, and would end as an obscure error at the first send.
@@ -186,8 +192,8 @@ def size(minimum: str) -> Kind:
 TEXT = Kind("text", _read_text)
 BOOLEAN = Kind("boolean", _read_boolean)
 ADDRESS = Kind("host:port", _read_address)
-PATH = Kind("path", _read_text)
-PATHS = Kind("list of paths", _read_text, Shape.LIST)
+PATH = Kind("path", _read_path)
+PATHS = Kind("list of paths", _read_path, Shape.LIST)
 NAMES = Kind("list of names", _read_text, Shape.LIST)
 HEADERS = Kind("map of name to text, secret", _read_header, Shape.MAP, secret=True)
 SECRETS = Kind("list of text, secret", _read_header, Shape.LIST, secret=True)

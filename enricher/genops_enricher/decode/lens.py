@@ -179,15 +179,17 @@ def parse_resource(payload: bytes) -> Mapping[str, bytes]:
 
 
 def count_data_points(payload: bytes) -> int:
-    """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError."""
+    """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError.
+
+    A metric in which none can be seen counts as one: it may be of a kind that came later.
+    """
     request: Any = _CLASSES["MetricsRequest"].FromString(payload)
     return sum(
-        len(points.data_points)
+        sum(len(points.data_points) for kind in _POINT_KINDS for points in getattr(metric, kind))
+        or 1
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for kind in _POINT_KINDS
-        for points in getattr(metric, kind)
     )
 
 

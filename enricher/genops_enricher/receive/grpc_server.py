@@ -82,8 +82,9 @@ class GrpcReceiver:
             self.port = self._server.add_insecure_port(endpoint)
         except RuntimeError as error:
             raise StartError(
-                f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: is another "
-                "collector running there? Beside an OpenTelemetry Collector use 127.0.0.1:14317."
+                f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: the port is "
+                "taken, or the address is none of this machine. Beside an OpenTelemetry Collector "
+                "use 127.0.0.1:14317."
             ) from error
         self._server.start()
 
