@@ -105,7 +105,8 @@ def init(
         openrouter_base_url: A further base URL that is OpenRouter (a gateway, a test server); else
             GENOPS_OPENROUTER_BASE_URL. Hosts under openrouter.ai always are.
         tracer_provider: Record with this provider in place of the global one.
-        debug: Log what is recorded, at level DEBUG of the logger "genops".
+        debug: Log what is recorded, at level DEBUG of the logger "genops". Tracebacks of failures
+            in telemetry are logged too, and may quote what the application sent.
 
     Returns:
         What works and what does not, as `status()` does.
