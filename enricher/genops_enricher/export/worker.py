@@ -92,8 +92,8 @@ class Exporter:
         while not self._stopping.is_set():
             try:
                 entry = self._reader.take(_IDLE_S)
-            except OSError as error:
-                _log.error("%s: can't read the queue: %s; trying again", self._name, error)
+            except Exception as error:  # noqa: BLE001 - the data waits for this thread
+                _log.error("%s: can't read the queue: %r; trying again", self._name, error)
                 self._stopping.wait(self._retry.max_interval_s)
                 continue
             if entry is not None:

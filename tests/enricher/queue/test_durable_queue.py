@@ -365,6 +365,24 @@ class TestDamage:
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert "is damaged" in caplog.text
 
+    def test_what_can_not_be_read_now_is_no_damage_and_stays(self, folder: Path) -> None:
+        telemetry = Telemetry()
+        with opened(folder, ONE, telemetry) as queue:
+            put(queue, "1")
+            (path,) = segments(folder)
+            moved = path.rename(folder / "moved")
+            path.mkdir()
+            for _ in range(2):
+                with pytest.raises(IsADirectoryError):
+                    queue.reader(A).take(0)
+            assert telemetry.value("genops_queue_damaged_ranges_total", signal="traces") == 0
+            assert_books_balance(telemetry, A)
+            path.rmdir()
+            moved.rename(path)
+
+        with opened(folder) as queue:
+            assert drain(queue.reader(A)) == [b"1"]
+
     @pytest.mark.parametrize("last", [True, False], ids=["last segment", "sealed segment"])
     def test_damage_found_at_start_is_passed_and_set_aside_once(
         self, folder: Path, caplog: pytest.LogCaptureFixture, last: bool
