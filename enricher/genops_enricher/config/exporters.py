@@ -26,6 +26,9 @@ _PROTOCOLS = {"otlp_grpc": Protocol.GRPC, "otlp_http": Protocol.HTTP}
 # Protocol -> its name, and the port and name of the other one, which is often mixed up with it.
 _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317, "gRPC")}
 
+# What they say of a request is decided by the exporter. Another value would make each one invalid.
+_OWN_HEADERS = frozenset({"content-type", "content-encoding", "content-length", "te"})
+
 _TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
 
 
@@ -123,7 +126,14 @@ def _headers(reading: Reading, path: KeyPath, protocol: Protocol) -> dict[str, s
         reading.note(
             (*path, "headers"), "has a name that no header can have; use letters, digits, - _ and ."
         )
-    if protocol is Protocol.GRPC and any(name.lower().endswith("-bin") for name in headers):
+    lower = [name.lower() for name in headers]
+    if len(set(lower)) < len(lower):
+        reading.note((*path, "headers"), "has a name twice, in different case; keep one of the two")
+    if taken := sorted(_OWN_HEADERS.intersection(lower)):
+        reading.note(
+            (*path, "headers"), f"has `{taken[0]}`, which the exporter sets itself; remove it"
+        )
+    if protocol is Protocol.GRPC and any(name.endswith("-bin") for name in lower):
         reading.note(
             (*path, "headers"),
             "has a name that ends in -bin, which gRPC keeps for bytes; rename it",
