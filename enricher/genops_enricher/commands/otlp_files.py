@@ -79,7 +79,7 @@ def read_file(path: Path) -> OtlpFile:
 
 
 def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
-    """Write parts in a form. The file is there whole or not at all.
+    """Write parts in a form. A file is there whole or not at all; a device or pipe is written to.
 
     Raises:
         FileError: the file can't be written.
@@ -88,13 +88,23 @@ def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
         data = b"".join(part.request or b"" for part in parts)
     else:
         data = b"".join((part.text or _to_line(part)) + b"\n" for part in parts)
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(path.resolve(), data)
+    except OSError as error:
+        raise FileError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     unfinished = path.with_name(path.name + ".part")
     try:
         unfinished.write_bytes(data)
         unfinished.replace(path)
-    except OSError as error:
+    except OSError:
         unfinished.unlink(missing_ok=True)
-        raise FileError(f"{path}: can't be written: {error.strerror}") from error
+        raise
 
 
 def _json_parts(path: Path, data: bytes) -> tuple[Part, ...]:

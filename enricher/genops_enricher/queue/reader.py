@@ -66,9 +66,8 @@ class Reader:
         self._set_aside = set_aside
         self._segment: Segment  # the next record is `_segment.frame(_index)`
         self._index = 0
-        self._again: deque[tuple[Segment, Frame]] = (
-            deque()
-        )  # taken before the restart, not finished
+        # Taken and to be taken again: not finished before the restart, or could not be read.
+        self._again: deque[tuple[Segment, Frame]] = deque()
         self._out: dict[Position, Frame] = {}
         self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
         self._closed = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,31 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(tmp_path: Path) -> None
 
         assert process.wait(60) == 1
         assert process.stderr.read() == b""
+
+
+def test_a_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    source, pipe = tmp_path / "in", tmp_path / "pipe"
+    source.write_bytes(PRICED)
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+
+    assert main(["enrich", str(source), "-o", str(pipe)]) == 0
+    assert pipe.is_fifo()
+    reader.join(30)
+    assert len(spans_of(received[0])) == 2
+
+
+def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    source, file, link = tmp_path / "in", tmp_path / "file", tmp_path / "link"
+    source.write_bytes(PRICED)
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+
+    assert main(["enrich", str(source), "-o", str(link)]) == 0
+    assert link.is_symlink()
+    assert len(spans_of(file.read_bytes())) == 2
 
 
 def test_files_of_one_name_are_not_written_over_each_other(
