@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,8 +21,8 @@ __all__ = [
     "Quote",
 ]
 
-# An interval of instants, in Unix nanoseconds, that contains every instant.
-ALWAYS_NS: Final = (-(2**63), 2**64)
+# An interval of instants, in Unix nanoseconds, that contains every instant of `datetime` and OTLP.
+ALWAYS_NS: Final = (-(2**70), 2**70)
 
 MissReason = Literal[
     "unknown_model",
@@ -69,6 +68,8 @@ class Miss:
     @property
     def closest(self) -> tuple[str, ...]:
         """The catalog ids most like the one asked for, best first. Slow: searched on each read."""
+        import difflib  # slow to import, seldom needed
+
         asked = self.asked.lower()
         bare = "/" not in asked  # a bare name is compared with bare names
         ids: dict[str, list[str]] = {}

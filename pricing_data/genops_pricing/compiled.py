@@ -10,14 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import CatalogError
-from .schema import newer_schema
+from .schema_version import newer_schema
 
 __all__ = [
     "Compiled",
@@ -64,6 +63,8 @@ def write_compiled(compiled: Compiled, path: Path) -> None:
     Raises:
         OSError: the file can't be written.
     """
+    import tempfile  # slow to import, and an installation never writes
+
     head = json.dumps({"digest": compiled.digest, "sources": compiled.sources})
     text = f"{head[:-1]}{_CONTENT}{canonical(compiled.content)}}}\n"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

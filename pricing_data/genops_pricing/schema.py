@@ -14,15 +14,13 @@ from .instants import parse_instant
 from .shapes import Key, ListOf, MapOf, Record, Scalar, Shape, matching, one_of
 from .units import UNITS
 
-__all__ = ["FILES", "SCHEMA", "newer_schema", "records"]
-
-SCHEMA: Final = 1  # the newest that this release reads
+__all__ = ["FILES", "records"]
 
 
 def _wrong_price(value: Any) -> str | None:
     if not isinstance(value, str):
         return f'{value} is not text. Quote it, so that it stays exact: "{value}"'
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,15})?", value):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,15})?", value):
         return f'"{value}" is no price. Write plain decimals, not negative: "2.50"'
     return None
 
@@ -206,7 +204,7 @@ PRICE_ROW = Record(
         _TOKEN_PRICES,
         _UNIT_PRICES,
         Key("overrides", ListOf(OVERRIDE), "conditional prices; later ones win, per unit"),
-        Key("corrects", TEXT, "id of the row that this one replaces"),
+        Key("corrects", TEXT, "id of the row before it that this one replaces"),
         Key("provenance", PROVENANCE, "who says so"),
     ),
     _price_rules,
@@ -378,15 +376,3 @@ def records() -> Iterator[Record]:
             seen.add(shape.title)
             yield shape
             pending[:0] = [key.shape for key in shape.keys]
-
-
-def newer_schema(content: Any) -> str | None:
-    """What to say of content whose schema this release can't read; None if it can."""
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if not isinstance(schema, int) or schema <= SCHEMA:
-        return None
-    release = content.get("needs_release", "a newer release")
-    return (
-        f"schema {schema} is newer than this release reads ({SCHEMA}). "
-        f"Install genops-ai {release} or newer"
-    )
