@@ -25,8 +25,10 @@ __all__ = ["Catalog"]
 
 Content = Mapping[str, Any]
 
-# Names that calls gave are remembered with what they mean: some 200 bytes each.
+# Names that calls gave are remembered with what they mean: some 200 bytes each. A name that is much
+# longer than any id is looked up each time, so that no caller can fill the memory.
 _REMEMBERED_NAMES: Final = 4096
+_REMEMBERED_LENGTH: Final = 256
 
 _NO_PRICE: Final[Mapping[str, MissReason]] = {
     "dynamic": "dynamic_price",
@@ -80,7 +82,7 @@ class Catalog:
         )
         # Laid out when first asked for: a process sees few of the models.
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._resolve = lru_cache(_REMEMBERED_NAMES)(self._look_up)
+        self._remembered = lru_cache(_REMEMBERED_NAMES)(self._look_up)
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
         """Who bills a call: by server host, then provider name, then a vendor-prefixed model id.
@@ -89,6 +91,11 @@ class Catalog:
             The id of the market; None where nothing tells.
         """
         return self._markets.market_of(host=host, provider=provider, model=model)
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """The ids of all markets that a call can be told to belong to."""
+        return self._markets.ids
 
     def models(self, market: str | None = None) -> Iterator[Model]:
         """The models of one market, or of all, in the order of their files."""
@@ -221,6 +228,11 @@ class Catalog:
         if key not in self._entries:
             self._entries[key] = build_entry(market, self._stated[market][model_id])
         return self._entries[key]
+
+    def _resolve(self, name: str, market: str | None) -> tuple[str, str] | Miss:
+        if len(name) > _REMEMBERED_LENGTH:
+            return self._look_up(name, market)
+        return self._remembered(name, market)
 
     def _look_up(self, name: str, market: str | None) -> tuple[str, str] | Miss:
         """The market and id of the model that a name means."""

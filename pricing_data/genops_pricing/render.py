@@ -210,8 +210,8 @@ def _row_of(model: Model, offer: Offer | Miss) -> Row | None:
     """The model's row that an offer was made from."""
     if isinstance(offer, Miss):
         return None
-    entry = offer.entry.partition("~")[0]
-    return next((row for row in model.rows if row.entry == entry), None)
+    # A discounted offer adds "~overlay" to the row's id.
+    return next((row for row in model.rows if f"{offer.entry}~".startswith(f"{row.entry}~")), None)
 
 
 def _prices(prices: Mapping[str, Decimal]) -> str:
