@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from .answers import Miss, Offer, Quote
 from .catalog import Catalog
-from .model import Model, Override, Row
+from .model import Endpoint, Model, Override, Row
 from .units import PARTS, UNITS_BY_KEY
 
 __all__ = [
@@ -118,7 +118,8 @@ def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, A
         {
             "model": model.id,
             "market": model.market,
-            "endpoint": endpoint,
+            "endpoint": endpoint and endpoint.slug,
+            "quantization": endpoint and endpoint.quantization,
             "family": model.family,
             "removed": model.removed,
             "entry": row.entry,
@@ -164,7 +165,8 @@ def show_lines(catalog: Catalog, model: Model, at_ns: int) -> Iterator[str]:
     for endpoint, row in _rows(model):
         mark = "  <- in force" if row is _row_of(model, offer) else ""
         yield ""
-        yield f"  {row.effective_from}{f'  {endpoint}' if endpoint else ''}{mark}"
+        owner = f"  {endpoint.slug} {endpoint.quantization or ''}".rstrip() if endpoint else ""
+        yield f"  {row.effective_from}{owner}{mark}"
         yield f"    {_prices(row.prices) or f'{row.status}: {row.reason}'}"
         for override in row.overrides:
             yield f"    {_describe(override)}"
@@ -198,12 +200,12 @@ def _line(name: str, value: object) -> str:
     return f"  {name:<12}{value}"
 
 
-def _rows(model: Model) -> Iterator[tuple[str | None, Row]]:
+def _rows(model: Model) -> Iterator[tuple[Endpoint | None, Row]]:
     for row in model.rows:
         yield None, row
     for endpoint in model.endpoints.values():
         for row in endpoint.rows:
-            yield endpoint.slug, row
+            yield endpoint, row
 
 
 def _row_of(model: Model, offer: Offer | Miss) -> Row | None:

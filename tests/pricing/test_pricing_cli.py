@@ -250,6 +250,16 @@ def test_show_for_machines_is_one_row_a_line_with_its_source(capsys: Output) -> 
     assert rows[0]["basis"] == "derived"
 
 
+def test_show_says_at_which_quantization_an_endpoint_serves(capsys: Output) -> None:
+    rows = records(capsys, "show meta-llama/llama-3.1-8b-instruct --json")
+    _, out, _ = run(capsys, "show meta-llama/llama-3.1-8b-instruct")
+
+    served = {row["endpoint"]: row["quantization"] for row in rows}
+    assert (served["cerebras"], served["groq"], served[None]) == ("fp16", None, None)
+    assert "  2026-05-18T00:00:00Z  cerebras fp16\n" in out
+    assert "  2026-05-18T00:00:00Z  groq\n" in out
+
+
 def test_check_counts_what_is_sound(capsys: Output) -> None:
     code, out, err = run(capsys, "check")
 
