@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from genops_pricing import CatalogError
 
         try:
-            return int(options.run(options))
+            code = int(options.run(options))
+            sys.stdout.flush()
+            return code
         except ConfigError as error:
             for problem in error.problems:
                 print(problem, file=sys.stderr)
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (EnricherError, CatalogError) as error:
             print(f"genops-enricher: {error}", file=sys.stderr)
             return _FAILURE
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is buffered must not fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILURE
     except ModuleNotFoundError as error:
         print(
             f"genops-enricher: {error.name} is not installed. hint: pip install 'genops-ai[all]'",

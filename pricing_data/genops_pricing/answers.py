@@ -21,8 +21,8 @@ __all__ = [
     "Quote",
 ]
 
-# An interval of instants, in Unix nanoseconds, that contains every instant.
-ALWAYS_NS: Final = (-(2**63), 2**64)
+# An interval of instants, in Unix nanoseconds, that contains every instant of `datetime` and OTLP.
+ALWAYS_NS: Final = (-(2**70), 2**70)
 
 MissReason = Literal[
     "unknown_model",
@@ -68,7 +68,7 @@ class Miss:
     @property
     def closest(self) -> tuple[str, ...]:
         """The catalog ids most like the one asked for, best first. Slow: searched on each read."""
-        import difflib  # few processes ever need it
+        import difflib  # slow to import, seldom needed
 
         asked = self.asked.lower()
         bare = "/" not in asked  # a bare name is compared with bare names

@@ -26,8 +26,10 @@ __all__ = ["Catalog"]
 
 Content = Mapping[str, Any]
 
-# Names that calls gave are remembered with what they mean: some 200 bytes each.
+# Names that calls gave are remembered with what they mean: some 200 bytes each. A name that is much
+# longer than any id is looked up each time, so that no caller can fill the memory.
 _REMEMBERED_NAMES: Final = 4096
+_REMEMBERED_LENGTH: Final = 256
 # Answers are remembered for what calls asked: some 2 KiB each.
 _REMEMBERED_ANSWERS: Final = 2048
 
@@ -79,7 +81,7 @@ class Catalog:
         # Laid out when first asked for: a process sees few of the markets and models.
         self._names: dict[str, Names] = {}
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._resolve = lru_cache(_REMEMBERED_NAMES)(self._look_up)
+        self._remembered = lru_cache(_REMEMBERED_NAMES)(self._look_up)
         self._latest = lru_cache(_REMEMBERED_ANSWERS)(_Latest)
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
@@ -89,6 +91,11 @@ class Catalog:
             The id of the market; None where nothing tells.
         """
         return self._markets.market_of(host=host, provider=provider, model=model)
+
+    @property
+    def markets(self) -> tuple[str, ...]:
+        """The ids of all markets that a call can be told to belong to."""
+        return self._markets.ids
 
     def models(self, market: str | None = None) -> Iterator[Model]:
         """The models of one market, or of all, in the order of their files."""
@@ -121,6 +128,8 @@ class Catalog:
                 is taken where the catalog has one that is not older than the model's.
             conditions: what else a price may depend on.
         """
+        if len(model) + len(endpoint or "") > _REMEMBERED_LENGTH:
+            return self._find(model, market, endpoint, conditions, at_ns)
         latest = self._latest(model, market, endpoint, conditions)
         answer = latest.answer
         if answer is None or not answer.valid_from_ns <= at_ns < answer.valid_until_ns:
@@ -249,6 +258,11 @@ class Catalog:
             for file in stated:
                 aliases.update(dict.fromkeys(file.raw.get("aliases", ()), model_id))
         return aliases
+
+    def _resolve(self, name: str, market: str | None) -> tuple[str, str] | Miss:
+        if len(name) > _REMEMBERED_LENGTH:
+            return self._look_up(name, market)
+        return self._remembered(name, market)
 
     def _look_up(self, name: str, market: str | None) -> tuple[str, str] | Miss:
         """The market and id of the model that a name means."""

@@ -31,12 +31,15 @@ __all__ = ["main"]
 
 _PRICED: Final = 0
 _FAILED: Final = 1
+_USAGE: Final = 2
 _UNPRICED: Final = 3
 _FLAGGED: Final = 3
 
 _DATA: Final = Path(__file__).parent / "data"
 _FACTS: Final = "facts"
 _SOURCES: Final = ("openrouter", "litellm", "genai-prices", "models.dev")
+
+_DIGITS_MAX: Final = 18  # OTLP counts in 64 bits
 
 _COUNTS: Final[Mapping[str, str]] = {
     "input": "prompt tokens, those below included",
@@ -104,6 +107,10 @@ def _check(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     """List the models with their prices in force, or count them."""
     catalog = load_catalog(options.overlay)
+    if options.market not in (None, *catalog.markets):
+        known = ", ".join(catalog.markets)
+        print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
+        return _USAGE
     if options.stats:
         record = stats.count(catalog, instant_of(options.at), options.market)
         _print(options, [record], lambda _: stats.count_lines(record))
@@ -250,12 +257,14 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
 
     listing = _reader(commands, "list", "list the models with their prices", _list)
-    listing.add_argument("--market", help="only the models of this market")
+    listing.add_argument("--market", type=str.lower, help="only the models of this market")
     listing.add_argument("--stats", action="store_true", help="count them, by kind")
 
     show = _reader(commands, "show", "show all price rows of a model, with their sources", _show)
     show.add_argument("model")
-    show.add_argument("--market", help="who bills; default: told from the model's name")
+    show.add_argument(
+        "--market", type=str.lower, help="who bills; default: told from the model's name"
+    )
 
     cost = _reader(commands, "cost", "price one call", _cost)
     cost.add_argument("model")
@@ -263,7 +272,9 @@ def _parser() -> argparse.ArgumentParser:
         default = Usage._field_defaults[name]
         flag = f"--{name.replace('_', '-')}"
         cost.add_argument(flag, type=_count, default=default, metavar="N", help=meaning)
-    cost.add_argument("--market", help="who bills; default: told from the model's name")
+    cost.add_argument(
+        "--market", type=str.lower, help="who bills; default: told from the model's name"
+    )
     cost.add_argument("--provider", help="upstream provider that served the call")
     cost.add_argument("--service-tier", help="tier that served the call: flex, priority …")
     cost.add_argument("--processing", help="batch …")
@@ -357,4 +368,6 @@ def _backing(text: str) -> tuple[str, str]:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f'"{text}" is no count; write a whole number, 0 or more')
+    if len(text) > _DIGITS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is more than any call uses; correct it")
     return int(text)

@@ -79,9 +79,9 @@ def write_compiled(compiled: Compiled, path: Path) -> None:
     Raises:
         OSError: the file can't be written.
     """
-    head = json.dumps({"digest": compiled.digest, "sources": compiled.sources})
-    import tempfile  # not needed where a catalog is only read
+    import tempfile  # slow to import, and an installation never writes
 
+    head = json.dumps({"digest": compiled.digest, "sources": compiled.sources})
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

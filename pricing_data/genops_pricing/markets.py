@@ -15,6 +15,7 @@ class Markets:
 
     def __init__(self, raws: Sequence[Mapping[str, Any]], vendor_prefixed: str) -> None:
         self.vendor_prefixed = vendor_prefixed
+        self.ids = tuple(raw["id"] for raw in raws)
         self._providers: dict[str, str] = {
             name.lower(): raw["id"] for raw in raws for name in raw.get("providers", ())
         }

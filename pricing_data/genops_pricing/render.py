@@ -14,7 +14,7 @@ from typing import Any, Final
 from .answers import Miss, Offer, Quote
 from .catalog import Catalog
 from .instants import parse_instant
-from .model import Model, Override, Row
+from .model import Endpoint, Model, Override, Row
 from .plot import plot
 from .units import PARTS, UNITS, UNITS_BY_KEY
 
@@ -127,7 +127,8 @@ def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, A
         {
             "model": model.id,
             "market": model.market,
-            "endpoint": endpoint,
+            "endpoint": endpoint and endpoint.slug,
+            "quantization": endpoint and endpoint.quantization,
             "family": model.family,
             "removed": model.removed,
             "entry": row.entry,
@@ -201,12 +202,13 @@ def _history(model: Model, in_force: Row | None) -> Iterator[str]:
     table: list[tuple[str, ...]] = [("from", "provider", *units, "basis", "seen", "source")]
     notes: list[list[str]] = [[]]
     for endpoint, row in _rows(model):
-        kind = model.endpoints[endpoint].quantization if endpoint else None
+        kind = endpoint.quantization if endpoint else None
+        provider = endpoint.slug if endpoint else "-"
         known = row.provenance
         table.append(
             (
                 row.effective_from.removesuffix("T00:00:00Z"),
-                f"{endpoint or '-'}{f' ({kind})' if kind else ''}",
+                f"{provider} ({kind})" if kind else provider,
                 *(money(row.prices.get(key)) or "-" for key in units),
                 known.basis if known else "-",
                 known.seen_at if known else "-",
@@ -275,20 +277,20 @@ def _line(name: str, value: object) -> str:
     return f"  {name:<12}{value}"
 
 
-def _rows(model: Model) -> Iterator[tuple[str | None, Row]]:
+def _rows(model: Model) -> Iterator[tuple[Endpoint | None, Row]]:
     for row in model.rows:
         yield None, row
     for endpoint in model.endpoints.values():
         for row in endpoint.rows:
-            yield endpoint.slug, row
+            yield endpoint, row
 
 
 def _row_of(model: Model, offer: Offer | Miss) -> Row | None:
     """The model's row that an offer was made from."""
     if isinstance(offer, Miss):
         return None
-    entry = offer.entry.partition("~")[0]
-    return next((row for row in model.rows if row.entry == entry), None)
+    # A discounted offer adds "~overlay" to the row's id.
+    return next((row for row in model.rows if f"{offer.entry}~".startswith(f"{row.entry}~")), None)
 
 
 def _prices(prices: Mapping[str, Decimal]) -> str:

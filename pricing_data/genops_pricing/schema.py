@@ -20,7 +20,7 @@ __all__ = ["FILES", "records"]
 def _wrong_price(value: Any) -> str | None:
     if not isinstance(value, str):
         return f'{value} is not text. Quote it, so that it stays exact: "{value}"'
-    if not re.fullmatch(r"\d{1,9}(\.\d{1,15})?", value):
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,15})?", value):
         return f'"{value}" is no price. Write plain decimals, not negative: "2.50"'
     return None
 
@@ -217,7 +217,7 @@ PRICE_ROW = Record(
         _TOKEN_PRICES,
         _UNIT_PRICES,
         Key("overrides", ListOf(OVERRIDE), "conditional prices; later ones win, per unit"),
-        Key("corrects", TEXT, "id of the row that this one replaces"),
+        Key("corrects", TEXT, "id of the row before it that this one replaces"),
         Key("provenance", PROVENANCE, "who says so"),
     ),
     _price_rules,

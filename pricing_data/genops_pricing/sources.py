@@ -228,17 +228,18 @@ class _Fit:
             ids = {row.entry for row in rows}
             added = build_rows(owner, raws, layer=layer, overlay=overlay)
             rows += added
-            known = {row.entry for row in rows}
             for index, row in enumerate(added):
                 where = (*at, index)
                 if row.entry in ids:
                     fix = "Number later ones with `revision: 2`, 3 …"
                     self._report(document, where, f"row id {row.entry} is taken. {fix}")
+                if row.corrects is not None and row.corrects not in ids - {row.entry}:
+                    closest = difflib.get_close_matches(row.corrects, ids, n=1, cutoff=0)
+                    fix = f"Did you mean {closest[0]}?" if closest else "Put it after that row"
+                    self._report(
+                        document, where, f"corrects no row before it: {row.corrects}. {fix}"
+                    )
                 ids.add(row.entry)
-                if row.corrects is not None and row.corrects not in known - {row.entry}:
-                    closest = difflib.get_close_matches(row.corrects, known, n=1, cutoff=0)
-                    fix = f"Did you mean {closest[0]}?"
-                    self._report(document, where, f"corrects no row: {row.corrects}. {fix}")
             for index, (row, before) in enumerate(zip(added, (None, *added), strict=False)):
                 for what in mixups(row, before):
                     self._report(document, (*at, index), what)

@@ -17,16 +17,16 @@ class Usage(NamedTuple):
 
     `input` includes `cache_read`, `cache_write`, `input_audio` and `input_image`; `cache_write`
     includes `cache_write_1h`; `output` includes `reasoning`, `output_audio` and `output_image`.
-    All are tokens but the last three. (A named tuple because one is made for every span: a frozen
-    dataclass of this size takes more than twice as long to make.)
+    All are tokens but the last three. What most calls have comes first. (A named tuple because one
+    is made for every span: a frozen dataclass of this size takes more than twice as long to make.)
     """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
+    reasoning: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    reasoning: int = 0
     input_audio: int = 0
     output_audio: int = 0
     input_image: int = 0
@@ -104,9 +104,9 @@ def count_units(usage: Usage) -> tuple[int, ...] | str:
         prompt,
         completion,
         cache_read,
+        reasoning,
         cache_write,
         cache_write_1h,
-        reasoning,
         input_audio,
         output_audio,
         input_image,

@@ -159,3 +159,51 @@ def test_resource_and_defaults_come_from_arguments_then_environment() -> None:
         "genops.team": "t",
         "genops.environment": "production",
     }
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "htp://user:pass-word@host",
+        "http://user:pass-word@otlp.datadoghq.com:4317",
+        "http://host:99999/?key=pass-word",
+        "https://user:pass-word@host/?key=pass-word",
+    ],
+)
+def test_keys_in_an_endpoint_are_shown_nowhere(endpoint: str) -> None:
+    config = read_config({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+
+    assert "pass-word" not in f"{config.problems}{config.export}"
+    try:
+        read_config({}, otlp_endpoint=endpoint)
+    except ValueError as error:
+        assert "pass-word" not in str(error)
+
+
+def test_space_around_a_header_is_cut_off() -> None:
+    """A key that is read from a file ends in a line feed, which would stop every export."""
+    config = read_config({}, otlp_headers={"X-Key": " pass-word\n"})
+
+    assert config.export.headers == {"x-key": "pass-word"}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"x-key": "pass\nword"}, {"x-key": "pässword"}, {"x key": "p"}]
+)
+def test_headers_that_cannot_be_sent_are_refused_without_showing_them(
+    headers: dict[str, str | None],
+) -> None:
+    with pytest.raises(ValueError, match="otlp_headers") as raised:
+        read_config({}, otlp_headers=headers)
+
+    assert "word" not in str(raised.value)
+
+
+@pytest.mark.parametrize("base_url", ["gateway.example/v1", "https://host:99999/v1", "ftp://host"])
+def test_an_openrouter_address_that_can_match_no_client_is_wrong(base_url: str) -> None:
+    with pytest.raises(ValueError, match="openrouter_base_url"):
+        read_config({}, openrouter_base_url=base_url)
+
+    config = read_config({"GENOPS_OPENROUTER_BASE_URL": base_url})
+    assert config.openrouter_base_url is None
+    assert "GENOPS_OPENROUTER_BASE_URL" in config.problems[0]

@@ -6,12 +6,15 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import openai
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 
 import genops
 from client.recorder import Recorder
-from client.scripted_server import ScriptedServer, completion
+from client.scripted_server import CHUNKS, ScriptedServer, completion
 from genops.auto_instrumentation import GenOpsInstrumentor
 
 
@@ -230,3 +233,119 @@ def test_the_instrumentor_knows_the_providers_of_the_guide() -> None:
     assert instrumentor.instrumented() == ()
     with pytest.raises(ValueError, match="unknown providers"):
         instrumentor.instrument(["cohere"])
+
+
+def test_a_stream_left_open_is_recorded_when_the_process_ends(server: ScriptedServer) -> None:
+    server.stream()
+    result = python(
+        "import genops, openai\n"
+        "genops.init(exporter_type='console')\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "stream = client.chat.completions.create(model='m', messages=[], stream=True)\n"
+        "next(stream)\n"
+    )
+
+    assert '"genops.stream.completed": false' in result.stdout
+    assert '"gen_ai.response.id": "gen-1"' in result.stdout
+    assert result.stderr == ""
+
+
+def test_shutdown_records_a_stream_left_open_and_the_stream_goes_on(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+
+    stream = client.chat.completions.create(model="m", messages=[], stream=True)
+    next(stream)
+    genops.shutdown()
+
+    assert spans.attributes["genops.stream.completed"] is False
+    assert len(list(stream)) == len(CHUNKS) - 1
+    assert len(spans.all) == 1
+
+
+def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) -> None:
+    flushed: list[bool] = []
+
+    class Last(SpanProcessor):
+        def force_flush(self, timeout_millis: int = 30_000) -> bool:
+            flushed.append(True)
+            return True
+
+    genops.init(tracer_provider=recorder.provider, otlp_endpoint="127.0.0.1:1")
+    recorder.provider.add_span_processor(Last())
+    genops.shutdown()
+
+    assert recorder.provider.force_flush()
+    assert flushed == [True]
+
+
+def test_a_console_is_silent_after_shutdown() -> None:
+    result = python(
+        "import genops\n"
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        "genops.init(exporter_type='console')\n"
+        "genops.shutdown()\n"
+        "with trace.get_tracer('app').start_as_current_span('own'): pass\n"
+    )
+
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_a_forked_child_has_no_threads_of_clients_that_were_shut_down() -> None:
+    result = python(
+        "import genops, os, threading\n"
+        "for _ in range(3):\n"
+        "    genops.init(exporter_type='none'); genops.shutdown()\n"
+        "if os.fork() == 0:\n"
+        "    print([thread.name for thread in threading.enumerate()], flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+
+    assert result.stdout == "['MainThread']\n", result.stderr
+
+
+def test_an_sdk_that_cannot_be_imported_stops_no_application(tmp_path: Path) -> None:
+    (tmp_path / "openai.py").write_text("raise AttributeError('its dependency is too old')")
+    result = python(
+        "import genops\n"
+        "print(genops.init(exporter_type='none').not_instrumented['openai'])\n"
+        "print(genops.status().initialized)\n",
+        PYTHONPATH=str(tmp_path),
+    )
+
+    assert result.stdout.splitlines() == [
+        "the openai package cannot be used: AttributeError: its dependency is too old",
+        "True",
+    ], result.stderr
+
+
+def test_init_after_uninstrument_records_again(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.answer(completion())
+    genops.uninstrument()
+
+    again = genops.init(tracer_provider=spans.provider, openrouter_base_url=server.url)
+    client.chat.completions.create(model="m", messages=[])
+
+    assert again.instrumented_providers == ("openrouter", "openai")
+    assert len(spans.all) == 1
+
+
+def test_a_provider_that_is_not_the_sdks_is_used_as_it_is(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai\n"
+        "from opentelemetry import trace\n"
+        "trace.set_tracer_provider(trace.NoOpTracerProvider())\n"
+        "print(genops.init().exporter)\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "print(client.chat.completions.create(model='m', messages=[]).id)\n"
+    )
+
+    assert result.stdout.splitlines() == ["existing tracer provider", "gen-1"]
+    assert result.stderr == ""

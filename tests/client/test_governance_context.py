@@ -94,6 +94,27 @@ def test_a_thread_sees_the_attributes_of_a_copied_context() -> None:
     assert seen == ["a", None]
 
 
+def test_a_block_left_in_an_unrelated_context_changes_nothing_there() -> None:
+    scope = contextvars.Context().run(set_governance_context, team="theirs")
+
+    def leave() -> None:
+        with set_governance_context(team="mine"):
+            scope.__exit__(None, None, None)
+            assert current_governance() == {"genops.team": "mine"}
+
+    in_a_new_context(leave)
+
+
+def test_a_block_left_in_a_copied_context_is_undone_there() -> None:
+    def use() -> None:
+        scope = set_governance_context(team="a")
+        copied = contextvars.copy_context()
+        copied.run(scope.__exit__, None, None, None)
+        assert copied.run(current_governance) == {}
+
+    in_a_new_context(use)
+
+
 def test_a_block_left_in_another_context_restores_what_was_before() -> None:
     async def attributed() -> AsyncIterator[None]:
         with set_governance_context(team="a"):

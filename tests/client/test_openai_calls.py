@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from operator import attrgetter
 from typing import Any
 
 import openai
@@ -494,8 +495,9 @@ class TestOtherOperations:
         assert spans.attributes["genops.tokens.total"] == 7
         assert spans.attributes["genops.cost.reported"] == 0.5
 
+    @pytest.mark.parametrize("where", ["chat.completions.parse", "beta.chat.completions.parse"])
     def test_parsed_completions_leave_one_span(
-        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder, where: str
     ) -> None:
         class Answer(pydantic.BaseModel):
             value: int
@@ -505,9 +507,7 @@ class TestOtherOperations:
             completion(choices=[{"index": 0, "finish_reason": "stop", "message": message}])
         )
 
-        response = client.chat.completions.parse(
-            model=MODEL, messages=MESSAGES, response_format=Answer
-        )
+        response = attrgetter(where)(client)(model=MODEL, messages=MESSAGES, response_format=Answer)
 
         assert response.choices[0].message.parsed == Answer(value=3)
         assert spans.attributes["genops.tokens.total"] == 1200
@@ -552,6 +552,10 @@ class TestOtherOperations:
 )
 def test_the_provider_is_told_by_the_host(base_url: str, provider: str) -> None:
     assert provider_of(base_url, "http://gateway.example:8443/other/path") == provider
+
+
+def test_a_malformed_openrouter_address_hides_no_call() -> None:
+    assert provider_of("https://api.openai.com/v1", "https://host:99999/v1") == "openai"
 
 
 class TestPatching:

@@ -7,10 +7,12 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span, SpanProcessor
 
 import genops
 from client.recorder import Recorder
-from client.scripted_server import MESSAGES, ScriptedServer, completion
+from client.scripted_server import MESSAGES, SECRET, ScriptedServer, completion
 from genops.providers.openrouter import instrument_openrouter
 
 MODEL = "openai/gpt-4o"
@@ -195,6 +197,29 @@ def test_an_asynchronous_client_gives_awaitables(server: ScriptedServer, spans: 
     assert len(spans.all) == 2
 
 
+def test_an_asynchronous_call_that_is_never_awaited_starts_no_span(
+    server: ScriptedServer, recorder: Recorder
+) -> None:
+    started: list[str] = []
+
+    class Watch(SpanProcessor):
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            started.append(span.name)
+
+    recorder.provider.add_span_processor(Watch())
+    genops.init(tracer_provider=recorder.provider)
+
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="k") as client:
+            instrument_openrouter(client).chat_completions_create(
+                model=MODEL, messages=MESSAGES
+            ).close()
+
+    asyncio.run(main())
+
+    assert started == []
+
+
 def test_a_call_is_recorded_by_the_adapter_alone_when_nothing_is_patched(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -216,6 +241,40 @@ def test_calls_work_without_init(client: openai.OpenAI, server: ScriptedServer) 
     assert response.id == "gen-1"
     assert server.last.body["provider"] == {"order": ["openai"]}
     assert "x-openrouter-metadata" not in server.last.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "provider"), [("gateway.example", "openrouter"), ("api.openai.com", "openai")]
+)
+def test_an_unknown_host_is_openrouter_and_a_known_one_is_itself(
+    server: ScriptedServer, recorder: Recorder, host: str, provider: str
+) -> None:
+    server.answer(completion())
+    genops.init(tracer_provider=recorder.provider)
+
+    with openai.OpenAI(
+        base_url=f"http://{host}/v1",
+        api_key="k",
+        http_client=openai.DefaultHttpxClient(proxy=server.url),
+    ) as client:
+        instrument_openrouter(client).chat_completions_create(model=MODEL, messages=MESSAGES)
+
+    assert recorder.attributes["server.address"] == host
+    assert recorder.attributes["gen_ai.provider.name"] == provider
+    assert ("x-openrouter-metadata" in server.last.headers) == (provider == "openrouter")
+
+
+@pytest.mark.parametrize("name", ["prompt", "input", "system", "instructions", "api_key", "token"])
+def test_content_and_keys_in_a_wrong_keyword_are_refused_and_not_recorded(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder, name: str
+) -> None:
+    arguments: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, name: SECRET}
+
+    with pytest.raises(TypeError, match=name):
+        instrument_openrouter(client).chat_completions_create(**arguments)
+
+    assert server.requests == []
+    assert SECRET not in "".join(span.to_json() for span in spans.all)
 
 
 class TestMakingAClient:

@@ -58,6 +58,18 @@ def test_an_exhausted_stream_is_recorded_as_a_whole(
     assert SECRET not in spans.one.to_json()
 
 
+def test_any_true_value_asks_for_a_stream(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    server.stream()
+    stream: Any = 1
+
+    assert len(list(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=stream)))
+
+    assert spans.attributes["gen_ai.request.stream"] is True
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
 def test_usage_on_the_finishing_chunk_counts_too(
     create: Callable[[], openai.Stream[Any]], server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -254,6 +266,32 @@ def test_events_of_the_responses_api_are_followed(
     assert spans.attributes["gen_ai.response.id"] == "gen-9"
     assert spans.attributes["genops.tokens.total"] == 7
     assert spans.attributes["genops.cost.reported"] == 0.25
+
+
+def test_an_error_event_of_the_responses_api_marks_the_span(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    error = {"type": "error", "sequence_number": 0, "code": "rate_limit_exceeded"}
+    server.stream([{**error, "message": SECRET, "param": None}])
+
+    assert len(list(client.responses.create(model=MODEL, input=SECRET, stream=True))) == 1
+
+    assert spans.attributes["error.type"] == "rate_limit_exceeded"
+    assert spans.one.status.status_code is StatusCode.ERROR
+    assert SECRET not in spans.one.to_json()
+
+
+def test_a_failed_response_without_an_error_code_marks_the_span(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    failed = {"id": "gen-9", "object": "response", "model": MODEL, "status": "failed"}
+    server.stream(
+        [{"type": "response.failed", "sequence_number": 0, "response": {**failed, "error": None}}]
+    )
+
+    list(client.responses.create(model=MODEL, input=SECRET, stream=True))
+
+    assert spans.attributes["error.type"] == "_OTHER"
 
 
 class TestAsynchronous:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -82,6 +83,40 @@ def test_integers_give_what_decimal_arithmetic_gives(
     result = charge(price, usage_of(leaf))
 
     assert result.usd(result.total) == cost_by_hand(leaf, price)
+
+
+@given(
+    st.builds(
+        Usage,
+        input=st.integers(-1, 40),
+        output=st.integers(-1, 20),
+        cache_read=st.integers(-1, 20),
+        reasoning=st.integers(-1, 20),
+        requests=st.sampled_from((1, 1, 1, 0, 2)),
+        cache_write=st.sampled_from((0, 0, 0, 5)),
+        web_searches=st.sampled_from((0, 0, 0, 1)),
+    ),
+    st.lists(prices, min_size=1, max_size=3),
+    st.booleans(),
+)
+def test_a_plain_call_is_charged_as_any_other(
+    usage: Usage, bands: list[dict[str, Decimal]], marginal: bool
+) -> None:
+    """The short way for plain calls gives the amounts, the parts and the complaints of the long."""
+    rates = make_rates([(start * 15, band) for start, band in enumerate(bands)], marginal=marginal)
+
+    assert rates.charge(usage) == replace(rates, plain=None).charge(usage)
+
+
+def test_plain_calls_take_the_short_way_where_nothing_else_has_a_price() -> None:
+    price = {"input": Decimal(3), "output": Decimal(15)}
+
+    assert make_rates([(0, price)]).plain == ((3, 15, 3),)
+    assert make_rates([(0, price), (9, price)]).plain == ((3, 15, 3), (3, 15, 3))
+    for other in ("request", "reasoning"):
+        assert make_rates([(0, price | {other: Decimal(1)})]).plain is None
+    assert make_rates([(0, {"input": Decimal(3)})]).plain is None
+    assert make_rates([(0, price), (9, price)], marginal=True).plain is None
 
 
 @given(leaves, prices)

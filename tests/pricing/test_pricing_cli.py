@@ -141,6 +141,8 @@ def test_whatever_has_no_price_exits_3_with_its_reason(
         "",
         "price openai/gpt-4o",
         "cost",
+        "cost openai/gpt-4o --input 1000000000000000000",
+        "cost openai/gpt-4o --at 0001-01-01T00:00:00+14:00",
         "cost openai/gpt-4o --input -1",
         "cost openai/gpt-4o --input 1.5",
         "cost openai/gpt-4o --at yesterday",
@@ -152,6 +154,42 @@ def test_wrong_usage_exits_2(capsys: Output, line: str) -> None:
 
     assert (code, out) == (2, "")
     assert err.startswith("usage: ")
+
+
+def test_a_market_that_is_none_is_wrong_usage_with_the_known_ones(capsys: Output) -> None:
+    code, out, err = run(capsys, "list --market nope")
+
+    assert (code, out) == (2, "")
+    assert err.startswith('no market "nope". Known: openrouter, openai, ')
+
+
+def test_markets_are_named_in_any_case(capsys: Output) -> None:
+    (record,) = records(capsys, "cost gpt-4o --market OpenAI --input 10 --json")
+
+    assert record["market"] == "openai"
+
+
+def test_a_model_with_a_moving_name_has_its_price_in_lists(capsys: Output, tmp_path: Path) -> None:
+    """OpenRouter writes `~author/family-latest`; a discount adds "~overlay" to the row's id."""
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(
+        "overlay: acme\n"
+        + model_file(
+            """
+id: "~acme/one-latest"
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "2", output: "3"}
+"""
+        )
+        + "discounts:\n"
+        + '  - {market: openrouter, author: acme, percent: "50", effective_from: 2025-01-01}\n'
+    )
+
+    for day in ("2024-06-01", "2025-06-01"):
+        line = f"show ~acme/one-latest --overlay {overlay} --at {day} --json"
+        (record,) = records(capsys, line)
+        assert record["in_force"] is True, day
 
 
 def test_a_provider_has_its_own_price(capsys: Output) -> None:
@@ -232,6 +270,16 @@ def test_show_for_machines_is_one_row_a_line_with_its_source(capsys: Output) -> 
     assert len({tuple(row) for row in rows}) == 1
     assert rows[0]["prices"] == {"input": "5", "output": "15"}
     assert rows[0]["basis"] == "derived"
+
+
+def test_show_says_at_which_quantization_an_endpoint_serves(capsys: Output) -> None:
+    rows = records(capsys, "show meta-llama/llama-3.1-8b-instruct --json")
+    _, out, _ = run(capsys, "show meta-llama/llama-3.1-8b-instruct")
+
+    served = {row["endpoint"]: row["quantization"] for row in rows}
+    assert (served["cerebras"], served["groq"], served[None]) == ("fp16", None, None)
+    assert "  2026-05-18  cerebras (fp16)  " in out
+    assert "  2026-05-18  groq  " in out
 
 
 def test_check_counts_what_is_sound(capsys: Output) -> None:

@@ -118,6 +118,42 @@ def test_llama_405b_follows_its_steps(day: str, price: str) -> None:
     assert result.total == 2 * Decimal(price)
 
 
+@pytest.mark.parametrize(
+    ("model", "day", "total"),
+    [
+        ("mistralai/mistral-large", "2024-06-19", 8 + 24),
+        ("mistralai/mistral-large", "2024-09-05", 3 + 9),
+        ("mistralai/mistral-large", "2024-10-01", 2 + 6),
+        ("moonshotai/kimi-k2", "2026-03-10", Decimal("0.55") + Decimal("2.2")),
+        ("z-ai/glm-4.5", "2026-01-07", Decimal("0.35") + Decimal("1.55")),
+        ("qwen/qwen3-vl-235b-a22b-instruct", "2025-11-07", Decimal("0.22") + Decimal("0.88")),
+    ],
+)
+def test_a_step_that_snapshots_show_for_weeks_is_not_left_out(
+    model: str, day: str, total: Decimal
+) -> None:
+    assert quote(bundled_catalog(), model, day, input=M, output=M).total == total
+
+
+@pytest.mark.parametrize(
+    ("model", "day"),
+    [
+        ("anthropic/claude-3-opus", "2026-01-07"),
+        ("mistralai/mistral-small", "2025-12-06"),
+        ("perplexity/sonar-reasoning", "2026-01-07"),
+    ],
+)
+def test_a_model_was_removed_when_the_first_snapshot_lacked_it(model: str, day: str) -> None:
+    assert quote(bundled_catalog(), model, NOW, input=1).removed == day
+
+
+@pytest.mark.parametrize(("size", "price"), [(200_000, "1.25"), (200_001, "2.5")])
+def test_audio_of_gemini_2_5_pro_costs_what_its_text_costs(size: int, price: str) -> None:
+    result = quote(bundled_catalog(), "google/gemini-2.5-pro", NOW, input=size, input_audio=size)
+
+    assert result.total == Decimal(price) * size / M
+
+
 def test_a_long_prompt_of_sonnet_costs_the_long_context_price() -> None:
     short, long = (
         quote(bundled_catalog(), "anthropic/claude-sonnet-4.5", NOW, input=size, output=1000)
@@ -133,6 +169,8 @@ def test_a_canonical_slug_of_a_response_is_the_model() -> None:
 
     for name in ("anthropic/claude-4.5-sonnet-20250929", "claude-4.5-sonnet-20250929"):
         assert offer_at(catalog, name, ns(NOW)).model == "anthropic/claude-sonnet-4.5"
+    offer = offer_at(catalog, "anthropic/claude-3-5-haiku", ns(NOW))
+    assert offer.model == "anthropic/claude-3.5-haiku"
 
 
 def test_a_dated_snapshot_that_is_listed_has_its_own_price() -> None:

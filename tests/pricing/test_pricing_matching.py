@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_name_that_fits_nothing_is_unknown_and_never_guessed(catalog: Catalog,
 
     assert isinstance(miss, Miss)
     assert (miss.reason, miss.model, miss.family) == ("unknown_model", None, None)
+
+
+def test_a_name_longer_than_any_id_is_not_remembered(catalog: Catalog) -> None:
+    """Names come from spans: what is remembered must stay small."""
+    name = "acme/" + "x" * 100_000
+    before = sys.getrefcount(name)
+
+    assert isinstance(catalog.find(name, market=None, at_ns=0), Miss)
+    assert sys.getrefcount(name) == before
 
 
 def test_a_bare_name_of_two_vendors_is_ambiguous(catalog: Catalog) -> None:

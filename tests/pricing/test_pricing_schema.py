@@ -184,7 +184,36 @@ def problems_in_row(tmp_path: Path, row: str) -> list[str]:
             "  corrects: openrouter/acme/two@x\n"
             "  reason: y\n"
             '  usd_per_mtok: {input: "1"}',
-            "acme.yaml:6: corrects no row: openrouter/acme/two@x. Did you mean",
+            "acme.yaml:6: corrects no row before it: openrouter/acme/two@x. Put it after that row",
+        ),
+        (
+            f"- {ROW}\n"
+            "- effective_from: 2024-02-01\n"
+            "  corrects: openrouter/acme/one@2024-01-01\n"
+            "  reason: y\n"
+            '  usd_per_mtok: {input: "1"}',
+            "acme.yaml:7: corrects no row before it: openrouter/acme/one@2024-01-01. "
+            "Did you mean openrouter/acme/one@2024-01-01T00:00:00Z?",
+        ),
+        (
+            "- effective_from: 2024-01-01\n"
+            "  corrects: openrouter/acme/one@2024-02-01T00:00:00Z\n"
+            "  reason: each takes the place of the other\n"
+            '  usd_per_mtok: {input: "1"}\n'
+            "- effective_from: 2024-02-01\n"
+            "  corrects: openrouter/acme/one@2024-01-01T00:00:00Z\n"
+            "  reason: and none would be left\n"
+            '  usd_per_mtok: {input: "1"}',
+            "acme.yaml:6: corrects no row before it: openrouter/acme/one@2024-02-01T00:00:00Z. ",
+        ),
+        (
+            '- effective_from: "0001-01-01T00:00:00+14:00"\n  usd_per_mtok: {input: "1"}',
+            'acme.yaml:6: effective_from: "0001-01-01T00:00:00+14:00" is no instant: date value '
+            "out of range; ",
+        ),
+        (
+            '- effective_from: 2024-01-01\n  usd_per_mtok: {input: "١.٥"}',
+            'acme.yaml:7: input: "١.٥" is no price. Write plain decimals',
         ),
         (
             f"- {ROW}\n- {ROW}",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,15 @@ def test_before_its_first_row_a_model_is_not_yet_priced(tmp_path: Path) -> None:
     assert (miss.reason, miss.model, miss.valid_until_ns) == ("not_yet_priced", "acme/one", start)
     assert "2024-05-13T00:00:00Z" in miss.detail
     assert isinstance(catalog.find("acme/one", market=None, at_ns=start), Offer)
+
+
+@pytest.mark.parametrize(("day", "status"), [("0001-01-01", "unpriced"), ("9999-12-31", "priced")])
+def test_the_first_and_the_last_day_of_all_are_before_and_after_every_row(
+    tmp_path: Path, day: str, status: str
+) -> None:
+    catalog = catalog_of(tmp_path, STEPS)
+
+    assert quote(catalog, "acme/one", day, input=1).status == status
 
 
 def test_a_promotion_states_its_end_and_gives_the_price_back(tmp_path: Path) -> None:

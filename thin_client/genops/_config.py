@@ -7,6 +7,7 @@ application runs on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from genops._runtime import OPENROUTER_BASE_URL_VARIABLE
 from genops.core.governance import Scalar, clean
+from genops.providers.hosts import address
 
 __all__ = ["ClientConfig", "ExportConfig", "read_config"]
 
@@ -30,6 +32,8 @@ _DEFAULT_ENDPOINTS: Final[Mapping[Protocol, str]] = {
     "http/protobuf": "http://localhost:4318",
 }
 _TRACES_PATH: Final = "/v1/traces"
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what gRPC admits
+_HEADER_VALUE: Final = re.compile(r"[ -~]*")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Vendors whose OTLP intake for traces takes no gRPC, by host suffix.
@@ -50,7 +54,7 @@ class ExportConfig:
     def __str__(self) -> str:
         if self.kind != "otlp":
             return self.kind
-        return f"otlp {self.protocol} to {self.endpoint.rpartition('@')[2]}"
+        return f"otlp {self.protocol} to {_without_secrets(self.endpoint)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,27 @@ def read_config(
             {"team": default_team, "project": default_project, "environment": environment}
         ),
         openrouter_metadata=openrouter_metadata,
-        openrouter_base_url=openrouter_base_url or environ.get(OPENROUTER_BASE_URL_VARIABLE),
+        openrouter_base_url=_read_openrouter_base_url(environ, openrouter_base_url, problems),
         debug=debug,
         problems=tuple(problems),
     )
+
+
+def _read_openrouter_base_url(
+    environ: Mapping[str, str], argument: str | None, problems: list[str]
+) -> str | None:
+    """The address, if it is one that a client's base URL can be compared with."""
+    value = argument or environ.get(OPENROUTER_BASE_URL_VARIABLE)
+    if not value or (address(value)[0] and value.startswith(("http://", "https://"))):
+        return value
+    source = "openrouter_base_url" if argument else OPENROUTER_BASE_URL_VARIABLE
+    problem = (
+        f"{source}={_without_secrets(value)!r} is no URL; write e.g. https://gateway.example/v1"
+    )
+    if argument:
+        raise ValueError(problem)
+    problems.append(f"{problem}. It is ignored")
+    return None
 
 
 def _read_export(
@@ -191,9 +212,23 @@ def _read_headers(
                 f"otlp_headers[{name!r}] is None and is left out. "
                 "Is the environment variable that it comes from set?"
             )
-        else:
-            read[name.lower()] = value  # gRPC metadata keys are lower-case
+            continue
+        # A key that was read from a file ends in a line feed. The exporters fail at each export
+        # on what cannot be sent, and one of them logs it.
+        stripped = value.strip()
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(stripped):
+            raise ValueError(
+                f"otlp_headers[{name!r}] is no header: a name has no spaces, and name and value "
+                "are printable ASCII"
+            )
+        read[name.lower()] = stripped  # gRPC metadata keys are lower-case
     return read
+
+
+def _without_secrets(url: str) -> str:
+    """The URL without user, password and query, which may carry keys."""
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + rest.partition("?")[0].rpartition("@")[2]
 
 
 def _otlp(
@@ -217,14 +252,14 @@ def _otlp(
         parts = urlsplit("")
     if not host or (has_scheme and parts.scheme not in ("http", "https")):
         raise ValueError(
-            f"{source}={endpoint!r} is no OTLP endpoint; "
+            f"{source}={_without_secrets(endpoint)!r} is no OTLP endpoint; "
             "write e.g. http://localhost:4317 or https://api.honeycomb.io."
         )
     http_only = host.endswith(_HTTP_ONLY)
     chosen = protocol or ("grpc" if port == 4317 or not has_scheme else "http/protobuf")
     if http_only and chosen == "grpc":
         raise ValueError(
-            f"{source}={endpoint!r}: this vendor takes OTLP over HTTP only. "
+            f"{source}={_without_secrets(endpoint)!r}: this vendor takes OTLP over HTTP only. "
             f"Use https://{host} with protocol http/protobuf."
         )
     if chosen == "grpc":

@@ -6,11 +6,11 @@ cheap. No other module knows them.
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from opentelemetry import trace
 
@@ -19,20 +19,16 @@ from genops._config import ClientConfig, ExportConfig
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-__all__ = ["EXIT_TIMEOUT_S", "Export", "existing_provider"]
-
-# How long the interpreter's exit may wait for spans to leave. The SDK's own exit handler waits for
-# the exporter's whole retry time, so a dead collector would hold up every short-lived process.
-EXIT_TIMEOUT_S: Final = 2.0
-
+__all__ = ["Export", "existing_provider"]
 
 _made: TracerProvider | None = None  # the global provider, if it is one of ours
 
 
 def existing_provider() -> trace.TracerProvider | None:
-    """The SDK tracer provider that the application has set up, if there is one."""
+    """The tracer provider that the application has set up, if there is one."""
     provider = trace.get_tracer_provider()
-    return provider if hasattr(provider, "add_span_processor") and provider is not _made else None
+    unset = isinstance(provider, trace.ProxyTracerProvider)
+    return None if unset or provider is _made else provider
 
 
 class Export:
@@ -55,15 +51,10 @@ class Export:
         if self._processor is not None:
             cast("TracerProvider", self.provider).add_span_processor(self._processor)
         self._finisher = _Finisher(self._finish)
-        atexit.register(self._stop_at_exit)
 
     def stop(self, timeout_s: float) -> bool:
         """Send what is queued and stop; True if that ended within the time (seconds)."""
-        atexit.unregister(self._stop_at_exit)
         return self._finisher.run(timeout_s)
-
-    def _stop_at_exit(self) -> None:
-        self._finisher.run(EXIT_TIMEOUT_S)
 
     def _finish(self) -> None:
         if self._processor is not None:
@@ -84,24 +75,27 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
         BatchSpanProcessor,
         ConsoleSpanExporter,
         SimpleSpanProcessor,
+        SpanExporter,
     )
+
+    from genops._processor import DetachableProcessor
 
     if export.kind == "none":
         return None
     if export.kind == "console":
-        return SimpleSpanProcessor(ConsoleSpanExporter())
+        return DetachableProcessor(SimpleSpanProcessor(ConsoleSpanExporter()))
     headers = dict(export.headers) or None  # None: the exporter reads the environment's
     if export.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
 
-        return BatchSpanProcessor(
-            grpc.OTLPSpanExporter(
-                endpoint=export.endpoint, insecure=export.insecure, headers=headers
-            )
+        exporter: SpanExporter = grpc.OTLPSpanExporter(
+            endpoint=export.endpoint, insecure=export.insecure, headers=headers
         )
-    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
+    else:
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
 
-    return BatchSpanProcessor(http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers))
+        exporter = http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers)
+    return DetachableProcessor(BatchSpanProcessor(exporter))
 
 
 class _Finisher:
@@ -115,7 +109,14 @@ class _Finisher:
         self._action = action
         self._start()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._start)
+            itself = weakref.ref(self)  # a registration lasts for ever
+
+            def start_in_child() -> None:
+                finisher = itself()
+                if finisher is not None and not finisher._wanted.is_set():
+                    finisher._start()
+
+            os.register_at_fork(after_in_child=start_in_child)
 
     def _start(self) -> None:
         self._wanted = threading.Event()

@@ -6,6 +6,7 @@ and `shutdown` takes them down in reverse.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -20,12 +21,17 @@ from genops._config import ClientConfig, ExportConfig, read_config
 from genops._export import Export, existing_provider
 from genops.auto_instrumentation import GenOpsInstrumentor
 from genops.core.governance import Scalar
+from genops.core.streaming import end_open_streams
 
 __all__ = ["Status", "init", "shutdown", "status", "uninstrument"]
 
 logger = logging.getLogger("genops")
 
 SHUTDOWN_TIMEOUT_S: Final = 5.0
+
+# How long the interpreter's exit may wait for spans to leave. The SDK's own exit handler waits for
+# the exporter's whole retry time, so a dead collector would hold up every short-lived process.
+EXIT_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ def init(
 
     Arguments win over the environment, the environment over defaults. If the application has set
     up a tracer provider, it is used as it is; an exporter is added to it only if `exporter_type` or
-    `otlp_endpoint` is given here. A second call, without `shutdown` in between, changes nothing.
+    `otlp_endpoint` is given here. A second call, without `shutdown` in between, keeps the settings
+    of the first and undoes `uninstrument`.
 
     Args:
         service_name: Resource attribute service.name; else OTEL_SERVICE_NAME.
@@ -98,7 +105,8 @@ def init(
         openrouter_base_url: A further base URL that is OpenRouter (a gateway, a test server); else
             GENOPS_OPENROUTER_BASE_URL. Hosts under openrouter.ai always are.
         tracer_provider: Record with this provider in place of the global one.
-        debug: Log what is recorded, at level DEBUG of the logger "genops".
+        debug: Log what is recorded, at level DEBUG of the logger "genops". Tracebacks of failures
+            in telemetry are logged too, and may quote what the application sent.
 
     Returns:
         What works and what does not, as `status()` does.
@@ -127,11 +135,15 @@ def init(
     with _lock:
         if _started is None:
             _started = _start(config, tracer_provider)
-        elif _started.config != config:
-            logger.warning(
-                "genops.init was called before with other settings, which stay in force; "
-                "call genops.shutdown() first to change them"
-            )
+            atexit.register(shutdown, EXIT_TIMEOUT_S)
+        else:
+            if _started.config != config:
+                logger.warning(
+                    "genops.init was called before with other settings, which stay in force; "
+                    "call genops.shutdown() first to change them"
+                )
+            # The SDK may have been uninstrumented, or installed, since.
+            _started = replace(_started, not_instrumented=GenOpsInstrumentor().instrument())
         return status()
 
 
@@ -201,6 +213,8 @@ def uninstrument() -> None:
 def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
     """Stop recording, send what is queued and stop exporting; `init` may follow.
 
+    Streams that are still open are recorded as not completed; they can be read on.
+
     Without this call the same happens when the interpreter exits, within 2 seconds. An existing
     tracer provider is flushed but not shut down.
 
@@ -216,4 +230,6 @@ def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
         started, _started = _started, None
         uninstrument()
         _runtime.install(None)
+    atexit.unregister(shutdown)
+    end_open_streams()
     return started is None or started.export.stop(timeout)

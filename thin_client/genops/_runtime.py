@@ -59,6 +59,7 @@ def tracer() -> trace.Tracer:
     """The tracer of scope `genops`, made once per provider (making one is slow in the SDK)."""
     global _tracer
     provider = current().tracer_provider or trace.get_tracer_provider()
-    if _tracer is None or _tracer[0] is not provider:
-        _tracer = (provider, provider.get_tracer("genops", version()))
-    return _tracer[1]
+    cached = _tracer  # read once: another thread may replace it
+    if cached is None or cached[0] is not provider:
+        _tracer = cached = (provider, provider.get_tracer("genops", version()))
+    return cached[1]

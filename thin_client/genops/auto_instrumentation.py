@@ -65,12 +65,17 @@ class GenOpsInstrumentor:
             patch = self.provider_patches[name]
             try:
                 patch.patch()
-            except ImportError:
-                failures[name] = (
-                    f"the {patch.module} package is not installed. hint: pip install {patch.module}"
-                )
-            except RuntimeError as error:
-                failures[name] = str(error)
+            except Exception as error:  # noqa: BLE001 - importing it runs the code of others
+                if isinstance(error, ModuleNotFoundError) and error.name == patch.module:
+                    failures[name] = (
+                        f"the {patch.module} package is not installed. "
+                        f"hint: pip install {patch.module}"
+                    )
+                else:
+                    failures[name] = (
+                        f"the {patch.module} package cannot be used: "
+                        f"{type(error).__name__}: {error}"
+                    )
         return failures
 
     def uninstrument(self) -> None:

@@ -14,9 +14,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
 from genops_enricher.decode.lens import DecodeError
-from genops_enricher.enrich.attributes import OWN
-from genops_enricher.enrich.enricher import Enricher, Status
+from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
+from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.enrich.status import Status
 from genops_enricher.spans import Span, short_json, spans_of
 
 __all__ = ["enrich_files"]
@@ -34,10 +35,9 @@ def enrich_files(
     Raises:
         FileError: a file can't be read or written. Files are written when all have been read.
     """
-    if out is not None and len(files) > 1 and not out.is_dir():
-        raise FileError(f"{out}: several files are written to a folder; make it, or give one file")
+    targets = _targets(files, out) if out is not None else []
     outcomes: Counter[tuple[Status, str]] = Counter()
-    results: list[tuple[Path, Form, list[Part]]] = []
+    results: list[tuple[Form, list[Part]]] = []
     spans: list[Span] = []
     for path in files:
         file = read_file(path)
@@ -46,10 +46,9 @@ def enrich_files(
             spans += [span for part in parts if part.request for span in _spans(part.request)]
         except DecodeError as error:
             raise FileError(f"{path}: holds a span that can't be read: {error}") from error
-        results.append((path, file.form, parts))
-    if out is not None:
-        for path, form, parts in results:
-            write_file(out / path.name if out.is_dir() else out, form, parts)
+        results.append((file.form, parts))
+    for target, (form, parts) in zip(targets, results, strict=False):  # no targets: print only
+        write_file(target, form, parts)
     if as_json:
         for span in spans:
             print(short_json(span))
@@ -58,6 +57,21 @@ def enrich_files(
             print(line)
     unpriced = any(status is Status.UNPRICED for status, _ in outcomes)
     return EXIT_UNPRICED if unpriced else EXIT_PRICED
+
+
+def _targets(files: Sequence[Path], out: Path) -> list[Path]:
+    """Where the enriched files go, one for each."""
+    if not out.is_dir():
+        if len(files) > 1:
+            raise FileError(
+                f"{out}: several files are written to a folder; make it, or give one file"
+            )
+        return [out]
+    targets = [out / path.name for path in files]
+    for target, times in Counter(targets).items():
+        if times > 1:
+            raise FileError(f"{target}: would be written twice; give files of different names")
+    return targets
 
 
 def _spans(payload: bytes) -> Iterator[Span]:
@@ -81,7 +95,11 @@ def _without_own_attributes(payload: bytes) -> bytes:
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                kept = [a for a in span.attributes if a.key not in OWN]
+                names = {attribute.key for attribute in span.attributes}
+                if "genops.pricing.version" not in names:
+                    continue  # no enricher was here
+                own = OWN_OF_UNPRICED if "genops.cost.unpriced_reason" in names else OWN
+                kept = [a for a in span.attributes if a.key not in own]
                 if len(kept) != len(span.attributes):
                     del span.attributes[:]
                     span.attributes.extend(kept)

@@ -16,10 +16,13 @@ from pathlib import Path
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, to_json
+from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, load_json, to_json
 from genops_enricher.errors import EnricherError
 
 __all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "write_file"]
+
+
+_OTHER_SIGNALS = {"resourceMetrics", "resourceLogs", "resourceProfiles"}
 
 
 class FileError(EnricherError):
@@ -76,7 +79,7 @@ def read_file(path: Path) -> OtlpFile:
 
 
 def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
-    """Write parts in a form. The file is there whole or not at all.
+    """Write parts in a form. A file is there whole or not at all; a device or pipe is written to.
 
     Raises:
         FileError: the file can't be written.
@@ -85,37 +88,54 @@ def write_file(path: Path, form: Form, parts: Sequence[Part]) -> None:
         data = b"".join(part.request or b"" for part in parts)
     else:
         data = b"".join((part.text or _to_line(part)) + b"\n" for part in parts)
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            _replace(path.resolve(), data)
+    except OSError as error:
+        raise FileError(f"{path}: can't be written: {error.strerror}") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     unfinished = path.with_name(path.name + ".part")
     try:
         unfinished.write_bytes(data)
         unfinished.replace(path)
-    except OSError as error:
+    except OSError:
         unfinished.unlink(missing_ok=True)
-        raise FileError(f"{path}: can't be written: {error.strerror}") from error
+        raise
 
 
 def _json_parts(path: Path, data: bytes) -> tuple[Part, ...]:
-    try:
-        json.loads(data)
-    except ValueError:
-        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-        if len(lines) > 1:
-            return tuple(_json_part(f"{path}:{number}", line) for number, line in lines)
+    first, *more = [(n, line) for n, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if more and _is_json(first[1]):
+        return tuple(_json_part(f"{path}:{number}", line) for number, line in (first, *more))
     return (_json_part(str(path), data.strip()),)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        load_json(line)
+    except OtlpJsonError:
+        return False
+    return True
 
 
 def _json_part(where: str, text: bytes) -> Part:
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise FileError(f"{where}: not JSON: {error}") from error
-    try:
-        if isinstance(document, dict) and "resourceSpans" not in document:
-            return Part(text, None)  # metrics, logs, or an empty request
+        document = load_json(text)
         request = from_json(document, ExportTraceServiceRequest())
     except OtlpJsonError as error:
         raise FileError(f"{where}: {error}") from error
-    return Part(text, request.SerializeToString())
+    if "resourceSpans" in document:
+        return Part(text, request.SerializeToString())
+    if document and not _OTHER_SIGNALS & document.keys():
+        raise FileError(
+            f"{where}: no OTLP/JSON: it has `{min(document)}` and no `resourceSpans`; "
+            "keys are spelled in lowerCamelCase"
+        )
+    return Part(text, None)
 
 
 def _to_line(part: Part) -> bytes:

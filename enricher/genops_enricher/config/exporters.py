@@ -26,6 +26,9 @@ _PROTOCOLS = {"otlp_grpc": Protocol.GRPC, "otlp_http": Protocol.HTTP}
 # Protocol -> its name, and the port and name of the other one, which is often mixed up with it.
 _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317, "gRPC")}
 
+# What they say of a request is decided by the exporter. Another value would make each one invalid.
+_OWN_HEADERS = frozenset({"content-type", "content-encoding", "content-length", "te"})
+
 _TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
 
 
@@ -54,7 +57,7 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
     config = ExporterConfig(
         id=exporter_id,
         endpoint=endpoint,
-        headers=_headers(reading, path),
+        headers=_headers(reading, path, endpoint.protocol),
         compression=get(str, *path, "compression"),
         timeout_s=get(float, *path, "timeout"),
         tls=_tls(reading, path, endpoint),
@@ -117,11 +120,23 @@ def _signal_urls(reading: Reading, path: KeyPath) -> dict[Signal, str | None]:
     return urls
 
 
-def _headers(reading: Reading, path: KeyPath) -> dict[str, str]:
+def _headers(reading: Reading, path: KeyPath, protocol: Protocol) -> dict[str, str]:
     headers: dict[str, str] = reading.settings.find(dict, *path, "headers") or {}
     if not all(HEADER_NAME.fullmatch(name) for name in headers):
         reading.note(
             (*path, "headers"), "has a name that no header can have; use letters, digits, - _ and ."
+        )
+    lower = [name.lower() for name in headers]
+    if len(set(lower)) < len(lower):
+        reading.note((*path, "headers"), "has a name twice, in different case; keep one of the two")
+    if taken := sorted(_OWN_HEADERS.intersection(lower)):
+        reading.note(
+            (*path, "headers"), f"has `{taken[0]}`, which the exporter sets itself; remove it"
+        )
+    if protocol is Protocol.GRPC and any(name.endswith("-bin") for name in lower):
+        reading.note(
+            (*path, "headers"),
+            "has a name that ends in -bin, which gRPC keeps for bytes; rename it",
         )
     return headers
 

@@ -58,6 +58,8 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 # Go's duration syntax, which the Collector uses. A day has no unit there, and none here.
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION_HINT = "write a number and a unit: 500ms, 30s or 1m30s"
+_YEAR_S = 366 * 86400.0
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(r"(\d+) ?([A-Za-z]*)")
@@ -67,6 +69,12 @@ def _read_text(text: str) -> str:
     if not text:
         raise ValueError("is empty")
     return text
+
+
+def _read_path(text: str) -> str:
+    if text.startswith("~"):
+        raise ValueError("starts with ~, which only a shell expands; write ${env:HOME} instead")
+    return _read_text(text)
 
 
 def _read_header(text: str) -> str:
@@ -155,7 +163,9 @@ def duration(*, zero: str = "") -> Kind:
         elif parts and "".join(amount + unit for amount, unit in parts) == text:
             seconds = sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
         else:
-            raise ValueError("is not a duration; write a number and a unit: 500ms, 30s or 1m30s")
+            raise ValueError(f"is not a duration; {_DURATION_HINT}")
+        if seconds > _YEAR_S:  # and the system's timers take no number of any size
+            raise ValueError(f"is longer than a year; {_DURATION_HINT}")
         if not seconds and not zero:
             raise ValueError("must be more than 0")
         return seconds
@@ -186,8 +196,8 @@ def size(minimum: str) -> Kind:
 TEXT = Kind("text", _read_text)
 BOOLEAN = Kind("boolean", _read_boolean)
 ADDRESS = Kind("host:port", _read_address)
-PATH = Kind("path", _read_text)
-PATHS = Kind("list of paths", _read_text, Shape.LIST)
+PATH = Kind("path", _read_path)
+PATHS = Kind("list of paths", _read_path, Shape.LIST)
 NAMES = Kind("list of names", _read_text, Shape.LIST)
 HEADERS = Kind("map of name to text, secret", _read_header, Shape.MAP, secret=True)
 SECRETS = Kind("list of text, secret", _read_header, Shape.LIST, secret=True)

@@ -29,6 +29,7 @@ __all__ = [
     "ResourceSpans",
     "ScopeSpans",
     "SpanLens",
+    "Status",
     "TraceRequest",
     "count_data_points",
     "count_log_records",
@@ -39,6 +40,7 @@ __all__ = [
 
 _BYTES = "repeated bytes"
 _FIXED64 = "fixed64"
+_INT32 = "int32"
 _ATTRIBUTES = "map<string, bytes>"
 
 # message -> field -> (number, type); a type that is none of the above is a repeated message.
@@ -55,8 +57,9 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "start_time_unix_nano": (7, _FIXED64),
         "end_time_unix_nano": (8, _FIXED64),
         "attributes": (9, _ATTRIBUTES),
-        "status": (15, _BYTES),
+        "status": (15, "Status"),
     },
+    "Status": {"code": (3, _INT32)},
     "Resource": {"attributes": (1, _ATTRIBUTES)},
     "MetricsRequest": {"resource_metrics": (1, "ResourceMetrics")},
     "ResourceMetrics": {"scope_metrics": (2, "ScopeMetrics")},
@@ -75,6 +78,12 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 }
 
 
+_NUMBERS = {
+    _FIXED64: descriptor_pb2.FieldDescriptorProto.TYPE_FIXED64,
+    _INT32: descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
+}
+
+
 def _build_messages() -> dict[str, type[Message]]:
     package = "genops.lens"
     file = descriptor_pb2.FileDescriptorProto(
@@ -85,8 +94,8 @@ def _build_messages() -> dict[str, type[Message]]:
         message = file.message_type.add(name=message_name)
         for name, (number, kind) in fields.items():
             field = message.field.add(name=name, number=number, label=types.LABEL_REPEATED)
-            if kind == _FIXED64:
-                field.label, field.type = types.LABEL_OPTIONAL, types.TYPE_FIXED64
+            if kind in _NUMBERS:
+                field.label, field.type = types.LABEL_OPTIONAL, _NUMBERS[kind]
             elif kind == _BYTES:
                 field.type = types.TYPE_BYTES
             elif kind == _ATTRIBUTES:
@@ -139,13 +148,19 @@ class TraceRequest(Protocol):
         """Encode the request; what was not touched comes out as it came in."""
 
 
+class Status(Protocol):
+    """How a span ended, as the number of a StatusCode."""
+
+    code: int
+
+
 class SpanLens(Protocol):
     """What is read of a span. Attribute values are serialized AnyValue messages."""
 
     start_time_unix_nano: int
     end_time_unix_nano: int
     attributes: Mapping[str, bytes]
-    status: Sequence[bytes]
+    status: Sequence[Status]  # at most one in a span that follows the protocol
 
 
 def parse_traces(payload: bytes) -> TraceRequest:
@@ -164,15 +179,17 @@ def parse_resource(payload: bytes) -> Mapping[str, bytes]:
 
 
 def count_data_points(payload: bytes) -> int:
-    """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError."""
+    """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError.
+
+    A metric in which none can be seen counts as one: it may be of a kind that came later.
+    """
     request: Any = _CLASSES["MetricsRequest"].FromString(payload)
     return sum(
-        len(points.data_points)
+        sum(len(points.data_points) for kind in _POINT_KINDS for points in getattr(metric, kind))
+        or 1
         for resource in request.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        for kind in _POINT_KINDS
-        for points in getattr(metric, kind)
     )
 
 

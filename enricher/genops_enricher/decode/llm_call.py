@@ -8,12 +8,12 @@ written to a cache, output holds reasoning.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from genops_enricher.decode.values import BAD, as_count, as_float, as_text, as_true
+from genops_enricher.decode.values import BAD, as_count, as_float, as_text, as_texts, as_true
 from genops_pricing import Usage
 
 __all__ = [
@@ -21,8 +21,7 @@ __all__ = [
     "KEY_PREFIX",
     "CallIdentity",
     "Kind",
-    "ReportedCost",
-    "ended_without_output",
+    "ended_early",
     "has_usage",
     "read_identity",
     "read_reported_cost",
@@ -117,15 +116,6 @@ class CallIdentity(NamedTuple):
     service_tier: str  # flex, priority… as served
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedCost:
-    """USD that the provider says the call cost; `upstream` is what a key of one's own pays."""
-
-    cost: float
-    upstream: float | None
-    is_byok: bool
-
-
 def read_identity(attributes: Attributes) -> CallIdentity:
     """Which model was called where."""
     operation = as_text(attributes.get(_OPERATION)).lower()
@@ -172,20 +162,31 @@ def read_usage(attributes: Attributes, kind: Kind) -> Usage | str:
     return Usage(**counts)
 
 
-def read_reported_cost(attributes: Attributes) -> ReportedCost | None:
-    """What the provider says the call cost; None where it says nothing or nothing usable."""
+def read_reported_cost(attributes: Attributes) -> float | None:
+    """USD that the call cost by the provider's word; None where it says nothing or nothing usable.
+
+    With a key of one's own (BYOK) OpenRouter's `cost` is only its fee, and the provider's bill
+    comes beside it; without one, upstream is a breakdown of the same money.
+    Source: OpenRouter documentation, usage accounting and BYOK.
+    """
     if _REPORTED not in attributes:
         return None
-    cost = as_float(attributes[_REPORTED])
-    upstream = as_float(attributes.get(_UPSTREAM_REPORTED))
-    if cost is None or cost < 0 or (upstream is not None and upstream < 0):
-        return None
-    return ReportedCost(cost, upstream, is_byok=as_true(attributes.get(_IS_BYOK)))
+    amounts = [as_float(attributes[_REPORTED])]
+    if as_true(attributes.get(_IS_BYOK)):
+        amounts.append(as_float(attributes.get(_UPSTREAM_REPORTED)))
+    total = 0.0
+    for amount in amounts:
+        if amount is None or amount < 0:
+            return None
+        total += amount
+    return total if math.isfinite(total) else None
 
 
-def ended_without_output(attributes: Attributes, *, failed: bool) -> bool:
+def ended_early(attributes: Attributes) -> bool:
     """Whether the call failed or ended without a finish reason: such a call may really cost 0."""
-    return failed or _ERROR in attributes or _FINISH_REASONS not in attributes
+    return _ERROR in attributes or {"", "error"}.issuperset(
+        as_texts(attributes.get(_FINISH_REASONS))
+    )
 
 
 def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-__all__ = ["OtlpJsonError", "from_json", "to_json"]
+__all__ = ["OtlpJsonError", "from_json", "load_json", "to_json"]
 
 _ID_KEYS = frozenset({"traceId", "spanId", "parentSpanId"})
 _ENUM_KEYS = frozenset({"kind", "code", "severityNumber", "aggregationTemporality"})
@@ -35,16 +35,27 @@ def from_json(document: str | bytes | dict[str, Any], message: M) -> M:
         OtlpJsonError: the document is no JSON, or not of this message's form.
     """
     if not isinstance(document, dict):
-        try:
-            document = json.loads(document)
-        except (ValueError, RecursionError) as error:
-            raise OtlpJsonError(f"not JSON: {error}") from error
+        document = load_json(document)
     if not isinstance(document, dict):
         raise OtlpJsonError(f"expected a JSON object, found {type(document).__name__}")
     try:
         return json_format.ParseDict(_to_proto(document, ""), message, ignore_unknown_fields=True)
     except (json_format.ParseError, RecursionError, TypeError) as error:
         raise OtlpJsonError(f"not OTLP/JSON: {error}") from error
+
+
+def load_json(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        OtlpJsonError: it is no JSON, or nested too deeply to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise OtlpJsonError("not JSON that can be read: nested too deeply") from None
+    except ValueError as error:
+        raise OtlpJsonError(f"not JSON: {error}") from error
 
 
 def to_json(message: Message) -> dict[str, Any]:
@@ -68,7 +79,7 @@ def _to_proto(node: Any, path: str) -> Any:
         here = f"{path}.{key}" if path else key
         if "_" in key:
             continue  # no field of OTLP is spelled so in JSON: unknown, and ignored
-        if key in _ID_KEYS:
+        if key in _ID_KEYS and value is not None:
             out[key] = _hex_to_base64(value, here)
         elif key in _ENUM_KEYS and isinstance(value, str):
             raise OtlpJsonError(f"{here}: {value!r} is a name; OTLP/JSON wants the enum's integer")

@@ -11,7 +11,7 @@ import struct
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-__all__ = ["BAD", "as_count", "as_float", "as_text", "as_true"]
+__all__ = ["BAD", "as_count", "as_float", "as_label", "as_text", "as_texts", "as_true"]
 
 BAD = -1
 """What `as_count` answers for a value that is no token count."""
@@ -31,6 +31,25 @@ def as_text(raw: bytes | None) -> str:
         return raw[2:].decode("utf-8", "replace")
     value = _parse(raw)
     return value if isinstance(value, str) else ""
+
+
+def as_label(raw: bytes | None) -> str:
+    """A string, integer or boolean as text, which is what a label for people is; else ""."""
+    value = _parse(raw) if raw else None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def as_texts(raw: bytes | None) -> list[str]:
+    """The strings of a list, or the one string; none for every other kind of value."""
+    if not raw:
+        return []
+    try:
+        value = AnyValue.FromString(raw)
+    except DecodeError:
+        return []
+    return [value.string_value, *(item.string_value for item in value.array_value.values)]
 
 
 def as_count(raw: bytes) -> int:

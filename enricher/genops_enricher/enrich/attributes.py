@@ -16,6 +16,7 @@ __all__ = [
     "ATTRIBUTES",
     "COST_PARTS",
     "OWN",
+    "OWN_OF_UNPRICED",
     "REASONS",
     "Attribute",
     "double_attribute",
@@ -35,6 +36,7 @@ class Attribute:
 
 
 _LLM = "every LLM span that lacks it"
+_CALL = "every inference and embedding span that lacks it"
 _ALL = "every LLM span"
 
 ATTRIBUTES = (
@@ -90,9 +92,9 @@ ATTRIBUTES = (
     ),
     Attribute("genops.provider", "string", "Who was called: `openrouter`, `openai`, …", _LLM),
     Attribute("genops.model", "string", "The model asked for.", _LLM),
-    Attribute("genops.tokens.input", "int", "Tokens of input, cached ones included.", _LLM),
-    Attribute("genops.tokens.output", "int", "Tokens of output, reasoning included.", _LLM),
-    Attribute("genops.tokens.total", "int", "The sum of the two.", _LLM),
+    Attribute("genops.tokens.input", "int", "Tokens of input, cached ones included.", _CALL),
+    Attribute("genops.tokens.output", "int", "Tokens of output, reasoning included.", _CALL),
+    Attribute("genops.tokens.total", "int", "The sum of the two.", _CALL),
 )
 
 REASONS = {
@@ -110,8 +112,13 @@ REASONS = {
 }
 """Every value of genops.cost.unpriced_reason, and what it means."""
 
-OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to != _LLM)
+OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to not in (_LLM, _CALL))
 """What only an enricher writes: the attributes that a re-pricing takes away first."""
+
+OWN_OF_UNPRICED = frozenset(
+    {"genops.cost.status", "genops.cost.unpriced_reason", "genops.pricing.version"}
+)
+"""Of these, what it writes on an unpriced span: a cost beside them is somebody else's."""
 
 COST_PARTS = {part: f"genops.cost.{part}" for part in PARTS}
 """Part of a charge -> the attribute that holds it."""

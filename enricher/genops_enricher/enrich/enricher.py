@@ -4,50 +4,32 @@ Pure: a span's bytes in, the bytes to append out. Reads no clock; a call is pric
 at which it ended, whenever that was. Which attributes mean what is known to `decode`, which price
 holds to `genops_pricing`, and what becomes of the counts to the stage around this.
 
-Everything about a model at a place that does not change from call to call is worked out once and
-kept with the interval in which it holds, its constant attributes already encoded. What is left per
-call is its counts, one exact sum, and the packing of a few numbers.
+What does not change from call to call is kept by `places`. What is left per call is its counts, one
+exact sum, and the packing of a few numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
 from genops_enricher.config.model import AttributionRule
-from genops_enricher.decode.lens import DecodeError, parse_resource, parse_span
+from genops_enricher.decode.lens import DecodeError, parse_span
 from genops_enricher.decode.llm_call import (
-    IDENTITY_NAMES,
-    CallIdentity,
     Kind,
-    ReportedCost,
-    ended_without_output,
+    ended_early,
     has_usage,
-    read_identity,
     read_reported_cost,
     read_usage,
 )
-from genops_enricher.decode.values import as_text
-from genops_enricher.enrich.attributes import (
-    COST_PARTS,
-    double_attribute,
-    int_attribute,
-    text_attribute,
-)
-from genops_pricing import Catalog, Charge, Conditions, Miss, Offer, Usage
+from genops_enricher.enrich.attributes import COST_PARTS, double_attribute, int_attribute
+from genops_enricher.enrich.attribution import attributed
+from genops_enricher.enrich.block import Block
+from genops_enricher.enrich.places import Places, Price
+from genops_enricher.enrich.status import Status
+from genops_pricing import Catalog, Charge, Miss, Usage
 
-__all__ = ["ALREADY_ENRICHED", "NOT_LLM", "Enricher", "Outcome", "Status"]
-
-
-class Status(StrEnum):
-    """What became of a span; the sum over these is the number of spans received."""
-
-    PRICED = "priced"
-    FREE = "free"
-    UNPRICED = "unpriced"
-    NOT_LLM = "not_llm"
-    ALREADY_ENRICHED = "already_enriched"
+__all__ = ["ALREADY_ENRICHED", "NOT_LLM", "Enricher", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -63,82 +45,7 @@ class Outcome(NamedTuple):
 NOT_LLM = Outcome(Status.NOT_LLM)
 ALREADY_ENRICHED = Outcome(Status.ALREADY_ENRICHED)
 
-_NO_MODEL = Miss(reason="no_model", detail="the span names no model")
-_STATUS_OK_PREFIXES = (b"", b"\x18\x01")  # Status.code unset or OK, without a message
-_PLACES_MAX = 4096  # models are named by callers; a flood of names must not grow memory
-
-
-class _Block:
-    """Attributes that are the same for many spans, encoded once."""
-
-    __slots__ = ("_joined", "_pieces")
-
-    def __init__(self, texts: Iterable[tuple[str, str | None]]) -> None:
-        self._pieces = {name: text_attribute(name, text) for name, text in texts if text}
-        self._joined = b"".join(self._pieces.values())
-
-    def missing_from(self, attributes: Mapping[str, bytes]) -> bytes:
-        """The block, without what the span has already."""
-        for name in self._pieces:
-            if name in attributes:
-                return b"".join(p for name, p in self._pieces.items() if name not in attributes)
-        return self._joined
-
-
-class _Price:
-    """The answer of the catalog for a place, while it holds."""
-
-    __slots__ = ("computed", "found", "from_ns", "reported", "until_ns", "unused")
-
-    def __init__(self, found: Offer | Miss, version: str) -> None:
-        self.found = found
-        self.from_ns, self.until_ns = found.valid_from_ns, found.valid_until_ns
-        known: list[tuple[str, str | None]] = []
-        row: list[tuple[str, str | None]] = []
-        if isinstance(found, Offer):
-            known = [("genops.model_family", found.family), ("genops.model_tier", found.tier)]
-            row = [
-                ("genops.pricing.entry", found.entry),
-                ("genops.pricing.effective_from", found.effective_from),
-            ]
-        status = Status.FREE if self.is_free else Status.PRICED
-
-        def block(source: str, *more: tuple[str, str | None]) -> _Block:
-            return _Block(
-                [
-                    ("genops.cost.currency", "USD"),
-                    ("genops.cost.source", source),
-                    ("genops.cost.status", status),
-                    *more,
-                    ("genops.pricing.version", version),
-                ]
-            )
-
-        self.computed = block("computed", *known, *row)
-        self.reported = block("reported", *known, *row)
-        self.unused = block("reported", *known)  # reported, and nothing computed beside it
-
-    @property
-    def is_free(self) -> bool:
-        return isinstance(self.found, Offer) and self.found.status == "free"
-
-
-class _Place:
-    """A model at a market: what the catalog is asked for, and its latest answer."""
-
-    __slots__ = ("identity", "market", "model", "named", "price")
-
-    def __init__(self, identity: CallIdentity, market: str | None) -> None:
-        self.identity = identity
-        self.market = market
-        self.model = identity.response_model or identity.request_model
-        self.named = _Block(
-            [
-                ("genops.provider", identity.provider or market),
-                ("genops.model", identity.request_model or identity.response_model),
-            ]
-        )
-        self.price: _Price | None = None
+_STATUS_CODE_ERROR = 2  # opentelemetry.proto.trace.v1.Status.StatusCode
 
 
 class Enricher:
@@ -147,8 +54,8 @@ class Enricher:
     def __init__(self, catalog: Catalog, attribution: Sequence[AttributionRule] = ()) -> None:
         self._catalog = catalog
         self._attribution = attribution
-        self._places: dict[tuple[bytes | None, ...], _Place] = {}
-        self._unpriced: dict[str, _Block] = {}
+        self._places = Places(catalog)
+        self._unpriced: dict[str, Block] = {}
 
     @property
     def catalog(self) -> Catalog:
@@ -169,7 +76,7 @@ class Enricher:
         if "genops.pricing.version" in attributes:
             return ALREADY_ENRICHED
 
-        place = self._place(attributes)
+        place = self._places.of(attributes)
         identity = place.identity
         kind = identity.kind
         if kind is Kind.OTHER:
@@ -179,19 +86,19 @@ class Enricher:
         if kind is Kind.AGGREGATE and not has_usage(attributes):
             return NOT_LLM
 
-        usage = read_usage(attributes, kind)
         common = place.named.missing_from(attributes)
-        if not isinstance(usage, str):
-            common += _missing_tokens(attributes, usage)
         if self._attribution:
-            common += self._attributed(attributes, resource)
-
+            common += attributed(self._attribution, attributes, resource)
         if kind is Kind.AGGREGATE:
             return self._without_price("aggregate", attributes, common)
+
+        usage = read_usage(attributes, kind)
+        if isinstance(usage, Usage):
+            common += _missing_tokens(attributes, usage)
         if "genops.cost.total" in attributes:
             return self._without_price("foreign_cost", attributes, common)
 
-        price = self._price(place, lens.end_time_unix_nano or lens.start_time_unix_nano)
+        price = self._places.price(place, lens.end_time_unix_nano or lens.start_time_unix_nano)
         charge = _charge(price, usage)
         unknown_in = None
         if isinstance(price.found, Miss) and price.found.reason == "unknown_model":
@@ -199,67 +106,33 @@ class Enricher:
 
         reported = read_reported_cost(attributes)
         drift = False
-        if reported is not None:
-            failed = any(status not in _STATUS_OK_PREFIXES for status in lens.status)
-            nothing_made = ended_without_output(attributes, failed=failed)
-            total = _accepted(reported, usage, is_free=price.is_free, nothing_made=nothing_made)
-            if total is not None:
-                computed = isinstance(charge, Charge)
-                block = price.reported if computed else price.unused
-                numbers = [("genops.cost.total", total)]
-                if isinstance(charge, Charge):
-                    numbers += _split(charge)
-                    numbers.append(("genops.cost.estimated", charge.total / charge.divisor))
-                status = Status.FREE if price.is_free else Status.PRICED
-                addition = common + block.missing_from(attributes) + _doubles(attributes, numbers)
-                return Outcome(status, "", addition, unknown_in)
-            drift = True
+        if reported == 0 and not price.is_free:
+            failed = any(status.code == _STATUS_CODE_ERROR for status in lens.status)
+            if not _may_cost_nothing(usage, ended_early=failed or ended_early(attributes)):
+                reported, drift = None, True
 
-        if isinstance(charge, str):
-            outcome = self._without_price(charge, attributes, common)
+        computed = charge.total / charge.divisor if isinstance(charge, Charge) else None
+        total = computed if reported is None else reported
+        if total is None:
+            outcome = self._without_price(str(charge), attributes, common)
             return outcome._replace(unknown_in=unknown_in, drift=drift)
-        numbers = [("genops.cost.total", charge.total / charge.divisor), *_split(charge)]
-        addition = common + price.computed.missing_from(attributes) + _doubles(attributes, numbers)
-        return Outcome(Status.FREE if price.is_free else Status.PRICED, "", addition, None, drift)
-
-    def _place(self, attributes: Mapping[str, bytes]) -> _Place:
-        # `in` and `[]` are C here, `.get` is a Python method of the mapping: half the time.
-        key = tuple([attributes[n] if n in attributes else None for n in IDENTITY_NAMES])  # noqa: SIM401
-        place = self._places.get(key)
-        if place is None:
-            identity = read_identity(attributes)
-            market = self._catalog.market_of(
-                host=identity.host or None,
-                provider=identity.provider or None,
-                model=identity.response_model or identity.request_model or None,
-            )
-            place = _Place(identity, market)
-            if len(self._places) >= _PLACES_MAX:
-                self._places.clear()  # rebuilt in microseconds each; simpler than an order of use
-            self._places[key] = place
-        return place
-
-    def _price(self, place: _Place, at_ns: int) -> _Price:
-        price = place.price
-        if price is None or not price.from_ns <= at_ns < price.until_ns:
-            found: Offer | Miss = _NO_MODEL
-            if place.model:
-                found = self._catalog.find(
-                    place.model,
-                    market=place.market,
-                    endpoint=place.identity.endpoint or None,
-                    at_ns=at_ns,
-                    conditions=Conditions(service_tier=place.identity.service_tier or None),
-                )
-            price = place.price = _Price(found, self._catalog.version)
-        return price
+        source = "computed" if reported is None else "reported"
+        status = Status.FREE if price.is_free and total == 0 else Status.PRICED
+        block = price.block(source, status, used=computed is not None)
+        numbers = [("genops.cost.total", total)]
+        if isinstance(charge, Charge):
+            numbers += _split(charge)
+        if computed is not None and reported is not None:
+            numbers.append(("genops.cost.estimated", computed))
+        addition = common + block.missing_from(attributes) + _doubles(attributes, numbers)
+        return Outcome(status, "", addition, unknown_in, drift)
 
     def _without_price(
         self, reason: str, attributes: Mapping[str, bytes], common: bytes
     ) -> Outcome:
         block = self._unpriced.get(reason)
         if block is None:
-            block = self._unpriced[reason] = _Block(
+            block = self._unpriced[reason] = Block(
                 [
                     ("genops.cost.status", Status.UNPRICED),
                     ("genops.cost.unpriced_reason", reason),
@@ -268,27 +141,8 @@ class Enricher:
             )
         return Outcome(Status.UNPRICED, reason, common + block.missing_from(attributes))
 
-    def _attributed(self, attributes: Mapping[str, bytes], resource: bytes) -> bytes:
-        """The attributes that the operator's attribution table derives from others."""
-        of_resource: Mapping[str, bytes] | None = None
-        out = b""
-        for rule in self._attribution:
-            if rule.target in attributes:
-                continue
-            for source in rule.sources:
-                if source.startswith("resource:"):
-                    if of_resource is None:
-                        of_resource = _resource_attributes(resource)
-                    text = as_text(of_resource.get(source.removeprefix("resource:")))
-                else:
-                    text = as_text(attributes.get(source))
-                if text:
-                    out += text_attribute(rule.target, text)
-                    break
-        return out
 
-
-def _charge(price: _Price, usage: Usage | str) -> Charge | str:
+def _charge(price: Price, usage: Usage | str) -> Charge | str:
     """What the usage costs, or the reason why that is not known."""
     if isinstance(price.found, Miss):
         return price.found.reason
@@ -298,29 +152,15 @@ def _charge(price: _Price, usage: Usage | str) -> Charge | str:
     return charge.reason if isinstance(charge, Miss) else charge
 
 
-def _accepted(
-    reported: ReportedCost, usage: Usage | str, *, is_free: bool, nothing_made: bool
-) -> float | None:
-    """The cost in USD that the provider's word amounts to; None where it can't be taken.
+def _may_cost_nothing(usage: Usage | str, *, ended_early: bool) -> bool:
+    """Whether a reported 0 for a model that is not free has a reason.
 
-    With a key of one's own (BYOK) OpenRouter's `cost` is only its fee, and the provider's bill
-    comes beside it; without one, upstream is a breakdown of the same money. A 0 is believed where
-    there is a reason for it, because a 0 is also what many writers put for "unknown".
-    Source: OpenRouter documentation, usage accounting and BYOK.
+    Without one it is not believed, because a 0 is also what many writers put for "unknown".
+    Source: OpenRouter documentation, "Zero Completion Insurance".
     """
-    if reported.is_byok:
-        if reported.upstream is None:
-            return None
-        total = reported.cost + reported.upstream
-    else:
-        total = reported.cost
-    if total > 0 or is_free:
-        return total
-    if isinstance(usage, str):
-        return None
-    if usage.input == 0 and usage.output == 0:
-        return total
-    return total if usage.output == 0 and nothing_made else None
+    if isinstance(usage, str) or usage.output:
+        return False
+    return ended_early or not usage.input
 
 
 def _split(charge: Charge) -> list[tuple[str, float]]:
@@ -333,18 +173,9 @@ def _doubles(attributes: Mapping[str, bytes], numbers: Iterable[tuple[str, float
 
 
 def _missing_tokens(attributes: Mapping[str, bytes], usage: Usage) -> bytes:
-    if "genops.tokens.total" in attributes:
-        return b""
     counts = (
         ("genops.tokens.input", usage.input),
         ("genops.tokens.output", usage.output),
         ("genops.tokens.total", usage.input + usage.output),
     )
     return b"".join([int_attribute(n, v) for n, v in counts if n not in attributes])
-
-
-def _resource_attributes(resource: bytes) -> Mapping[str, bytes]:
-    try:
-        return parse_resource(resource)
-    except DecodeError:
-        return {}

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.decode.llm_call import KEY_PREFIX
-from genops_enricher.enrich.enricher import NOT_LLM, Enricher, Status
+from genops_enricher.enrich.enricher import NOT_LLM, Enricher
+from genops_enricher.enrich.status import Status
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, Signal
 from genops_enricher.telemetry import Telemetry

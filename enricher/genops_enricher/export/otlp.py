@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,12 +24,14 @@ __all__ = [
     "Service",
     "parse_status",
     "retry_delay_s",
+    "secrets_of",
     "shown",
 ]
 
 # The limit that the OTLP specification recommends to clients.
 RESPONSE_BYTES_MAX = 4 << 20
 _SHOWN_CHARACTERS_MAX = 300
+_SECRET_CHARACTERS_MIN = 4
 
 
 class Sender(Protocol):
@@ -50,14 +52,14 @@ class Service:
     response: type[Message]
     rejected_field: str
 
-    def read_response(self, body: bytes) -> Delivered:
+    def read_response(self, body: bytes, secrets: Iterable[str] = ()) -> Delivered:
         """What a response to an accepted request says; an unreadable one can't undo acceptance."""
         try:
             partial = self.response.FromString(body).partial_success  # type: ignore[attr-defined]
         except DecodeError:
             return Delivered(message="the response is no OTLP response")
         rejected: int = getattr(partial, self.rejected_field)
-        return Delivered(max(rejected, 0), shown(partial.error_message))
+        return Delivered(max(rejected, 0), shown(partial.error_message, secrets))
 
 
 SERVICES = {
@@ -99,6 +101,14 @@ def retry_delay_s(status: status_pb2.Status) -> float | None:
         except DecodeError:
             continue
     return None
+
+
+def secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What must not be shown of headers: every value, and the KEY in one such as `Bearer KEY`."""
+    values = set(headers.values()) | {value.rpartition(" ")[2] for value in headers.values()}
+    # Shorter ones are flags and numbers, and would blot out half of every message.
+    secrets = [value for value in values if len(value) >= _SECRET_CHARACTERS_MIN]
+    return tuple(sorted(secrets, key=len, reverse=True))
 
 
 def shown(text: str, secrets: Iterable[str] = ()) -> str:

@@ -11,6 +11,7 @@ from genops_enricher.export.otlp import (
     SERVICES,
     parse_status,
     retry_delay_s,
+    secrets_of,
     shown,
 )
 from genops_enricher.export.outcome import Outcome, of_grpc_code
@@ -53,7 +54,7 @@ class GrpcSender:
             self._service.grpc_method, request_serializer=None, response_deserializer=None
         )
         self._metadata = tuple((name.lower(), value) for name, value in config.headers.items())
-        self._secrets = tuple(value for value in config.headers.values() if value)
+        self._secrets = secrets_of(config.headers)
         self._compression = _COMPRESSION[config.compression]
         self._timeout_s = config.timeout_s
 
@@ -68,7 +69,7 @@ class GrpcSender:
             )
         except grpc.RpcError as error:
             return self._failure(error)
-        return self._service.read_response(body)
+        return self._service.read_response(body, self._secrets)
 
     def close(self) -> None:
         """Close the channel; calls on it end with CANCELLED."""

@@ -17,7 +17,13 @@ from requests.utils import get_environ_proxies
 
 from genops_enricher.config.model import ExporterConfig
 from genops_enricher.errors import StartError
-from genops_enricher.export.otlp import RESPONSE_BYTES_MAX, SERVICES, parse_status, shown
+from genops_enricher.export.otlp import (
+    RESPONSE_BYTES_MAX,
+    SERVICES,
+    parse_status,
+    secrets_of,
+    shown,
+)
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
 from genops_enricher.pipeline import Signal
 
@@ -45,7 +51,7 @@ class HttpSender:
         self._service = SERVICES[signal]
         self._timeout_s = config.timeout_s
         self._compress = config.compression == "gzip"
-        self._secrets = tuple(value for value in config.headers.values() if value)
+        self._secrets = secrets_of(config.headers)
         self._session = _session(config, self._url)
         self._session.headers.update(
             {
@@ -99,7 +105,7 @@ class HttpSender:
             if body is None:
                 return Delivered(message="the response is too long or too slow; it was not read")
             if is_otlp:
-                return self._service.read_response(body)
+                return self._service.read_response(body, self._secrets)
         return outcome
 
 

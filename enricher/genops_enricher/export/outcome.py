@@ -6,8 +6,9 @@ letter, because dropping acknowledged data is the worse mistake:
 
 - Answers that speak of the connection and not of the data (a wrong key, a wrong path) hold it.
 - gRPC UNKNOWN and INTERNAL, HTTP 408, 500 and other 5xx are what servers and proxies answer when
-  they break in passing. They are retried, but a limited number of times: if the data itself breaks
-  the server, retrying for ever would block the data behind it.
+  they break in passing, and also when the data itself breaks them. They are retried for as long as
+  nothing else gets through, because that is an outage. If the destination takes other data in
+  between, this is given up after a number of such answers: it would block what is behind it.
 
 Knows codes; knows no sockets and no time.
 """
@@ -28,8 +29,7 @@ __all__ = [
     "of_http_status",
 ]
 
-# With the default backoff ten attempts last about four minutes. The Collector's default for
-# all that it retries is five (max_elapsed_time).
+# With the default backoff ten attempts last about four minutes.
 _DOUBTFUL_ATTEMPTS_MAX = 10
 
 
@@ -46,7 +46,8 @@ class Retry:
     """Not now.
 
     `after_s` is the wait that the destination asks for, in seconds. `attempts_max` is how often the
-    same data may meet such an answer before it is given up; 0 is without a limit.
+    same data may meet such an answer, while other data is delivered, before it is given up; 0 is
+    without a limit.
     """
 
     reason: str

@@ -54,6 +54,7 @@ class Exporter:
         self._sender = sender
         self._telemetry = telemetry
         self._labels = {"exporter": exporter_id, "signal": signal.value}
+        self._delivered = 0  # only compared; an increment lost between two threads does no harm
         self._stopping = threading.Event()
         self._notices = Notices(self._name)
         self._threads = [
@@ -92,8 +93,8 @@ class Exporter:
         while not self._stopping.is_set():
             try:
                 entry = self._reader.take(_IDLE_S)
-            except OSError as error:
-                _log.error("%s: can't read the queue: %s; trying again", self._name, error)
+            except Exception as error:  # noqa: BLE001 - the data waits for this thread
+                _log.error("%s: can't read the queue: %r; trying again", self._name, error)
                 self._stopping.wait(self._retry.max_interval_s)
                 continue
             if entry is not None:
@@ -103,7 +104,8 @@ class Exporter:
         """Try until the entry is finished, or leave it in the queue when stopping."""
         backoff = Backoff(self._retry, random.random)
         began_s = time.monotonic()
-        doubtful = 0
+        doubts = 0
+        delivered = self._delivered
         while not self._stopping.is_set():
             outcome = self._attempt(entry)
             if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
@@ -120,10 +122,13 @@ class Exporter:
                     # No limit on these: a mistyped key must not cost what was acknowledged.
                     delay_s: float | None = self._retry.max_interval_s
                 case Retry(reason, after_s, attempts_max):
-                    doubtful += attempts_max > 0
-                    if attempts_max and doubtful >= attempts_max:
-                        self._drop(entry, "rejected", f"{reason} ({doubtful} times)")
-                        return
+                    if attempts_max and delivered != self._delivered:
+                        # It takes other requests: this one is in doubt, not the destination.
+                        delivered = self._delivered
+                        doubts += 1
+                        if doubts == attempts_max:
+                            self._drop(entry, "rejected", f"{reason} ({doubts} times)")
+                            return
                     delay_s = backoff.next_delay_s(
                         elapsed_s=time.monotonic() - began_s, server_delay_s=after_s
                     )
@@ -148,6 +153,7 @@ class Exporter:
             self._notices.lost(rejected, f"the destination rejected them: {message}")
         elif message:
             self._notices.warned(message)
+        self._delivered += 1
         self._reader.delivered(entry, rejected=rejected)
 
     def _drop(self, entry: Entry, label: str, reason: str) -> None:

@@ -204,10 +204,10 @@ class DurableQueue:
         try:
             with self._disk:
                 frames = self._write(batches)
-        except OSError as error:
+        except BaseException as error:  # also for want of memory
             with self._lock:
                 self._reserved -= size
-            self._note(error.strerror or str(error))
+            self._note(getattr(error, "strerror", None) or repr(error))
             raise
         self._note("")
         with self._lock:
@@ -225,7 +225,7 @@ class DurableQueue:
             writer = self._start_segment()
         try:
             return writer.append([(batch.payload, batch.items) for batch in batches])
-        except OSError:
+        except BaseException:
             self._writer = None
             writer.close()
             raise

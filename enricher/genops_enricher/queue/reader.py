@@ -66,9 +66,8 @@ class Reader:
         self._set_aside = set_aside
         self._segment: Segment  # the next record is `_segment.frame(_index)`
         self._index = 0
-        self._again: deque[tuple[Segment, Frame]] = (
-            deque()
-        )  # taken before the restart, not finished
+        # Taken and to be taken again: not finished before the restart, or could not be read.
+        self._again: deque[tuple[Segment, Frame]] = deque()
         self._out: dict[Position, Frame] = {}
         self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
         self._closed = False
@@ -82,7 +81,8 @@ class Reader:
         `close` on.
 
         Raises:
-            OSError: the file can't be opened now (too many open files). The record stays.
+            OSError: the file can't be opened or read now (too many open files). The record stays,
+                as it does for want of memory.
         """
         while True:
             with self._lock:
@@ -92,14 +92,16 @@ class Reader:
                 segment, frame = self._pop()
                 position = Position(segment.number, frame.offset)
                 self._out[position] = frame
-                try:
+            try:
+                with self._lock:
                     file = self._file(segment)
-                except OSError:
+                # The descriptor stays open: a segment with a record that is out is held.
+                payload = read_payload(file, segment, frame, set_aside=self._set_aside)
+            except BaseException:
+                with self._lock:
                     del self._out[position]
                     self._again.appendleft((segment, frame))
-                    raise
-            # The descriptor stays open: a segment with a record that is out is held.
-            payload = read_payload(file, segment, frame, set_aside=self._set_aside)
+                raise
             if payload is not None:
                 return Entry(payload, frame.items, position)
             self._finish(position, delivered=0, reason="corrupt")

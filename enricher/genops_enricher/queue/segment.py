@@ -121,7 +121,7 @@ class SegmentWriter:
         try:
             _write(self._fd, buffers)
             self._sync(self._fd)
-        except OSError:
+        except BaseException:  # whatever it was: the end of the file is not where `size` says
             self._cut_back()
             raise
         self.size = end
@@ -184,7 +184,11 @@ def load(path: Path, *, last: bool, set_aside: SetAside) -> Segment:
 
 
 def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: SetAside) -> bytes | None:
-    """The payload of a record, or None if it is damaged; then its bytes are set aside."""
+    """The payload of a record, or None if it is damaged; then its bytes are set aside.
+
+    Raises:
+        OSError: it can't be read now.
+    """
     data = _read(fd, frame.offset, HEADER_BYTES + frame.length)
     payload = decode(data)
     if payload is None:
@@ -222,6 +226,9 @@ def _read(fd: int, offset: int, size: int) -> bytes:
     try:
         return os.pread(fd, size, offset)
     except OSError as error:
-        # A sector that can't be read is damage like any other, and no reason to stop.
+        # A sector that can't be read is damage like any other, and no reason to stop. What else
+        # fails may succeed later.
+        if error.errno != errno.EIO:
+            raise
         _log.error("can't read %d bytes at offset %d: %s", size, offset, error)
         return b""

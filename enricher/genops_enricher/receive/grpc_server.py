@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from genops_enricher.config.model import ReceiverConfig
-from genops_enricher.errors import StartError
+from genops_enricher.errors import RetryableError, StartError
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.status import refusal, to_grpc_status
 from genops_enricher.telemetry import Telemetry
@@ -25,6 +25,9 @@ __all__ = ["GrpcReceiver"]
 
 _LOG = logging.getLogger(__name__)
 _SUCCESS = b""
+# A request ends with a sync, in milliseconds. What takes longer would take all the time there is: a
+# health watch has no end of its own, nor has a request of which only the beginning arrives.
+_GRACE_MAX_S = 2.0
 
 _SERVICES = {
     Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -79,14 +82,15 @@ class GrpcReceiver:
             self.port = self._server.add_insecure_port(endpoint)
         except RuntimeError as error:
             raise StartError(
-                f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: is another "
-                "collector running there? Beside an OpenTelemetry Collector use 127.0.0.1:14317."
+                f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: the port is "
+                "taken, or the address is none of this machine. Beside an OpenTelemetry Collector "
+                "use 127.0.0.1:14317."
             ) from error
         self._server.start()
 
     def stop(self, grace_s: float) -> None:
         """Finish what is under way; senders of new requests get UNAVAILABLE and keep them."""
-        self._server.stop(grace_s).wait()
+        self._server.stop(min(grace_s, _GRACE_MAX_S)).wait()
 
     def _handler(
         self, signal: Signal, intake: Intake
@@ -97,7 +101,8 @@ class GrpcReceiver:
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
                 answer = refusal(error)
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
-                    _LOG.warning("refused %s: %s", signal, error, exc_info=not answer)
+                    expected = isinstance(error, RetryableError)
+                    _LOG.warning("refused %s: %s", signal, error, exc_info=not expected)
                 self._telemetry.add(
                     "genops_refused_requests_total", signal=signal, code=answer.code.name
                 )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +98,72 @@ def test_repricing_takes_away_what_an_enricher_wrote_and_nothing_else(
     assert attributes["genops.team"] == "search"
 
 
+def test_repricing_leaves_a_cost_that_somebody_else_wrote(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    fresh = span(chat("openai/gpt-4o", {"genops.cost.total": 7.0}))
+    source.write_bytes(request(fresh))
+
+    assert main(["enrich", str(source), "-o", str(out), "--reprice"]) == 3
+    assert main(["enrich", str(out), "-o", str(out), "--reprice"]) == 3
+
+    attributes = plain_attributes(spans_of(out.read_bytes())[0])
+    assert attributes["genops.cost.total"] == 7.0
+    assert attributes["genops.cost.unpriced_reason"] == "foreign_cost"
+
+
+def test_a_reader_that_goes_away_ends_the_output_quietly(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.write_bytes(request(*(span(chat(), number=n) for n in range(2000))))
+    command = [sys.executable, "-m", "genops_enricher", "enrich", str(source), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+
+        assert process.wait(60) == 1
+        assert process.stderr.read() == b""
+
+
+def test_a_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    source, pipe = tmp_path / "in", tmp_path / "pipe"
+    source.write_bytes(PRICED)
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+
+    assert main(["enrich", str(source), "-o", str(pipe)]) == 0
+    assert pipe.is_fifo()
+    reader.join(30)
+    assert len(spans_of(received[0])) == 2
+
+
+def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
+    source, file, link = tmp_path / "in", tmp_path / "file", tmp_path / "link"
+    source.write_bytes(PRICED)
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+
+    assert main(["enrich", str(source), "-o", str(link)]) == 0
+    assert link.is_symlink()
+    assert len(spans_of(file.read_bytes())) == 2
+
+
+def test_files_of_one_name_are_not_written_over_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "out"):
+        (tmp_path / name).mkdir()
+    sources = [tmp_path / "a" / "spans", tmp_path / "b" / "spans"]
+    for source in sources:
+        source.write_bytes(PRICED)
+
+    assert main(["enrich", *map(str, sources), "-o", str(tmp_path / "out")]) == 1
+    assert f"{tmp_path / 'out' / 'spans'}: would be written twice" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_several_files_are_written_to_a_folder(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(PRICED)
@@ -112,6 +182,10 @@ def test_several_files_are_written_to_a_folder(tmp_path: Path) -> None:
         (b'{"resourceSpans": [}', "not JSON"),
         (b'{"resourceSpans": []}\n{"oops"\n', ":2:"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}', "traceId"),
+        (b'{"resource_spans": []}', "resourceSpans"),
+        (b'{"name": "x"}', "resourceSpans"),
+        (b'{\n  "resourceSpans": [\n    oops\n  ]\n}\n', "line 3"),
+        (b'{"resourceSpans":' + b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_otlp_is_named_and_nothing_is_written(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from genops_enricher.config.load import load_config
@@ -98,3 +101,11 @@ def test_variables_for_one_signal_are_said_to_be_unread() -> None:
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS: is not read; the variables for all signals are, such "
         "as OTEL_EXPORTER_OTLP_ENDPOINT"
     )
+
+
+def test_the_start_that_the_readme_shows_works() -> None:
+    readme = Path(__file__).parents[3] / "enricher" / "README.md"
+    shown = dict(re.findall(rf"{_PREFIX}([A-Z]+)=(\S+)", readme.read_text()))
+
+    assert "ENDPOINT" in shown
+    assert load_config(None, _env(**shown)).warnings == ()

@@ -31,10 +31,16 @@ def test_ids_are_hexadecimal_in_either_case() -> None:
     assert one.links[0].span_id.hex() == "ab" * 8
 
 
-@pytest.mark.parametrize("value", ["zz", "abc", 7, None])
+@pytest.mark.parametrize("value", ["zz", "abc", 7])
 def test_an_id_that_is_not_hexadecimal_says_where(value: object) -> None:
     with pytest.raises(OtlpJsonError, match=r"resourceSpans\[0\]\.scopeSpans\[0\].*traceId"):
         read(document(traceId=value))
+
+
+def test_null_is_the_same_as_absent() -> None:
+    one = read(document(parentSpanId=None, kind=None, name=None, attributes=None))
+
+    assert (one.parent_span_id, one.kind, one.name) == (b"", 0, "")
 
 
 def test_enums_are_integers_and_names_are_refused() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from genops_enricher.decode.values import BAD, as_count, as_float, as_text, as_true
+from genops_enricher.decode.values import BAD, as_count, as_float, as_label, as_text, as_true
 from otlp import Value, any_value
 
 
@@ -23,6 +23,13 @@ def test_text_of_any_length_and_script_is_read(text: str) -> None:
 @pytest.mark.parametrize("value", [7, 1.5, True, ["a"]])
 def test_what_is_no_text_reads_as_empty(value: Value) -> None:
     assert as_text(raw(value)) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "label"), [("ads", "ads"), (42, "42"), (True, "true"), (1.5, ""), (["a"], "")]
+)
+def test_labels_are_text_whole_numbers_and_booleans(value: Value, label: str) -> None:
+    assert as_label(raw(value)) == label
 
 
 def test_absent_text_reads_as_empty() -> None:

@@ -5,16 +5,19 @@ openai/gpt-4o on OpenRouter is 2.50 USD per million tokens in, 10 out, 1.25 read
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from genops_enricher.config.model import AttributionRule
 from genops_enricher.enrich.attributes import ATTRIBUTES, COST_PARTS
-from genops_enricher.enrich.enricher import ALREADY_ENRICHED, NOT_LLM, Enricher, Status
+from genops_enricher.enrich.enricher import ALREADY_ENRICHED, NOT_LLM, Enricher
+from genops_enricher.enrich.status import Status
 from genops_pricing import bundled_catalog, load_catalog
 from otlp import JULY_2024_NS, Value, chat, plain_attributes, span
 
@@ -105,6 +108,39 @@ def test_other_emitters_spans_get_the_names_that_queries_use(enricher: Enricher)
     assert attributes["genops.tokens.input"] == 1000
     assert attributes["genops.tokens.output"] == 100
     assert attributes["genops.tokens.total"] == 1100
+
+
+def test_of_the_token_names_only_those_that_are_missing_are_added(enricher: Enricher) -> None:
+    attributes = added(enricher, span(chat("openai/gpt-4o", {"genops.tokens.total": 1100})))
+
+    assert attributes["genops.tokens.input"] == 1000
+    assert attributes["genops.tokens.output"] == 100
+
+
+def test_an_aggregate_gets_no_tokens_so_that_a_sum_over_spans_counts_each_once(
+    enricher: Enricher,
+) -> None:
+    attributes = added(
+        enricher, span(chat("openai/gpt-4o", {"gen_ai.operation.name": "invoke_agent"}))
+    )
+
+    assert attributes["genops.model"] == "openai/gpt-4o"
+    assert not [name for name in attributes if name.startswith("genops.tokens.")]
+
+
+def test_names_of_any_length_neither_hold_up_others_nor_stay_in_memory(enricher: Enricher) -> None:
+    name = "openai/gpt-4o" + ":nitro" * 30_000
+    tracemalloc.start()
+    try:
+        outcomes = [enricher.enrich(span(chat(f"{name}{n}")).SerializeToString()) for n in range(3)]
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+        reasons = {outcome.reason for outcome in outcomes}
+        added_bytes = sum(len(outcome.addition) for outcome in outcomes)
+    finally:
+        tracemalloc.stop()
+
+    assert reasons == {"unknown_model"}
+    assert kept_bytes < added_bytes + len(name)
 
 
 def test_the_model_that_served_the_call_is_priced_and_the_one_asked_is_named(
@@ -287,6 +323,29 @@ class TestReportedCost:
         attributes = added(enricher, span(client_span("openai/gpt-4o", byok)))
 
         assert attributes["genops.cost.source"] == "computed"
+        assert not enricher.enrich(
+            span(client_span("openai/gpt-4o", byok)).SerializeToString()
+        ).drift
+
+    def test_a_free_model_for_which_something_was_charged_is_priced(
+        self, enricher: Enricher
+    ) -> None:
+        """As for a web search: OpenRouter charges it on `:free` models too."""
+        free = next(m for m in CATALOG.models() if m.id.endswith(":free"))
+        message = span(client_span(free.id, {"genops.cost.reported": 0.02}))
+        attributes = added(enricher, message)
+
+        assert enricher.enrich(message.SerializeToString()).status is Status.PRICED
+        assert attributes["genops.cost.status"] == "priced"
+        assert attributes["genops.cost.total"] == 0.02
+        assert attributes["genops.cost.estimated"] == 0.0
+
+    def test_zero_for_a_free_model_is_free(self, enricher: Enricher) -> None:
+        free = next(m for m in CATALOG.models() if m.id.endswith(":free"))
+        attributes = added(enricher, span(client_span(free.id, {"genops.cost.reported": 0.0})))
+
+        assert attributes["genops.cost.status"] == "free"
+        assert attributes["genops.cost.source"] == "reported"
 
     def test_an_unknown_model_is_priced_by_it_without_estimate_family_or_tier(
         self, enricher: Enricher
@@ -323,6 +382,37 @@ class TestReportedCost:
             "reported",
         )
 
+    @pytest.mark.parametrize("reasons", [[], [""], ["error"]], ids=["none", "empty", "error"])
+    def test_zero_without_output_and_a_finish_is_believed(
+        self, enricher: Enricher, reasons: list[str]
+    ) -> None:
+        values = client_span("openai/gpt-4o", {"genops.cost.reported": 0.0})
+        values |= {
+            "gen_ai.usage.output_tokens": 0,
+            "gen_ai.response.finish_reasons": reasons,
+        }
+
+        assert added(enricher, span(values))["genops.cost.source"] == "reported"
+
+    @pytest.mark.parametrize(
+        ("status", "source"),
+        [
+            (SpanStatus(code=SpanStatus.STATUS_CODE_ERROR), "reported"),
+            (SpanStatus(code=SpanStatus.STATUS_CODE_ERROR, message="502"), "reported"),
+            (SpanStatus(code=SpanStatus.STATUS_CODE_OK, message="fine"), "computed"),
+            (SpanStatus(), "computed"),
+        ],
+        ids=["error", "error-with-message", "ok-with-message", "unset"],
+    )
+    def test_zero_without_output_is_believed_of_a_span_whose_status_is_an_error(
+        self, enricher: Enricher, status: SpanStatus, source: str
+    ) -> None:
+        values = client_span("openai/gpt-4o", {"genops.cost.reported": 0.0})
+        message = span(values | {"gen_ai.usage.output_tokens": 0})
+        message.status.CopyFrom(status)
+
+        assert added(enricher, message)["genops.cost.source"] == source
+
     def test_zero_for_a_call_that_used_nothing_is_believed(self, enricher: Enricher) -> None:
         values = client_span("openai/gpt-4o", {"genops.cost.reported": 0.0})
         values |= {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
@@ -344,7 +434,7 @@ class TestAttribution:
 
     def test_the_first_source_present_fills_the_key(self) -> None:
         enricher = Enricher(CATALOG, self.RULES)
-        message = span(chat("openai/gpt-4o", {"app.customer": "c-7"}))
+        message = span(chat("openai/gpt-4o", {"app.customer": 7}))
         resource = Span(attributes=span({"service.namespace": "search"}).attributes)
         # Resource.attributes is field 1, Span.attributes field 9: build the former by hand.
         data = b"".join(
@@ -355,7 +445,7 @@ class TestAttribution:
         attributes = added(enricher, message, data)
 
         assert attributes["genops.team"] == "search"
-        assert attributes["genops.customer_id"] == "c-7"
+        assert attributes["genops.customer_id"] == "7"
 
     def test_what_the_span_says_itself_stays(self) -> None:
         enricher = Enricher(CATALOG, self.RULES)

@@ -140,28 +140,43 @@ def test_items_rejected_in_a_partial_success_are_counted_and_not_sent_again(
     assert dropped(telemetry, "otlp_grpc/a", "rejected") == 3
 
 
-def test_data_that_breaks_the_server_is_given_up_after_ten_such_answers(
+def test_data_that_breaks_a_server_which_takes_other_data_is_given_up(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    def breaking(number: int, request: Received) -> HttpAnswer:
-        if request.payload == b"poison":
-            return HttpAnswer(500 if number % 2 else 503)
-        return HttpAnswer()
+    def breaking(_number: int, request: Received) -> HttpAnswer:
+        return HttpAnswer(500 if request.payload == b"poison" else 200)
 
     with (
         http_destination(breaking) as destination,
-        running(
-            tmp_path,
-            telemetry,
-            http_exporter(destination.port, queue=QueueConfig(num_consumers=1)),
-        ) as (queue, exporters),
+        running(tmp_path, telemetry, http_exporter(destination.port)) as (queue, exporters),
     ):
         queue.consume(batch(b"poison"))
-        queue.consume(batch(b"good"))
+        for _ in range(20_000):  # far more than it takes
+            queue.consume(batch(b"good"))
+            if dropped(telemetry, "otlp_http/b", "rejected"):
+                break
         assert one(exporters).flush(20)
 
-    assert Counter(destination.payloads) == {b"poison": 20, b"good": 1}
     assert dropped(telemetry, "otlp_http/b", "rejected") == 1
+    assert Counter(destination.payloads)[b"poison"] >= 10
+
+
+def test_an_outage_that_answers_500_loses_nothing_however_long_it_lasts(
+    tmp_path: Path, telemetry: Telemetry
+) -> None:
+    def broken_for_long(number: int, _request: Received) -> HttpAnswer:
+        return HttpAnswer(500 if number < 60 else 200)
+
+    with (
+        http_destination(broken_for_long) as destination,
+        running(tmp_path, telemetry, http_exporter(destination.port)) as (queue, exporters),
+    ):
+        for payload in (b"1", b"2", b"3"):
+            queue.consume(batch(payload))
+        assert one(exporters).flush(20)
+
+    assert set(destination.payloads) == {b"1", b"2", b"3"}
+    assert dropped(telemetry, "otlp_http/b", "rejected") == 0
 
 
 @pytest.mark.parametrize("retry", [RetryConfig(enabled=False), RetryConfig(max_elapsed_time_s=1)])

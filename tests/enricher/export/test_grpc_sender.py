@@ -108,6 +108,15 @@ def test_an_answer_that_repeats_the_key_does_not_show_it() -> None:
     assert outcome == Hold("UNAUTHENTICATED: unknown key ***")
 
 
+def test_a_key_behind_the_name_of_its_scheme_is_not_shown_either() -> None:
+    answer = GrpcAnswer(grpc.StatusCode.UNAUTHENTICATED, details="no such token: hunter2 in 1")
+    headers = {"authorization": "Bearer hunter2", "x-flag": "1"}
+    with grpc_destination(answering(answer)) as destination:
+        outcome = send(grpc_exporter(destination.port, headers=headers))
+
+    assert outcome == Hold("UNAUTHENTICATED: no such token: *** in 1")
+
+
 def test_nobody_listening_and_no_answer_in_time_are_retried() -> None:
     with grpc_destination() as destination:
         pass

@@ -67,6 +67,16 @@ def test_a_partial_success_is_read() -> None:
         assert send(http_exporter(destination.port)) == Delivered(2, "too old")
 
 
+def test_a_warning_that_repeats_the_key_does_not_show_it() -> None:
+    response = ExportTraceServiceResponse()
+    response.partial_success.error_message = "key hunter2 expires"
+    answer = HttpAnswer(200, response.SerializeToString(), PROTOBUF)
+    with http_destination(answering(answer)) as destination:
+        outcome = send(http_exporter(destination.port, headers={"api-key": "hunter2"}))
+
+    assert outcome == Delivered(0, "key *** expires")
+
+
 def test_the_reason_of_a_refusal_comes_from_the_status_in_the_body() -> None:
     body = Status(message="span 3 has no name, key hunter2").SerializeToString()
     with http_destination(answering(HttpAnswer(400, body, PROTOBUF))) as destination:

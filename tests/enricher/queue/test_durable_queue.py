@@ -365,6 +365,24 @@ class TestDamage:
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert "is damaged" in caplog.text
 
+    def test_what_can_not_be_read_now_is_no_damage_and_stays(self, folder: Path) -> None:
+        telemetry = Telemetry()
+        with opened(folder, ONE, telemetry) as queue:
+            put(queue, "1")
+            (path,) = segments(folder)
+            moved = path.rename(folder / "moved")
+            path.mkdir()
+            for _ in range(2):
+                with pytest.raises(IsADirectoryError):
+                    queue.reader(A).take(0)
+            assert telemetry.value("genops_queue_damaged_ranges_total", signal="traces") == 0
+            assert_books_balance(telemetry, A)
+            path.rmdir()
+            moved.rename(path)
+
+        with opened(folder) as queue:
+            assert drain(queue.reader(A)) == [b"1"]
+
     @pytest.mark.parametrize("last", [True, False], ids=["last segment", "sealed segment"])
     def test_damage_found_at_start_is_passed_and_set_aside_once(
         self, folder: Path, caplog: pytest.LogCaptureFixture, last: bool
@@ -485,6 +503,26 @@ class TestDiskThatRefuses:
                     put(queue, b"x" * 60)
             failing = False
             put(queue, b"x" * 60)
+
+    def test_a_write_that_ends_for_want_of_memory_is_as_if_it_had_not_begun(
+        self, folder: Path
+    ) -> None:
+        failing = False
+
+        def sync(descriptor: int) -> None:
+            if failing:
+                raise MemoryError
+
+        with opened(folder, {A: bounded(200)}, sync=sync) as queue:
+            put(queue, "before")
+            failing = True
+            for _ in range(10):
+                with pytest.raises(MemoryError):
+                    put(queue, b"x" * 60)
+            failing = False
+            put(queue, b"y" * 60)
+
+            assert drain(queue.reader(A)) == [b"before", b"y" * 60]
 
 
 class TestConcurrency:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -15,6 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from genops_enricher.config.model import ReceiverConfig
 from genops_enricher.errors import PermanentError, RetryableError, StartError
+from genops_enricher.health import Health, grpc_health
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.telemetry import Telemetry
@@ -122,6 +125,33 @@ def test_what_may_be_accepted_later_is_unavailable_with_the_time_to_wait() -> No
 
     assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, "queue is full")
     assert retry_delay_s(error) == 2.5
+
+
+def test_a_defect_of_ours_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(Recorder(ZeroDivisionError("oh"))) as target:
+        refused(lambda: export(target, b"x"))
+    with serving(Recorder(RetryableError("the queue is full"))) as target:
+        refused(lambda: export(target, b"x"))
+    defect, pressure = (record for record in caplog.records if "refused" in record.getMessage())
+
+    assert defect.exc_info
+    assert not pressure.exc_info
+
+
+def test_a_health_watch_does_not_hold_up_the_stop() -> None:
+    health = Health()
+    receiver = GrpcReceiver(
+        ReceiverConfig(grpc_endpoint="127.0.0.1:0"), {}, Telemetry(), grpc_health(health)
+    )
+    receiver.start()
+    with grpc.insecure_channel(f"127.0.0.1:{receiver.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        next(watch)
+        stopping = threading.Thread(target=receiver.stop, args=(3600.0,), daemon=True)
+        stopping.start()
+        stopping.join(30)
+
+        assert not stopping.is_alive()
 
 
 def test_a_defect_of_ours_never_makes_the_sender_drop_its_data() -> None:

@@ -27,17 +27,19 @@ _current: ContextVar[Attributes] = ContextVar("genops_governance", default=_EMPT
 class GovernanceScope:
     """The handle of `set_governance_context`; leaving it restores what was set before."""
 
-    __slots__ = ("_added", "_before", "_token")
+    __slots__ = ("_added", "_before", "_here", "_token")
 
     def __init__(self, added: Attributes) -> None:
         self._added = added
         self._token: Token[Attributes] | None = None
         self._before: Attributes = _EMPTY
+        self._here: Attributes = _EMPTY
         self._set()
 
     def _set(self) -> None:
         self._before = _current.get()
-        self._token = _current.set(MappingProxyType({**self._before, **self._added}))
+        self._here = MappingProxyType({**self._before, **self._added})
+        self._token = _current.set(self._here)
 
     def __enter__(self) -> GovernanceScope:
         if self._token is None:  # entered again after it was left
@@ -56,8 +58,10 @@ class GovernanceScope:
         try:
             _current.reset(token)
         except ValueError:
-            # Left in another context than entered, as async generators and fixtures do.
-            _current.set(self._before)
+            # Left in another context than entered, as async generators and fixtures do. A copy of
+            # that context has our value; in any other one there is nothing to undo.
+            if _current.get() is self._here:
+                _current.set(self._before)
 
 
 def set_governance_context(

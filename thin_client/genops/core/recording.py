@@ -186,7 +186,8 @@ def response_error(response: object) -> str | None:
         if error is not None:
             code = get(error, "code")
             return text(str(code)) if isinstance(code, str | int) else "_OTHER"
-    return None
+    # The Responses API may say that it failed without saying why.
+    return "_OTHER" if get(response, "status") == "failed" else None
 
 
 def error_attributes(error: BaseException) -> Attributes:

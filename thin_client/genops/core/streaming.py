@@ -7,13 +7,14 @@ and end the call's span at exhaustion, error, close or garbage collection, which
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 from genops.core.call import Call
 from genops.core.guard import guard
 from genops.core.recording import get
 
-__all__ = ["AsyncChunks", "Chunks", "StreamRecorder", "StreamedResponse"]
+__all__ = ["AsyncChunks", "Chunks", "StreamRecorder", "StreamedResponse", "end_open_streams"]
 
 _FIELDS = (
     "id",
@@ -22,6 +23,7 @@ _FIELDS = (
     "service_tier",
     "usage",
     "openrouter_metadata",
+    "status",
     "error",
 )
 
@@ -43,6 +45,8 @@ class StreamedResponse:
             value = get(source, name)
             if value is not None:
                 self._fields[name] = value
+        if get(chunk, "type") == "error":  # an event of the Responses API is the error itself
+            self._fields["error"] = chunk
         choices = get(source, "choices")
         for position, choice in enumerate(choices if isinstance(choices, list | tuple) else ()):
             reason = get(choice, "finish_reason")
@@ -61,6 +65,17 @@ class StreamedResponse:
         return {**self._fields, "choices": choices}
 
 
+_open: set[StreamRecorder] = set()  # not ended yet
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)  # they are the parent's to end
+
+
+def end_open_streams() -> None:
+    """End the spans of streams that nobody has read to the end or closed so far."""
+    for recorder in _open.copy():
+        recorder.abandoned()
+
+
 class StreamRecorder:
     """Joins a stream to the span of its call. Reports of an end after the first are ignored."""
 
@@ -71,6 +86,7 @@ class StreamRecorder:
         self._response = StreamedResponse()
         self.chunks = 0  # fetched so far
         self.stepping = False  # a chunk is being fetched
+        _open.add(self)
 
     def chunk(self, chunk: object) -> None:
         """A chunk came."""
@@ -82,20 +98,27 @@ class StreamRecorder:
 
     def exhausted(self) -> None:
         """The caller read the stream to its end."""
+        _open.discard(self)
         self._call.succeed(self._response.response(), stream_completed=True)
 
     def failed(self, error: BaseException) -> None:
         """Fetching a chunk raised."""
+        _open.discard(self)
         self._call.fail(error, self._response.response(), stream_completed=False)
 
     def closed(self, *, completed: bool | None = False) -> None:
-        """The stream was closed or dropped before its end; `completed` None if that is not known.
+        """The stream was closed, maybe before its end; `completed` None if that is not known.
 
         The SDK also closes the connection as a part of fetching the last chunk; then the outcome
         of that step tells how the stream ended.
         """
         if not self.stepping:
-            self._call.succeed(self._response.response(), stream_completed=completed)
+            self.abandoned(completed=completed)
+
+    def abandoned(self, *, completed: bool | None = False) -> None:
+        """No more of the stream will be seen."""
+        _open.discard(self)
+        self._call.succeed(self._response.response(), stream_completed=completed)
 
 
 class Chunks:
@@ -127,7 +150,7 @@ class Chunks:
         return chunk
 
     def __del__(self) -> None:
-        self._recorder.closed()
+        self._recorder.abandoned()
 
 
 class AsyncChunks:
@@ -159,4 +182,4 @@ class AsyncChunks:
         return chunk
 
     def __del__(self) -> None:
-        self._recorder.closed()
+        self._recorder.abandoned()

@@ -43,9 +43,15 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def address(base_url: str) -> tuple[str | None, int | None]:
-    """Host and port of a base URL; the scheme's port where it states none."""
-    parts = urlsplit(base_url)
-    return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    """Host and port of a base URL; the scheme's port where it states none.
+
+    The host is None if the URL has none or is malformed.
+    """
+    try:
+        parts = urlsplit(base_url)
+        return parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None, None
 
 
 def provider_of(base_url: str, openrouter_base_url: str | None = None) -> str:

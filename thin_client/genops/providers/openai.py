@@ -27,7 +27,15 @@ from genops.providers import openrouter_routing as routing
 from genops.providers.hosts import OPENROUTER, address, provider_of
 from genops.providers.openai_results import Create, run, run_async
 
-__all__ = ["OPERATIONS", "Operation", "begin", "is_patched", "patch", "unpatch"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "begin",
+    "is_patched",
+    "patch",
+    "provider_of_client",
+    "unpatch",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,12 @@ class Operation:
     name: str
 
 
-# `stream()` helpers call `create`; `parse` does not. What an installed version
-# lacks is passed over.
+# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions.
+# What an installed version lacks is passed over.
 OPERATIONS: Final = (
     Operation("openai.resources.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.chat.completions", "Completions", "parse", "chat"),
+    Operation("openai.resources.beta.chat.completions", "Completions", "parse", "chat"),
     Operation("openai.resources.completions", "Completions", "create", "text_completion"),
     Operation("openai.resources.embeddings", "Embeddings", "create", "embeddings"),
     Operation("openai.resources.responses", "Responses", "create", "chat"),
@@ -115,8 +124,8 @@ def _wrap_all() -> None:
 def _wrapper(operation: Operation, original: Create) -> Create:
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        call, kwargs = _begin_if_enabled(operation.name, resource, kwargs)
-        return run(call, partial(original, resource, *args), kwargs)
+        begin = partial(_begin_if_enabled, operation.name, resource, kwargs)
+        return run(begin, partial(original, resource, *args))
 
     create._genops_original = original  # type: ignore[attr-defined]
     return create
@@ -125,8 +134,8 @@ def _wrapper(operation: Operation, original: Create) -> Create:
 def _async_wrapper(operation: Operation, original: Create) -> Create:
     @functools.wraps(original)
     async def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        call, kwargs = _begin_if_enabled(operation.name, resource, kwargs)
-        return await run_async(call, partial(original, resource, *args), kwargs)
+        begin = partial(_begin_if_enabled, operation.name, resource, kwargs)
+        return await run_async(begin, partial(original, resource, *args))
 
     create._genops_original = original  # type: ignore[attr-defined]
     return create
@@ -139,10 +148,15 @@ def _begin_if_enabled(
         return None, kwargs
     with guard("finding the provider"):
         client = get(resource, "_client")
-        provider = provider_of(str(get(client, "base_url")), _runtime.current().openrouter_base_url)
+        provider = provider_of_client(client)
         if is_patched(OPENROUTER if provider == OPENROUTER else "openai"):
             return begin(operation, client, kwargs, provider=provider)
     return None, kwargs
+
+
+def provider_of_client(client: object) -> str:
+    """The provider behind a client of the SDK."""
+    return provider_of(str(get(client, "base_url")), _runtime.current().openrouter_base_url)
 
 
 def begin(
@@ -176,7 +190,7 @@ def begin(
                 operation=operation,
                 provider=provider,
                 model=text(model) if isinstance(model, str) else None,
-                stream=kwargs.get("stream") is True,
+                stream=bool(kwargs.get("stream")),
                 address=host,
                 port=port,
                 asked=routing.asked(extra_body, route) if is_openrouter else {},

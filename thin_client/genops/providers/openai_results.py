@@ -15,13 +15,17 @@ from genops.core.guard import guard
 from genops.core.recording import get
 from genops.core.streaming import AsyncChunks, Chunks, StreamRecorder
 
-__all__ = ["Create", "run", "run_async"]
+__all__ = ["Begin", "Create", "run", "run_async"]
 
 Create = Callable[..., Any]
 
+# Starts the span of a call; returns it (None: not recorded) and the keywords to call with.
+Begin = Callable[[], tuple[Call | None, Mapping[str, Any]]]
 
-def run(call: Call | None, create: Create, kwargs: Mapping[str, Any]) -> Any:
+
+def run(begin: Begin, create: Create) -> Any:
     """Make a call of a synchronous client and follow its result."""
+    call, kwargs = begin()
     if call is None:
         return create(**kwargs)
     with call:
@@ -36,10 +40,9 @@ def run(call: Call | None, create: Create, kwargs: Mapping[str, Any]) -> Any:
     return result
 
 
-async def run_async(
-    call: Call | None, create: Callable[..., Awaitable[Any]], kwargs: Mapping[str, Any]
-) -> Any:
-    """Make a call of an asynchronous client and follow its result."""
+async def run_async(begin: Begin, create: Callable[..., Awaitable[Any]]) -> Any:
+    """Make a call of an asynchronous client and follow its result, once this is awaited."""
+    call, kwargs = begin()
     if call is None:
         return await create(**kwargs)
     with call:

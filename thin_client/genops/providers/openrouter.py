@@ -11,12 +11,14 @@ import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from genops import _runtime
 from genops.core.governance import Scalar, clean, is_scalar
+from genops.core.guard import guard
 from genops.providers import openai as sdk
-from genops.providers.hosts import OPENROUTER
+from genops.providers.hosts import OPENAI_COMPATIBLE, OPENROUTER
 from genops.providers.openai_results import run, run_async
 from genops.providers.openrouter_routing import BODY_FIELDS, body
 
@@ -38,6 +40,15 @@ DEFAULT_BASE_URL: Final = "https://openrouter.ai/api/v1"
 _ATTRIBUTION_HEADERS: Final = (
     ("HTTP-Referer", "OPENROUTER_HTTP_REFERER", ("http-referer",)),
     ("X-OpenRouter-Title", "OPENROUTER_X_TITLE", ("x-openrouter-title", "x-title")),
+)
+
+# Parameters of other methods and APIs, written by mistake: as attributes they would put content or
+# a key on the span. They go to the SDK, which refuses them by name.
+_NEVER_GOVERNANCE: Final = frozenset(
+    {
+        *("content", "input", "instructions", "message", "prompt", "system", "system_prompt"),
+        *("api_key", "authorization", "openrouter_api_key", "password", "secret", "token"),
+    }
 )
 
 
@@ -62,7 +73,8 @@ class GenOpsOpenRouterAdapter:
       OpenRouter's other body fields (`reasoning`, `plugins`, `models`…);
     - `max_retries`, for this call;
     - governance: every other keyword with a plain value becomes the span attribute
-      `genops.<keyword>` and is not sent.
+      `genops.<keyword>` and is not sent. Names of content and keys (`prompt`, `api_key`, …) are
+      refused.
 
     With an `openai.AsyncOpenAI` client the methods return awaitables.
     """
@@ -95,17 +107,27 @@ class GenOpsOpenRouterAdapter:
         if arguments.max_retries is not None:
             client = client.with_options(max_retries=arguments.max_retries)
         create = resource_of(client).create
-        call, api = sdk.begin(
+        begin = partial(
+            sdk.begin,
             operation,
             client,
             arguments.api,
-            provider=OPENROUTER,
+            provider=_provider(client),
             route=arguments.route,
             governance=arguments.governance,
         )
         if isinstance(client, openai.AsyncOpenAI):
-            return run_async(call, create, api)
-        return run(call, create, api)
+            return run_async(begin, create)
+        return run(begin, create)
+
+
+def _provider(client: object) -> str:
+    """OpenRouter, unless the client's host is known to be somebody else."""
+    with guard("finding the provider"):
+        found = sdk.provider_of_client(client)
+        if found != OPENAI_COMPATIBLE:
+            return found
+    return OPENROUTER
 
 
 def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Arguments:
@@ -120,7 +142,7 @@ def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Argum
             api[name] = value
         elif name in BODY_FIELDS:
             extra[name] = value
-        elif is_scalar(value):
+        elif is_scalar(value) and name not in _NEVER_GOVERNANCE:
             governance[name] = value
         else:
             api[name] = value  # the SDK takes it, or says by name that it does not

@@ -1,0 +1,128 @@
+"""What is known of a model at a place, kept from call to call: the market, and the price in force.
+
+Everything about a model at a place that does not change from call to call is worked out once and
+kept with the interval in which it holds, its attributes already encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genops_enricher.decode.llm_call import IDENTITY_NAMES, CallIdentity, read_identity
+from genops_enricher.enrich.block import Block
+from genops_enricher.enrich.status import Status
+from genops_pricing import Catalog, Conditions, Miss, Offer
+
+__all__ = ["Place", "Places", "Price"]
+
+_NO_MODEL = Miss(reason="no_model", detail="the span names no model")
+_UNKNOWN_MODEL = Miss(reason="unknown_model", detail="the name is too long for a model's")
+
+# Models are named by callers: neither a flood of names nor long ones may grow memory or take time.
+_PLACES_MAX = 4096
+_KEPT_BYTES_MAX = 1024
+_MODEL_CHARACTERS_MAX = 256
+
+
+class Price:
+    """The answer of the catalog for a place, while it holds."""
+
+    __slots__ = ("_blocks", "_version", "found", "from_ns", "is_free", "until_ns")
+
+    def __init__(self, found: Offer | Miss, version: str) -> None:
+        self.found = found
+        self.from_ns, self.until_ns = found.valid_from_ns, found.valid_until_ns
+        self.is_free = isinstance(found, Offer) and found.status == "free"
+        self._version = version
+        self._blocks: dict[tuple[str, Status, bool], Block] = {}
+
+    def block(self, source: str, status: Status, *, used: bool) -> Block:
+        """What stands beside the numbers; `used`: a cost was computed from this price."""
+        block = self._blocks.get((source, status, used))
+        if block is None:
+            block = self._blocks[source, status, used] = self._encode(source, status, used=used)
+        return block
+
+    def _encode(self, source: str, status: Status, *, used: bool) -> Block:
+        texts: list[tuple[str, str | None]] = [
+            ("genops.cost.currency", "USD"),
+            ("genops.cost.source", source),
+            ("genops.cost.status", status),
+            ("genops.pricing.version", self._version),
+        ]
+        if isinstance(self.found, Offer):
+            texts += [
+                ("genops.model_family", self.found.family),
+                ("genops.model_tier", self.found.tier),
+            ]
+            if used:
+                texts += [
+                    ("genops.pricing.entry", self.found.entry),
+                    ("genops.pricing.effective_from", self.found.effective_from),
+                ]
+        return Block(texts)
+
+
+class Place:
+    """A model at a market: what the catalog is asked for, and its latest answer."""
+
+    __slots__ = ("identity", "market", "model", "named", "price")
+
+    def __init__(self, identity: CallIdentity, market: str | None) -> None:
+        self.identity = identity
+        self.market = market
+        self.model = identity.response_model or identity.request_model
+        self.named = Block(
+            [
+                ("genops.provider", identity.provider or market),
+                ("genops.model", identity.request_model or identity.response_model),
+            ]
+        )
+        self.price: Price | None = None
+
+
+class Places:
+    """The places seen so far and their prices. Safe for use by several threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._places: dict[tuple[bytes | None, ...], Place] = {}
+
+    def of(self, attributes: Mapping[str, bytes]) -> Place:
+        """The place that a span tells of."""
+        # `in` and `[]` are C here, `.get` is a Python method of the mapping: half the time.
+        key = tuple([attributes[n] if n in attributes else None for n in IDENTITY_NAMES])  # noqa: SIM401
+        place = self._places.get(key)
+        if place is None:
+            identity = read_identity(attributes)
+            market = self._catalog.market_of(
+                host=identity.host or None,
+                provider=identity.provider or None,
+                model=identity.response_model or identity.request_model or None,
+            )
+            place = Place(identity, market)
+            if len(self._places) >= _PLACES_MAX:
+                self._places.clear()  # rebuilt in microseconds each; simpler than an order of use
+            if sum(len(value) for value in key if value) <= _KEPT_BYTES_MAX:
+                self._places[key] = place
+        return place
+
+    def price(self, place: Place, at_ns: int) -> Price:
+        """The price in force at `at_ns`, in nanoseconds since the epoch."""
+        price = place.price
+        if price is None or not price.from_ns <= at_ns < price.until_ns:
+            found: Offer | Miss
+            if not place.model:
+                found = _NO_MODEL
+            elif len(place.model) > _MODEL_CHARACTERS_MAX:
+                found = _UNKNOWN_MODEL
+            else:
+                found = self._catalog.find(
+                    place.model,
+                    market=place.market,
+                    endpoint=place.identity.endpoint or None,
+                    at_ns=at_ns,
+                    conditions=Conditions(service_tier=place.identity.service_tier or None),
+                )
+            price = place.price = Price(found, self._catalog.version)
+        return price
