@@ -87,7 +87,7 @@ def fake_price(attributes: dict[str, Any]) -> Decimal:
     by_name = {name: model for model in MODELS.values() for name in (model.id, model.slug)}
     tokens = Tokens(
         prompt=attributes["gen_ai.usage.input_tokens"],
-        completion=attributes["gen_ai.usage.output_tokens"],
+        completion=attributes.get("gen_ai.usage.output_tokens", 0),  # embeddings have none
         cached=attributes.get("gen_ai.usage.cache_read.input_tokens", 0),
         cache_write=attributes.get("gen_ai.usage.cache_write.input_tokens", 0),
     )

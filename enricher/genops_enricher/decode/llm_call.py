@@ -73,29 +73,27 @@ IDENTITY_NAMES = (
 )  # fmt: skip
 """The attributes that `read_identity` reads: equal values, equal identity."""
 
-_INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "genops.tokens.input")
-_OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "genops.tokens.output")
-
-# Field of Usage -> names. cache_creation became cache_write in the GenAI repository (#440).
-_PARTS_OF_USAGE = (
-    (
-        "cache_read",
-        ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
-    ),
-    (
-        "cache_write",
-        (
-            "gen_ai.usage.cache_write.input_tokens",
-            "gen_ai.usage.cache_creation.input_tokens",
-            "gen_ai.usage.cache_creation_input_tokens",
-        ),
-    ),
-    ("reasoning", ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens")),
-    ("input_audio", ("gen_ai.usage.audio.input_tokens",)),
-    ("output_audio", ("gen_ai.usage.audio.output_tokens",)),
-    ("input_image", ("gen_ai.usage.image.input_tokens",)),
-    ("output_image", ("gen_ai.usage.image.output_tokens",)),
-)
+# Attribute -> field of Usage. Of several for one field the first that is present counts.
+_COUNTS = {
+    "gen_ai.usage.input_tokens": "input",
+    "gen_ai.usage.prompt_tokens": "input",  # until semantic conventions 1.27
+    "genops.tokens.input": "input",
+    "gen_ai.usage.output_tokens": "output",
+    "gen_ai.usage.completion_tokens": "output",
+    "genops.tokens.output": "output",
+    "gen_ai.usage.cache_read.input_tokens": "cache_read",
+    "gen_ai.usage.cache_read_input_tokens": "cache_read",
+    "gen_ai.usage.cache_write.input_tokens": "cache_write",
+    "gen_ai.usage.cache_creation.input_tokens": "cache_write",  # renamed in the GenAI conventions
+    "gen_ai.usage.cache_creation_input_tokens": "cache_write",
+    "gen_ai.usage.reasoning.output_tokens": "reasoning",
+    "gen_ai.usage.reasoning_tokens": "reasoning",
+    "gen_ai.usage.audio.input_tokens": "input_audio",
+    "gen_ai.usage.audio.output_tokens": "output_audio",
+    "gen_ai.usage.image.input_tokens": "input_image",
+    "gen_ai.usage.image.output_tokens": "output_image",
+}
+_TOTALS = [name for name, field in _COUNTS.items() if field in ("input", "output")]
 
 _REPORTED = "genops.cost.reported"
 _UPSTREAM_REPORTED = "genops.cost.upstream_reported"
@@ -133,7 +131,7 @@ def read_identity(attributes: Attributes) -> CallIdentity:
 
 def has_usage(attributes: Attributes) -> bool:
     """Whether the span states token counts at all, right or wrong."""
-    return any(name in attributes for name in _INPUT + _OUTPUT)
+    return any(name in attributes for name in _TOTALS)
 
 
 def read_usage(attributes: Attributes, kind: Kind) -> Usage | str:
@@ -142,23 +140,20 @@ def read_usage(attributes: Attributes, kind: Kind) -> Usage | str:
     An embedding has no output. An inference that states only one of input and output states no
     usage: what the other one cost would be a guess.
     """
-    counted = _first_count(attributes, _INPUT)
-    produced = _first_count(attributes, _OUTPUT)
-    if kind is Kind.EMBEDDINGS and produced is None:
-        produced = 0
-    if counted is None or produced is None:
+    counts: dict[str, int] = {}
+    for name in [name for name in _COUNTS if name in attributes]:
+        field = _COUNTS[name]
+        if field not in counts:
+            counts[field] = as_count(attributes[name])
+    if kind is Kind.EMBEDDINGS:
+        counts.setdefault("output", 0)
+    if "input" not in counts or "output" not in counts:
         return "no_usage"
-    counts = {"input": counted, "output": produced}
-    for field, names in _PARTS_OF_USAGE:
-        for name in names:
-            if name in attributes:
-                counts[field] = as_count(attributes[name])
-                break
     if BAD in counts.values():
         return "bad_usage"
-    if counts.get("reasoning", 0) > produced:
+    if counts.get("reasoning", 0) > counts["output"]:
         # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
-        counts["reasoning"] = produced
+        counts["reasoning"] = counts["output"]
     return Usage(**counts)
 
 
@@ -194,10 +189,3 @@ def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
         if name in attributes and (text := as_text(attributes[name])):
             return text
     return ""
-
-
-def _first_count(attributes: Attributes, names: tuple[str, ...]) -> int | None:
-    for name in names:
-        if name in attributes:
-            return as_count(attributes[name])
-    return None
