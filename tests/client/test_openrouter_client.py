@@ -1,4 +1,4 @@
-"""The instrumented OpenRouter client of the guide."""
+"""The instrumented OpenRouter client."""
 
 from __future__ import annotations
 
