@@ -11,7 +11,7 @@ import pytest
 from genops_pricing.importing.decision import NewModel, Refused
 from genops_pricing.importing.families import family_of
 from genops_pricing.importing.gather import Known, gather
-from genops_pricing.importing.sources.facts import read_facts
+from genops_pricing.importing.sources.facts import read_facts, read_pasts
 
 HISTORY = (
     "namespace,provider,model_id,condition,effective_from,not_before,input,output,cache_read,"
@@ -54,7 +54,7 @@ def models_of(folder: Path, **tables: Rows) -> dict[str, Any]:
             for row in tables.get(name, ())
         ]
         (folder / f"{name}.csv").write_text("\n".join([head, *lines, ""]))
-    decisions = gather(read_facts(folder), Known([]))
+    decisions = gather(read_facts(folder), Known([]), read_pasts(folder))
     told: dict[str, Any] = {}
     for item in decisions:
         if isinstance(item, NewModel):
@@ -246,6 +246,76 @@ def test_a_price_by_the_hour_needs_the_hours(tmp_path: Path, hours: str, is_pric
         assert row["overrides"][0]["when"] == {"utc": "01:00-04:00"}
     else:
         assert told["gpt-9"].startswith("priced by the hour")
+
+
+def of_model(model: str, provider: str = "openai") -> list[dict[str, str]]:
+    """What two catalogs state of a price of 2, the first time in 2026."""
+    named = {"provider": provider, "model_id": model}
+    return [
+        direct("litellm", "2", "2026-02-06", **named),
+        direct("genai-prices", "2", "2026-11-01", **named),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "start"),
+    [
+        ("gpt-9-2025-08-07", "openai", "2025-08-07"),
+        ("gpt-9", "openai", "2025-07-01"),
+        ("gpt-9", "azure", "2026-02-06"),
+        ("gpt-9-mini", "openai", "2026-02-06"),
+    ],
+)
+def test_a_makers_price_holds_since_openrouter_has_passed_it_on(
+    tmp_path: Path, model: str, provider: str, start: str
+) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("openai/gpt-9", "2024-11-01", "5"),
+            step("openai/gpt-9", "2025-07-01", "2", not_before="2025-06-05"),
+        ],
+        direct_prices=of_model(model, provider),
+    )
+
+    (row,) = told[model]["prices"]
+    assert row["effective_from"] == start
+    assert row["provenance"]["basis"] == ("snapshot" if start.startswith("2026") else "derived")
+
+
+def test_a_makers_older_price_is_a_row_if_it_is_dated_twice(tmp_path: Path) -> None:
+    own = {"namespace": "direct", "provider": "openai", "source": "genai-prices"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("openai/gpt-9", "2024-11-01", "5"),
+            step("openai/gpt-9", "2025-07-01", "2", not_before="2025-06-05"),
+            step("gpt-9", "", "5", **own),
+            step("gpt-9", "2025-06-10", "2", **own),
+        ],
+        direct_prices=of_model("gpt-9"),
+    )
+
+    older, newer = told["gpt-9"]["prices"]
+    assert (older["effective_from"], newer["effective_from"]) == ("2024-11-01", "2025-06-10")
+    assert older["usd_per_mtok"] == {"input": "5", "output": "5"}
+    assert older["provenance"]["also"] == ["genai-prices 0.2.3"]
+    assert newer["provenance"]["not_before"] == "2025-06-05"
+
+
+@pytest.mark.parametrize(
+    ("model", "is_priced"),
+    [("sonar-pro", False), ("pplx-7b-online", False), ("sonar-deep-research", True)],
+)
+def test_a_fee_that_usage_does_not_tell_leaves_a_model_unpriced(
+    tmp_path: Path, model: str, is_priced: bool
+) -> None:
+    told = models_of(tmp_path, direct_prices=of_model(model, "perplexity"))
+
+    (row,) = told[model]["prices"]
+    assert ("usd_per_mtok" in row) is is_priced
+    assert (row.get("status") == "suspect") is not is_priced
 
 
 def test_copies_of_one_catalog_are_not_two_sources(tmp_path: Path) -> None:

@@ -209,6 +209,29 @@ def test_the_same_model_may_cost_another_price_at_its_maker() -> None:
 
 
 @pytest.mark.parametrize(
+    ("market", "model", "day", "total"),
+    [
+        ("openai", "gpt-4.1-2025-04-14", "2025-04-14", "1"),
+        ("openai", "o3-2025-04-16", "2025-06-09", "5"),
+        ("openai", "o3-2025-04-16", "2025-06-10", "1"),
+        ("openai", "o1-mini", "2025-01-01", "1.5"),
+        ("openai", "gpt-5.6-sol", "2026-08-20", "3.5"),
+        ("openai", "gpt-5.6-sol", "2026-08-21", "2.4"),
+        ("anthropic", "claude-sonnet-4-5-20250929", "2025-10-01", "1.8"),
+        ("xai", "grok-4-0709", "2025-08-01", "1.8"),
+    ],
+)
+def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
+    market: str, model: str, day: str, total: str
+) -> None:
+    result = bundled_catalog().quote(
+        model, Usage(input=M // 10, output=M // 10), market=market, at=at(day)
+    )
+
+    assert result.total == Decimal(total)
+
+
+@pytest.mark.parametrize(
     ("host", "provider", "market"),
     [
         ("openrouter.ai", None, "openrouter"),

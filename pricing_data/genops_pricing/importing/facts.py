@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genops_pricing.importing.dating import Pasts, past_of_rows
 from genops_pricing.importing.decision import Addition, NewModel, Refused
-from genops_pricing.importing.gather import Known, gather
-from genops_pricing.importing.sources.facts import read_facts
+from genops_pricing.importing.gather import Known, add_sibling, gather
+from genops_pricing.importing.sources.facts import read_facts, read_pasts
 from genops_pricing.importing.writer import write
 from genops_pricing.load import load_directory
 
@@ -36,7 +37,13 @@ def run(folder: Path, data: Path, *, save: bool) -> Report:
     known = Known(
         (model.market, name) for model in catalog.models() for name in (model.id, *model.aliases)
     )
-    decisions = gather(read_facts(folder), known)
+    siblings = Pasts()
+    for model in catalog.models():
+        if model.market == "openrouter" and model.author:
+            add_sibling(
+                siblings, model.author, (model.id, *model.aliases), past_of_rows(model.rows)
+            )
+    decisions = gather(read_facts(folder), known, read_pasts(folder), siblings)
     additions = tuple(item for item in decisions if not isinstance(item, Refused))
     refused = tuple(item for item in decisions if isinstance(item, Refused))
     written = tuple(write(data, additions)) if save else ()

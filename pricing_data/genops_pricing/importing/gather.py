@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from genops_pricing.importing.authors import MAKERS, author_of
+from genops_pricing.importing.dating import Past, Pasts, date_first, past_of_raw
 from genops_pricing.importing.decision import NewEndpoint, NewModel, Refused
 from genops_pricing.importing.families import family_of
-from genops_pricing.importing.observation import Observation, Subject
+from genops_pricing.importing.observation import Observation, Source, Subject
 from genops_pricing.importing.policy import STEEP, Step, agree, close, history, joint, raw_row
 
-__all__ = ["Known", "gather"]
+__all__ = ["Known", "add_sibling", "date_step", "gather"]
 
 Gathered = NewModel | NewEndpoint | Refused
 
@@ -36,6 +37,14 @@ _OTHER_UNITS: Final[Mapping[str, str | None]] = {
     r"image|nano-banana": "output_image",
     r"audio|realtime|live|sonic|voice": "output_audio",
     r"flux|dall-e|tts|transcribe|whisper|speech|veo|sora|lyria|imagen|ocr|multimodalembed": None,
+}
+
+# Models whose provider adds a fee a request that depends on what usage does not tell.
+_UNTOLD_FEES: Final = {
+    "perplexity": (
+        re.compile(r"^(?!.*(?:-chat$|deep-research)).*(?:sonar|-online$)"),
+        "Adds a fee a request that depends on the search context size, which usage does not tell.",
+    ),
 }
 
 _SNAPSHOT: Final = re.compile(r"[-@](20\d{6}|20\d\d-\d\d-\d\d)(-v\d+(:\d+)?)?$")
@@ -62,8 +71,22 @@ class Known:
         return True
 
 
-def gather(observations: Iterable[Observation], known: Known) -> list[Gathered]:
-    """New models, in the order of their ids; refusals for those that can't be priced or dated."""
+def gather(
+    observations: Iterable[Observation],
+    known: Known,
+    told: Pasts | None = None,
+    siblings: Pasts | None = None,
+) -> list[Gathered]:
+    """New models, in the order of their ids; refusals for those that can't be priced or dated.
+
+    Args:
+        observations: what sources say, in any order.
+        known: what the catalog has; claimed spellings are added.
+        told: dated statements of makers' own prices, by market.
+        siblings: the histories that the catalog has of models of OpenRouter, by author; those of
+            new models are added.
+    """
+    told, siblings = told or Pasts(), siblings or Pasts()
     models: dict[tuple[str, str], list[Observation]] = defaultdict(list)
     for seen in observations:
         models[seen.subject.market, seen.subject.model.lower()].append(seen)
@@ -74,10 +97,13 @@ def gather(observations: Iterable[Observation], known: Known) -> list[Gathered]:
     for key in fresh:
         known.take(*key)
     gathered += [_routed(models[key], known, ids, spelt) for key in fresh if key not in spelt]
-    makers = _first_prices(gathered)
+    for item in gathered:
+        if isinstance(item, NewModel):
+            names = (item.raw["id"], *item.raw.get("aliases", ()))
+            add_sibling(siblings, item.author, names, past_of_raw(item.raw["prices"]))
     for key in sorted(models.keys() - ids):
         if key not in known:
-            direct = _direct(models[key], makers)
+            direct = _direct(models[key], told, siblings)
             if isinstance(direct, NewModel):
                 known.take(*key)
             gathered.append(direct)
@@ -331,21 +357,15 @@ def _endpoints(observations: Iterable[Observation], steps: Sequence[Step]) -> di
     return dict(sorted(endpoints.items()))
 
 
-def _first_prices(gathered: Iterable[Gathered]) -> dict[str, tuple[str, dict[str, str], str]]:
-    """By plain name: author, first price and its start of each model of OpenRouter."""
-    firsts: dict[str, tuple[str, dict[str, str], str]] = {}
-    for item in gathered:
-        if isinstance(item, NewModel):
-            row = item.raw["prices"][0]
-            firsts.setdefault(
-                plain_name(item.raw["id"]),
-                (item.author, row.get("usd_per_mtok", {}), row["effective_from"]),
-            )
-    return firsts
+def add_sibling(siblings: Pasts, author: str, names: Iterable[str], past: Past) -> None:
+    """Note the history of a model of OpenRouter by its id and aliases; not of names that move."""
+    for name in names:
+        if not name.startswith("~"):
+            siblings.add(author, name.rpartition("/")[2], past)
 
 
 def _direct(
-    observations: Sequence[Observation], makers: Mapping[str, tuple[str, dict[str, str], str]]
+    observations: Sequence[Observation], told: Pasts, siblings: Pasts
 ) -> NewModel | Refused:
     """A model of a direct provider: the price on which independent catalogs agree."""
     subject = observations[0].subject
@@ -373,22 +393,71 @@ def _direct(
     step = _step_of(group, prices, other)
     step.conditions = tuple(conditions)
     author = author_of(subject.market, spelling)
-    maker = makers.get(plain_name(spelling)) if MAKERS.get(subject.market) == author else None
-    if maker is not None and maker[2] < step.start.date().isoformat() and other is None:
-        same = all(
-            key in maker[1] and Decimal(maker[1][key]) == prices.get(key)
-            for key in ("input", "output")
-        )
-        if same:
-            # OpenRouter passes on the makers' prices, and dates them.
-            step.start, step.basis = _midnight(date.fromisoformat(maker[2][:10])), "derived"
+    before = date_step(step, subject, author, told, siblings, other_until=other)
+    if reason := _untold_fee(subject):
+        step.prices, step.conditions, before = {}, (), []
+        step.status, step.reason = "suspect", reason
     raw: dict[str, Any] = {"id": spelling, "family": family_of(spelling)}
     for key in ("name", "context_length"):
         stated_facts = [value for seen in group if (value := getattr(seen, key)) is not None]
         if stated_facts:
             raw[key] = stated_facts[0]
-    raw["prices"] = [raw_row(step)]
+    raw["prices"] = [raw_row(step) for step in (*before, step)]
     return NewModel(subject.market, author, raw)
+
+
+def _untold_fee(subject: Subject) -> str | None:
+    pattern, reason = _UNTOLD_FEES.get(subject.market, (None, ""))
+    return reason if pattern and pattern.search(subject.model.lower()) else None
+
+
+def date_step(
+    step: Step,
+    subject: Subject,
+    author: str,
+    told: Pasts,
+    siblings: Pasts,
+    *,
+    created: date | None = None,
+    other_until: date | None = None,
+) -> list[Step]:
+    """Date the first price of a maker's own model by histories.
+
+    Returns:
+        The steps before it, as far as two sources tell them.
+    """
+    if MAKERS.get(subject.market) != author:
+        return []
+    dated = date_first(
+        subject.model,
+        step.prices,
+        max(_midnight(step.last), step.start),
+        told=told.find(subject.market, subject.model),
+        siblings=siblings.find(author, subject.model),
+        created=created,
+        other_until=other_until,
+    )
+    if dated is None:
+        return []
+    if dated.start < step.start or (dated.changed and step.basis == "derived"):
+        step.start, step.basis = dated.start, "derived"
+        last_of_old = dated.not_before or step.not_before
+        step.not_before = last_of_old if last_of_old and last_of_old <= dated.start.date() else None
+    elif dated.start != step.start:
+        return []
+    return [
+        Step(
+            start=stood.start or dated.start,
+            prices={key: price for key, price in stood.prices.items() if key in step.prices},
+            conditions=(),
+            source=Source(stood.source, "openrouter", stood.url),
+            last=stood.seen_at or dated.start.date(),
+            basis="derived",
+            not_before=stood.not_before,
+            also=[confirmed],
+        )
+        for stood, confirmed in dated.before
+    ]
 
 
 def plain_name(model: str) -> str:

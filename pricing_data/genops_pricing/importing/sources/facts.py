@@ -1,9 +1,9 @@
 """Read a folder of price facts in CSV: what was gathered of many sources before the importer was.
 
-Its files: `price_history.csv` (dated steps of OpenRouter's models API), `openrouter_prices.csv`
-(one row a source, model and condition), `openrouter_consensus.csv` (last day on OpenRouter and
-doubts), `openrouter_endpoints.csv`, `openrouter_aliases.csv`, `model_families.csv` and
-`direct_prices.csv`.
+Its files: `price_history.csv` (dated steps of OpenRouter's models API, and of makers' own prices),
+`openrouter_prices.csv` (one row a source, model and condition), `openrouter_consensus.csv` (last
+day on OpenRouter and doubts), `openrouter_endpoints.csv`, `openrouter_aliases.csv`,
+`model_families.csv` and `direct_prices.csv`.
 Token prices are USD per 1,000,000 tokens; an empty cell states nothing.
 """
 
@@ -19,9 +19,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from genops_pricing.importing.authors import MAKERS
+from genops_pricing.importing.dating import Pasts, Stood
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
 
-__all__ = ["API", "ARCHIVE", "read_facts"]
+__all__ = ["API", "ARCHIVE", "read_facts", "read_pasts"]
 
 Line = Mapping[str, str]
 
@@ -74,6 +76,9 @@ _SOURCES: Final = {
     "langfuse": Source("Langfuse", "langfuse", "https://github.com/langfuse/langfuse"),
     "llm-prices": Source("llm-prices", "llm-prices", "https://github.com/simonw/llm-prices"),
 }
+
+# Sources whose last day of a price is its end, be it to come.
+_STATES_ENDS: Final = frozenset({"metergraph"})
 
 _COLUMNS: Final = {
     "input": "input",
@@ -141,6 +146,12 @@ _MARKETS: Final = {
     "alibaba": "alibaba",
     "zai": "zai",
 }
+# Makers, as the dated statements of their own prices spell them.
+_SPELT: Final = {
+    **{market: market for market in MAKERS},
+    "x-ai": "xai",
+    "moonshotai": "moonshot",
+}
 # What LiteLLM and others write before an id to name its provider.
 _PREFIX: Final = re.compile(
     r"(azure_ai|azure|vertex_ai|gemini|groq|together_ai|fireworks_ai|cohere_chat|cohere|perplexity"
@@ -165,6 +176,28 @@ def read_facts(folder: Path) -> Iterator[Observation]:
     yield from _aliases(_lines(folder, "openrouter_aliases"))
     yield from _families(_lines(folder, "model_families"))
     yield from _direct(_lines(folder, "direct_prices"))
+
+
+def read_pasts(folder: Path) -> Pasts:
+    """The dated statements of makers' own prices: one history a source and model."""
+    groups: dict[tuple[str, str, str], list[Line]] = defaultdict(list)
+    for line in _lines(folder, "price_history"):
+        market = _SPELT.get(line["provider"].removesuffix("-api"))
+        model = _plain_id(line["model_id"])
+        if line["namespace"] == "direct" and not line["condition"] and market and model:
+            groups[market, model, line["source"]].append(line)
+    pasts = Pasts()
+    for (market, model, name), group in groups.items():
+        past = [
+            Stood(
+                start=_instant(line["effective_from"]),
+                prices=_prices(line, zero_is_absent=True),
+                source=_SOURCES[name].name,
+            )
+            for line in sorted(group, key=lambda line: line["effective_from"])
+        ]
+        pasts.add(market, model, past)
+    return pasts
 
 
 def _lines(folder: Path, name: str) -> list[Line]:
@@ -490,11 +523,16 @@ def _decimal(text: str) -> Decimal:
 
 def _seen(line: Line) -> date:
     """The day on which a source was read: of its own, or of the month or version it names."""
-    for text in (line["last_seen"], line["source_version"]):
-        if match := re.search(r"20\d\d-\d\d(-\d\d)?", text):
-            day = date.fromisoformat(match.group() if match.group(1) else f"{match.group()}-01")
-            return _REPEATED if day == _STALE else day
-    return date(2026, 1, 1)  # LiteLLM 1.80.17
+    days = [
+        date.fromisoformat(match.group() if match.group(1) else f"{match.group()}-01")
+        for text in (line["last_seen"], line["source_version"])
+        if (match := re.search(r"20\d\d-\d\d(-\d\d)?", text))
+    ]
+    if not days:
+        return date(2026, 1, 1)  # LiteLLM 1.80.17
+    # A source may state a price until a day to come: it said so when it was read.
+    day = min(days) if line["source"] in _STATES_ENDS else days[0]
+    return _REPEATED if day == _STALE else day
 
 
 def _count(text: str) -> int | None:
@@ -503,6 +541,11 @@ def _count(text: str) -> int | None:
 
 def _day(text: str) -> date | None:
     return date.fromisoformat(text[:10]) if text else None
+
+
+def _instant(text: str) -> datetime | None:
+    """A day, or the instant of a commit: the day counts, as that of any other source."""
+    return _midnight(date.fromisoformat(text[:10])) if text else None
 
 
 def _midnight(day: date) -> datetime:

@@ -1,0 +1,269 @@
+"""Date the first price of a maker's own model by what dated histories show. Pure: no I/O, no clock.
+
+A catalog tells the price of today, not since when. Two kinds of history do: dated statements of the
+maker's price, and OpenRouter's prices of the same model, since it passes on what the maker charges.
+A price holds from the instant since which a history states the same input and output price without
+interruption, up to the day on which the maker's price was seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from genops_pricing.importing.policy import close
+from genops_pricing.instants import parse_instant
+from genops_pricing.model import Row
+
+__all__ = ["Dated", "Past", "Pasts", "Stood", "date_first", "day_in", "past_of_raw", "past_of_rows"]
+
+_DAY: Final = re.compile(r"[-@](20\d\d)-?([01]\d)-?([0-3]\d)(?:-v\d+(?::\d+)?)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """A price that stood for a time, as one history shows it.
+
+    Attributes:
+        start: instant of its start; None: before the history begins.
+        prices: by unit key; empty where the history states none (dynamic, suspect).
+        not_before: last day on which the price before it was seen.
+        source: name of who states it.
+        url: where.
+        seen_at: day on which it was last seen there.
+    """
+
+    start: datetime | None
+    prices: Mapping[str, Decimal]
+    not_before: date | None = None
+    source: str = ""
+    url: str = ""
+    seen_at: date | None = None
+
+
+Past = Sequence[Stood]
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Since when a price holds.
+
+    Attributes:
+        start: its start.
+        not_before: last day on which OpenRouter showed another price.
+        changed: a dated statement of the maker's price shows another one before it.
+        before: prices that held before it, oldest first, and who confirms each.
+    """
+
+    start: datetime
+    not_before: date | None
+    changed: bool
+    before: tuple[tuple[Stood, str], ...] = ()
+
+
+class Pasts:
+    """Histories by who sells or made the model, and its name."""
+
+    def __init__(self) -> None:
+        self._pasts: dict[tuple[str, str], list[Past]] = defaultdict(list)
+
+    def add(self, owner: str, model: str, past: Past) -> None:
+        """Add a history; the first of a name counts before later ones."""
+        self._pasts[owner, _fold(model)].append(past)
+
+    def find(self, owner: str, model: str) -> list[Past]:
+        """The histories of a model by its own name, then by that without its day."""
+        found = list(self._pasts.get((owner, _fold(model)), ()))
+        bare = _DAY.sub("", model.lower())
+        if bare != model.lower():
+            found += self._pasts.get((owner, _fold(bare)), ())
+        return found
+
+
+def past_of_rows(rows: Iterable[Row]) -> list[Stood]:
+    """The history that the rows of a model tell."""
+    return [
+        Stood(
+            start=parse_instant(row.effective_from),
+            prices=row.prices if row.status is None else {},
+            not_before=_day_of(row.provenance.not_before if row.provenance else None),
+            source=row.provenance.source if row.provenance else "",
+            url=(row.provenance.url or "") if row.provenance else "",
+            seen_at=_day_of(row.provenance.seen_at if row.provenance else None),
+        )
+        for row in rows
+    ]
+
+
+def past_of_raw(rows: Iterable[Mapping[str, Any]]) -> list[Stood]:
+    """The history that rows tell which are still as in a price file."""
+    return [
+        Stood(
+            start=parse_instant(row["effective_from"]),
+            prices={key: Decimal(text) for key, text in row.get("usd_per_mtok", {}).items()},
+            not_before=_day_of(row["provenance"].get("not_before")),
+            source=row["provenance"]["source"],
+            url=row["provenance"]["url"],
+            seen_at=_day_of(row["provenance"]["seen_at"]),
+        )
+        for row in rows
+    ]
+
+
+def date_first(
+    model: str,
+    prices: Mapping[str, Decimal],
+    seen: datetime,
+    *,
+    told: Iterable[Past] = (),
+    siblings: Iterable[Past] = (),
+    created: date | None = None,
+    other_until: date | None = None,
+) -> Dated | None:
+    """Since when the price of a maker's model holds; None where no history tells.
+
+    Args:
+        model: its id; no price holds before the day in it.
+        prices: its price.
+        seen: when it was seen.
+        told: dated statements of the maker's price, one history a source.
+        siblings: OpenRouter's prices of the same model, the closest of its ids first.
+        created: day on which the maker first offered it.
+        other_until: last day on which most catalogs stated another price: what a catalog says of
+            the time before counts for nothing then.
+    """
+    told, siblings = list(told), list(siblings)
+    stated, changed = _stated_since(told, prices, seen, other_until)
+    run = _routed_run(siblings, prices, seen)
+    if run is None and stated is not None:
+        run = _routed_run(siblings, prices, stated)
+    start, not_before = stated, None
+    if run is not None:
+        past, first = run
+        routed = past[first].start
+        # OpenRouter's step bounds a change from both sides; its first one says nothing before it.
+        not_before = past[first].not_before if first else None
+        last_of_old = not_before or (routed.date() if routed else date.max)
+        if (
+            start is None
+            or routed is None
+            or routed < start
+            or (first and start.date() < last_of_old)
+        ):
+            start = routed
+    if start is None:
+        return None
+    floor = max((day for day in (day_in(model), created) if day is not None), default=None)
+    if floor is not None and start.date() < floor:
+        return Dated(_midnight(floor), None, changed=False)
+    before = _confirmed_before(*run, told, floor) if run else ()
+    if not_before is not None and not_before > start.date():
+        not_before = None
+    return Dated(start, not_before, changed, before)
+
+
+def day_in(model: str) -> date | None:
+    """The day that a model's id ends in: `gpt-4.1-2025-04-14`, `claude-opus-4-20250514`."""
+    match = _DAY.search(model.lower())
+    if match is None:
+        return None
+    try:
+        return date(*(int(part) for part in match.groups()))
+    except ValueError:
+        return None
+
+
+def _day_of(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[-._@]+", "", name.lower())
+
+
+def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | None:
+    """The first of the steps that state these prices without interruption up to an instant."""
+    index = max((i for i, step in enumerate(past) if _began(step, seen)), default=None)
+    if index is None or not _same(past[index], prices):
+        return None
+    while index and _same(past[index - 1], prices):
+        index -= 1
+    return index
+
+
+def _began(step: Stood, seen: datetime) -> bool:
+    return step.start is None or step.start <= seen
+
+
+def _same(step: Stood, prices: Mapping[str, Decimal]) -> bool:
+    return bool(step.prices) and close(step.prices, prices)
+
+
+def _stated_since(
+    told: Sequence[Past], prices: Mapping[str, Decimal], seen: datetime, other_until: date | None
+) -> tuple[datetime | None, bool]:
+    """The earliest start that a catalog dates, but after each change that one of them shows."""
+    starts: list[datetime] = []
+    changes: list[datetime] = []
+    for past in told:
+        first = _run(past, prices, seen)
+        if first is None:
+            continue
+        # What stood before the history began was at least seen when it became dated.
+        dated = next((step.start for step in past[first:] if step.start is not None), None)
+        if dated is None or dated > seen:
+            continue
+        if other_until is not None and dated.date() <= other_until:
+            continue
+        starts.append(dated)
+        if first:
+            changes.append(dated)
+    if changes:
+        starts = [start for start in starts if start >= min(changes)]
+    return min(starts, default=None), bool(changes)
+
+
+def _routed_run(
+    siblings: Sequence[Past], prices: Mapping[str, Decimal], seen: datetime
+) -> tuple[Past, int] | None:
+    """The first sibling that states the price at an instant, and where its run of it begins.
+
+    Where that is the sibling's first step, the next one may have had the same price before it.
+    """
+    found = None
+    for past in siblings:
+        first = _run(past, prices, seen)
+        start = past[first].start if first is not None else None
+        if first is None or start is None or (found is not None and start >= seen):
+            continue
+        found, seen = (past, first), start
+        if first:
+            break
+    return found
+
+
+def _confirmed_before(
+    past: Past, first: int, told: Sequence[Past], floor: date | None
+) -> tuple[tuple[Stood, str], ...]:
+    """The steps before a run, as far back as dated statements of the maker's price have them."""
+    before: list[tuple[Stood, str]] = []
+    for step in reversed(past[:first]):
+        names = [
+            stated.source
+            for history in told
+            for index, stated in enumerate(history)
+            if index + 1 < len(history) and _same(stated, step.prices)
+        ]
+        if not names or step.start is None or (floor is not None and step.start.date() < floor):
+            break
+        before.insert(0, (step, names[0]))
+    return tuple(before)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
