@@ -325,7 +325,7 @@ SOURCE = Record(
     "source",
     (
         Key("name", TEXT, "as provenance gives it", required=True),
-        Key("url", TEXT, "where it is found", required=True),
+        Key("url", TEXT, "where it is found, if it has a page"),
     ),
 )
 

@@ -114,7 +114,8 @@ def _name_sources(files: Sequence[Content], sources: Content) -> None:
                     source = sources.get(provenance.get("source"))
                     if source is not None:
                         provenance["source"] = source["name"]
-                        provenance.setdefault("url", source["url"])
+                        if "url" in source:
+                            provenance.setdefault("url", source["url"])
 
 
 def read_overlays(paths: Sequence[Path], base: Content, models: Shelf) -> list[dict[str, Any]]:

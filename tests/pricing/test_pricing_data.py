@@ -260,7 +260,8 @@ def test_every_row_says_where_it_comes_from() -> None:
     for model in bundled_catalog().models():
         for row in (*model.rows, *(row for own in model.endpoints.values() for row in own.rows)):
             assert row.provenance is not None, row.entry
-            assert row.provenance.url, row.entry
+            assert row.provenance.source, row.entry
+            assert row.provenance.seen_at, row.entry
 
 
 def test_every_row_can_price_what_it_has_a_price_for() -> None:

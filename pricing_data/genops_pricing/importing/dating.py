@@ -108,7 +108,7 @@ def past_of_raw(rows: Iterable[Mapping[str, Any]]) -> list[Stood]:
             prices={key: Decimal(text) for key, text in row.get("usd_per_mtok", {}).items()},
             not_before=_day_of(row["provenance"].get("not_before")),
             source=row["provenance"]["source"],
-            url=row["provenance"]["url"],
+            url=row["provenance"].get("url", ""),
             seen_at=_day_of(row["provenance"]["seen_at"]),
         )
         for row in rows

@@ -40,12 +40,12 @@ class Source:
     Attributes:
         name: as provenance gives it, with its version: "genai-prices 0.2.3".
         family: sources of one family copy from each other, and count once: "openrouter".
-        url: where the price is stated.
+        url: where the price is stated; "" for a source without a page of its own.
     """
 
     name: str
     family: str
-    url: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

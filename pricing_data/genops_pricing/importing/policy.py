@@ -251,7 +251,7 @@ def provenance(
     """Who says so, as in a price file."""
     raw = {
         "source": source.name,
-        "url": source.url,
+        **({"url": source.url} if source.url else {}),
         "seen_at": seen_at.isoformat(),
         "basis": basis,
     }

@@ -96,7 +96,7 @@ def _short_names(data: Path) -> dict[tuple[str, str], str]:
     if not path.exists():
         return {}
     content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 -- reads no types at all
-    return {(raw["name"], raw["url"]): slug for slug, raw in content["sources"].items()}
+    return {(raw["name"], raw.get("url", "")): slug for slug, raw in content["sources"].items()}
 
 
 def _abbreviated(addition: Addition, short: Mapping[tuple[str, str], str]) -> Addition:
@@ -107,7 +107,7 @@ def _abbreviated(addition: Addition, short: Mapping[tuple[str, str], str]) -> Ad
         slug = short.get((provenance.get("source", ""), provenance.get("url", "")))
         if slug is None or provenance["basis"] == "documented":
             return dict(raw)
-        del provenance["url"]
+        provenance.pop("url", None)
         return {**raw, "provenance": {**provenance, "source": slug}}
 
     def rows(raw: Mapping[str, Any]) -> dict[str, Any]:

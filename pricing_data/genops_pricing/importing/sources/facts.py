@@ -48,31 +48,19 @@ _SOURCES: Final = {
     "genai-prices": Source(
         "genai-prices 0.2.3", "genai-prices", "https://github.com/pydantic/genai-prices"
     ),
-    "pi-ai": Source(
-        "pi-ai 1.5.2", "models.dev", "package"
-    ),
+    "pi-ai": Source("pi-ai 1.5.2", "models.dev"),
     "models.dev": Source("models.dev", "models.dev", "https://github.com/sst/models.dev"),
-    "tokenlens": Source(
-        "tokenlens 1.3.0", "models.dev", "package"
-    ),
+    "tokenlens": Source("tokenlens 1.3.0", "models.dev"),
     "litellm": Source("LiteLLM", "litellm", "https://github.com/BerriAI/litellm"),
     "tokencost": Source("tokencost 0.1.26", "litellm", "https://github.com/AgentOps-AI/tokencost"),
-    "tokencostauto": Source(
-        "tokencostauto 0.1.717", "litellm", "package"
-    ),
-    "metergraph": Source(
-        "metergraph 0.7.4", "metergraph", "package"
-    ),
+    "tokencostauto": Source("tokencostauto 0.1.717", "litellm"),
+    "metergraph": Source("metergraph 0.7.4", "metergraph"),
     "portkey-models": Source("Portkey models", "portkey", "https://github.com/Portkey-AI/models"),
     "truefoundry-models": Source(
         "TrueFoundry models", "litellm", "https://github.com/truefoundry/models"
     ),
-    "veqen-pricebook": Source(
-        "veqen-pricebook 2026.10.23", "litellm", "package"
-    ),
-    "model-prices": Source(
-        "model-prices 0.0.5", "model-prices", "package"
-    ),
+    "veqen-pricebook": Source("veqen-pricebook 2026.10.23", "litellm"),
+    "model-prices": Source("model-prices 0.0.5", "model-prices"),
     "langfuse": Source("Langfuse", "langfuse", "https://github.com/langfuse/langfuse"),
     "llm-prices": Source("llm-prices", "llm-prices", "https://github.com/simonw/llm-prices"),
 }
