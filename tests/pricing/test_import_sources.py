@@ -295,3 +295,89 @@ def test_a_file_of_another_shape_is_refused_as_a_whole(
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
         list(read(data, DAY))
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        "acme",
+        "",
+        None,
+        5,
+        "/etc/one",
+        "../one",
+        "acme/../one",
+        "a b/one",
+        "acme/one@2026",
+        "a/",
+    ],
+)
+def test_openrouter_ids_are_author_and_model(model_id: Any) -> None:
+    content = models(model(), model(model_id))
+
+    assert [reason[:5] for reason in refusals("openrouter", content).values()] == ["no id"]
+
+
+def test_openrouter_states_two_prices_of_one_id() -> None:
+    content = models(model(), model(), model("acme/two"), model("acme/two", prompt="0.000005"))
+
+    assert refusals("openrouter", content) == {
+        "openrouter/acme/two": "the source states two prices"
+    }
+
+
+@pytest.mark.parametrize("pricing", [{"prompt": "-0.5"}, {"completion": "-2"}])
+def test_openrouter_says_nothing_by_other_negative_prices(pricing: Any) -> None:
+    (reason,) = refusals("openrouter", models(model(**pricing))).values()
+
+    assert "negative" in reason
+
+
+def test_openrouter_units_that_are_not_known_leave_no_price() -> None:
+    content = models(
+        model("acme/one", moon_phase="0.1", discount=0.5, input_audio_cache="0.0000001"),
+        model("acme/two", moon_phase="0"),
+    )
+
+    assert list(refusals("openrouter", content)) == ["openrouter/acme/one"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"created": 10**30},
+        {"created": -1},
+        {"created": 4000000000},
+        {"context_length": -5},
+        {"name": "a\x1b[31m"},
+        {"name": "a\ud800"},
+        {"name": 5},
+        {"architecture": {"modality": 5}},
+        {"architecture": {"modality": "text\n->text"}},
+        {"canonical_slug": 5},
+        {"canonical_slug": "acme/a b"},
+    ],
+)
+def test_openrouter_facts_that_can_not_be_right_are_not_stated(facts: Any) -> None:
+    one = observe("openrouter", models(model() | facts))["openrouter/acme/one"]
+
+    assert (one.name, one.created, one.context_length) == (None, None, None)
+    assert (one.modality, one.canonical_slug) == (None, None)
+
+
+@pytest.mark.parametrize("provider", [None, "", "A/B@C\n", "\u00dcn\u00ef", 5])
+def test_openrouter_endpoints_without_a_name_are_refused(provider: Any) -> None:
+    pricing = {"prompt": "0.000001", "completion": "0.000002"}
+    content = {
+        "data": {
+            "id": "acme/one",
+            "endpoints": [
+                {"provider_name": "Io Net", "quantization": 5, "pricing": pricing},
+                {"provider_name": provider, "pricing": pricing},
+            ],
+        }
+    }
+    found = list(SOURCES["openrouter"](json.dumps(content).encode(), DAY))
+
+    assert [isinstance(one, Observation) for one in found] == [True, False]
+    assert found[0].subject.endpoint == "io-net"
