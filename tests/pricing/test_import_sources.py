@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -381,3 +382,78 @@ def test_openrouter_endpoints_without_a_name_are_refused(provider: Any) -> None:
 
     assert [isinstance(one, Observation) for one in found] == [True, False]
     assert found[0].subject.endpoint == "io-net"
+
+
+SHAPES: dict[str, Any] = {
+    "openrouter": models(
+        model(overrides=[{"min_prompt_tokens": 9, "prompt": "0.000002", "utc_days": ["mon"]}])
+        | {"name": "One", "created": 1793491200, "architecture": {"modality": "text->text"}}
+    ),
+    "litellm": {
+        "gpt-9": {
+            "litellm_provider": "openai",
+            "mode": "chat",
+            "input_cost_per_token": 1e-6,
+            "input_cost_per_token_above_200k_tokens": 2e-6,
+            "max_input_tokens": 128000,
+        }
+    },
+    "genai-prices": [
+        {
+            "id": "openai",
+            "models": [
+                {
+                    "id": "gpt-9",
+                    "match": {"equals": "gpt-9"},
+                    "context_window": 128000,
+                    "prices": [
+                        {"prices": {"input_mtok": 1}},
+                        {"constraint": {"start_date": "2026-01-01"}, "prices": {"input_mtok": 2}},
+                    ],
+                }
+            ],
+        }
+    ],
+    "models.dev": {
+        "openai": {
+            "models": {
+                "gpt-9": {
+                    "name": "GPT-9",
+                    "cost": {"input": 1, "output": 2, "context_over_200k": {"input": 3}},
+                    "limit": {"context": 128000},
+                    "modalities": {"input": ["text"], "output": ["text"]},
+                }
+            }
+        }
+    },
+}
+ODD = (None, True, -1, 1e30, 10**30, "", "x", "a\x00", "\ud800", [], [1], {}, {"a": 1})
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield from _places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("source", SHAPES)
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_an_odd_value_anywhere_is_refused_or_left_out(source: str, odd: Any) -> None:
+    for path in list(_places(SHAPES[source]))[1:]:
+        content = copy.deepcopy(SHAPES[source])
+        node = content
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = odd
+        try:
+            found = list(SOURCES[source](json.dumps(content).encode(), DAY))
+        except ValueError:
+            continue  # the file is of another shape
+        for one in found:
+            assert isinstance(one, Observation | Refused)
+            assert one.subject.owner.isprintable(), path
+            if isinstance(one, Observation):
+                assert isinstance(one.name, str | None), path
+                assert one.context_length is None or one.context_length > 0, path
+                assert (one.name or "").isprintable(), path

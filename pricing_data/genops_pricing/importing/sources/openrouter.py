@@ -16,7 +16,17 @@ from typing import Any, Final
 from genops_pricing.importing.decision import Refused
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
 
-from .reading import Found, decimal, is_price, objects, parse_json, per_mtok, without_repeats
+from .reading import (
+    Found,
+    count,
+    decimal,
+    is_price,
+    objects,
+    parse_json,
+    per_mtok,
+    text,
+    without_repeats,
+)
 
 __all__ = ["read"]
 
@@ -106,7 +116,7 @@ def _read_endpoints(raw: Mapping[str, Any], seen_at: date) -> Found:
         if not _PROVIDER.fullmatch(slug):
             yield Refused(subject, "no name of a provider: letters, digits, dots and dashes")
             continue
-        kinds = {_text(endpoint.get("quantization")) for endpoint in group} - {None, "unknown"}
+        kinds = {text(endpoint.get("quantization")) for endpoint in group} - {None, "unknown"}
         facts = {"quantization": kinds.pop() if len(kinds) == 1 else None}
         try:
             seen = [_observe(subject, source, seen_at, raw["pricing"], facts) for raw in group]
@@ -123,16 +133,15 @@ def _read_endpoints(raw: Mapping[str, Any], seen_at: date) -> Found:
 
 
 def _facts(raw: Mapping[str, Any], seen_at: date) -> dict[str, Any]:
-    model, name = str(raw["id"]), _text(raw.get("name")) or ""
+    model, name = str(raw["id"]), text(raw.get("name")) or ""
     ends = raw.get("expiration_date")
-    length = int(raw.get("context_length") or 0)
     removed = date.fromisoformat(str(ends)[:10]) if ends else None
     slug = raw.get("canonical_slug")
     return {
         "author": model.lstrip("~").partition("/")[0],
         "name": name.partition(": ")[2] or name or None,
-        "context_length": length if length > 0 else None,
-        "modality": _text((raw.get("architecture") or {}).get("modality")),
+        "context_length": count(raw.get("context_length")),
+        "modality": text((raw.get("architecture") or {}).get("modality")),
         "created": _created(raw.get("created"), seen_at),
         "removed": removed if removed and removed <= seen_at else None,
         "canonical_slug": slug if _is_id(slug) and slug != model else None,
@@ -154,14 +163,9 @@ def _is_id(value: Any) -> bool:
     )
 
 
-def _text(value: Any) -> str | None:
-    """A text of one line; None for what is none."""
-    return value if isinstance(value, str) and value and value.isprintable() else None
-
-
 def _shown(value: Any) -> str:
     """A name that may be none, to be printed."""
-    return value if isinstance(value, str) and _text(value) else ascii(value)
+    return value if isinstance(value, str) and text(value) else ascii(value)
 
 
 def _observe(
