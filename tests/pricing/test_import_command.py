@@ -280,6 +280,26 @@ def test_new_conditions_on_the_same_price_are_a_row(
     assert [one["finding"] for one in records] == ["unlisted"]
 
 
+def test_conditions_that_price_alike_are_no_row(tmp_path: Path, capsys: Output) -> None:
+    block = ONE + (
+        "    overrides:\n"
+        "      - when: {prompt_over: 200000}\n"
+        '        usd_per_mtok: {input: "2", input_audio: "2"}\n'
+    )
+    directory = write_directory(tmp_path / "data", acme=model_file(block))
+    pricing = {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.000002"}],
+    }
+    source = tmp_path / "m.json"
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+
+    code, records, _ = run(capsys, directory, "openrouter", str(source))
+
+    assert (code, records) == (0, [])
+
+
 def test_a_condition_that_prices_far_from_the_row_is_refused(
     tmp_path: Path, data: Path, capsys: Output
 ) -> None:

@@ -81,6 +81,18 @@ def test_openrouter_overrides_become_conditions_in_their_order() -> None:
     )
 
 
+def test_openrouter_override_states_again_what_the_base_prices_apart() -> None:
+    raw = model(
+        audio="0.000007",
+        overrides=[{"min_prompt_tokens": 9, "prompt": "0.000002", "audio": "0.000002"}],
+    )
+    one = observe("openrouter", models(raw))["openrouter/acme/one"]
+
+    assert one.conditions == (
+        ConditionalPrice({"prompt_over": 9}, usd(input="2", input_audio="2")),
+    )
+
+
 def test_openrouter_says_by_minus_one_that_there_is_no_fixed_price() -> None:
     one = observe("openrouter", models(model(prompt="-1", completion="-1")))["openrouter/acme/one"]
 

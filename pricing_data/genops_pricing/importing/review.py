@@ -19,8 +19,8 @@ from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.observation import Observation, Subject
 from genops_pricing.importing.policy import STEEP, agree, decide, provenance, raw_prices
 from genops_pricing.importing.soundness import flaws
-from genops_pricing.model import Model, Row, build_rows
-from genops_pricing.units import UNITS
+from genops_pricing.model import Model, Override, Row, build_rows
+from genops_pricing.units import UNITS, UNITS_BY_KEY
 
 __all__ = ["Review", "review", "review_lines", "review_records"]
 
@@ -173,7 +173,7 @@ def _new_conditions(
         **raw_prices({**last[0].prices, **seen.prices}, seen.conditions),
     }
     (row,) = build_rows(subject.owner, [raw], layer=0, overlay=None)
-    if row.overrides == last[0].overrides or row.start_ns <= last[0].start_ns:
+    if _conditional(row) == _conditional(last[0]) or row.start_ns <= last[0].start_ns:
         return []
     for override in row.overrides:
         for key, price in override.prices.items():
@@ -185,6 +185,20 @@ def _new_conditions(
     not_before = min(date.fromisoformat(before.seen_at), seen.seen_at) if before else None
     raw["provenance"] = provenance(seen.source, seen.seen_at, "snapshot", not_before)
     return [NewRow(subject, raw, {})]
+
+
+def _conditional(row: Row) -> list[tuple[Override, Mapping[str, Decimal]]]:
+    """The conditional prices of a row, without those that only repeat what their parent costs."""
+    found: list[tuple[Override, Mapping[str, Decimal]]] = []
+    for override in row.overrides:
+        whole = {**row.prices, **override.prices}
+        told = {
+            key: price
+            for key, price in whole.items()
+            if key in row.prices or price != whole.get(UNITS_BY_KEY[key].parent or "")
+        }
+        found.append((replace(override, prices={}), told))
+    return found
 
 
 def _without_model(fresh: Sequence[Observation]) -> tuple[list[Refused], list[Observation]]:

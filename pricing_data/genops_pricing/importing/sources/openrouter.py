@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 from genops_pricing.importing.decision import Refused
@@ -49,6 +50,7 @@ _PER_TOKEN: Final = {
 _PER_UNIT: Final = {"request": "request", "web_search": "web_search"}
 # What stands beside prices; cached audio tokens cost what cached tokens do.
 _NO_UNITS: Final = frozenset({"discount", "overrides", "input_audio_cache"})
+_NONE: Final[Mapping[str, Decimal]] = MappingProxyType({})
 _ROOTS: Final = ("input", "output")
 # A price of these that is their parent's says nothing of its own.
 _PARENTS: Final = {"reasoning": "output", "input_audio": "input", "input_image": "input"}
@@ -180,19 +182,25 @@ def _observe(
         if _NOT_FIXED not in roots:
             raise ValueError("a price is negative")
         return Observation(subject, source, seen_at, status="dynamic", reason=_DYNAMIC, **facts)
+    prices = _prices(pricing)
     return Observation(
         subject,
         source,
         seen_at,
-        prices=_prices(pricing),
-        conditions=tuple(_conditions(pricing.get("overrides") or ())),
+        prices=prices,
+        conditions=tuple(_conditions(pricing.get("overrides") or (), prices)),
         starts=datetime(seen_at.year, seen_at.month, seen_at.day, tzinfo=UTC),
         **facts,
     )
 
 
-def _prices(pricing: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Prices by unit. A 0 beside the prices of input and output states nothing."""
+def _prices(pricing: Mapping[str, Any], base: Mapping[str, Decimal] = _NONE) -> dict[str, Decimal]:
+    """Prices by unit. A 0 beside the prices of input and output states nothing.
+
+    Args:
+        pricing: as the API states it, of a model or an override.
+        base: the prices that an override is of.
+    """
     prices: dict[str, Decimal] = {}
     _refuse_units(pricing)
     for key, unit in _PER_TOKEN.items():
@@ -208,7 +216,7 @@ def _prices(pricing: Mapping[str, Any]) -> dict[str, Decimal]:
     return {
         unit: price
         for unit, price in prices.items()
-        if unit not in _PARENTS or price != prices.get(_PARENTS[unit])
+        if unit not in _PARENTS or unit in base or price != prices.get(_PARENTS[unit])
     }
 
 
@@ -220,7 +228,7 @@ def _refuse_units(pricing: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} is no unit that is known")
 
 
-def _conditions(raws: Any) -> Iterator[ConditionalPrice]:
+def _conditions(raws: Any, base: Mapping[str, Decimal]) -> Iterator[ConditionalPrice]:
     for raw in objects(raws, "`overrides`") if raws else ():
         when: dict[str, int | str | tuple[str, ...]] = {}
         if "min_prompt_tokens" in raw:
@@ -234,7 +242,7 @@ def _conditions(raws: Any) -> Iterator[ConditionalPrice]:
         unknown = raw.keys() - _CONDITIONS - _PER_TOKEN.keys() - _PER_UNIT.keys() - _NO_UNITS
         if unknown:
             raise ValueError(f"an override depends on {', '.join(sorted(unknown))}")
-        yield ConditionalPrice(when, _prices(raw))
+        yield ConditionalPrice(when, _prices(raw, base))
 
 
 def _time(clock: Any) -> str:
