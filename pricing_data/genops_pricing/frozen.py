@@ -41,6 +41,9 @@ def changes(directory: Path, rows: Iterable[tuple[str, Row, str]]) -> Iterator[s
                 f"`revision`, `corrects: {entry}` and a `reason`"
             )
     for entry, (line, _) in published.items():
+        if "@" not in entry:
+            yield f"{path}:{line}: no digest and id of a row. Restore the line"
+            continue
         yield (
             f"{path}:{line}: the published row {entry} is gone. Restore it; a model that left its "
             "market gets `removed`"
@@ -74,7 +77,7 @@ def _read(path: Path) -> dict[str, tuple[int, str]]:
     published = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         digest, _, entry = line.partition(" ")
-        if digest != "#":
+        if digest not in ("", "#"):
             published[entry] = (number, digest)
     return published
 

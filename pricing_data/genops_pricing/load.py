@@ -72,6 +72,9 @@ def load_any(path: Path) -> Catalog:
     Raises:
         CatalogError: as `load_catalog`.
     """
+    if not path.exists():
+        fix = "Give a data directory, a compiled catalog or a wheel"
+        raise CatalogError([f"{path}: no such file. {fix}"])
     if path.is_dir():
         return load_directory(path)
     if path.suffix != ".whl":

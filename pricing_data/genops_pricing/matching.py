@@ -48,6 +48,9 @@ def _rule(
 # (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html).
 _REGION: Final = r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|[a-z]{2}-[a-z]+-\d/)(?=[a-z])"
 
+_MONTH: Final = r"0[1-9]|1[0-2]"
+_DAY: Final = r"0[1-9]|[12]\d|3[01]"
+
 # In the order in which they apply. Before all of them stands the name of the market itself, as in
 # openrouter/openai/gpt-4o, and after them the name of the maker (see `Names`).
 RULES: Final = (
@@ -75,12 +78,6 @@ RULES: Final = (
             "gemini-2.5-pro",
         ),
     ),
-    _rule(
-        "region",
-        _REGION,
-        "",
-        ("us.amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
-    ),
     # Routing hints that OpenRouter takes on any id; the price is that of the id without them
     # (https://openrouter.ai/docs/guides/routing/model-variants). `:free`, `:thinking`, `:batch` …
     # are models of their own.
@@ -89,6 +86,27 @@ RULES: Final = (
         r"(?::(?:nitro|floor|online|exacto))+$",
         "",
         ("openai/gpt-4o:nitro", "openai/gpt-4o"),
+    ),
+    # A snapshot may have a price of its own: its day is tried in both spellings before none.
+    _rule(
+        "day without dashes",
+        rf"[-@](20\d{{2}})({_MONTH})({_DAY})(?=$|[-:])",
+        r"-\1-\2-\3",
+        ("gpt-4o-20240513", "gpt-4o-2024-05-13"),
+        aside=True,
+    ),
+    _rule(
+        "day with dashes",
+        rf"-(20\d{{2}})-({_MONTH})-({_DAY})(?=$|[-:])",
+        r"-\1\2\3",
+        ("claude-sonnet-4-5-2025-09-29", "claude-sonnet-4-5-20250929"),
+        aside=True,
+    ),
+    _rule(
+        "region",
+        _REGION,
+        "",
+        ("us.amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
     ),
     _rule(
         "version alias of Vertex AI",
@@ -110,7 +128,7 @@ RULES: Final = (
     ),
     _rule(
         "day of a snapshot",
-        r"-20\d{2}(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?=$|:)",
+        rf"-20\d{{2}}(-?)(?:{_MONTH})\1(?:{_DAY})(?=$|:)",
         "",
         ("gpt-4o-2024-08-06", "gpt-4o"),
     ),
@@ -124,7 +142,8 @@ RULES: Final = (
     ),
     _rule(
         "maker before a dot",
-        r"^[a-z][a-z0-9]*\.(?=[a-z])",
+        # Of two words before dots, the first is a region that is not known.
+        r"^[a-z][a-z0-9]*\.(?=[a-z])(?![a-z][a-z0-9]*\.[a-z])",
         "",
         ("amazon.nova-pro", "nova-pro"),
         aside=True,
@@ -221,6 +240,7 @@ class Names:
     def _spellings(self, name: str) -> Iterator[str]:
         """The name, and then plainer and plainer; last the plainest that is no aside."""
         yield name
+        is_regional = False
         for prefix in self._prefixes:
             if name.startswith(prefix):
                 name = name.removeprefix(prefix)
@@ -231,7 +251,8 @@ class Names:
             if plainer == name:
                 continue
             # Where the market prices some regions of a model apart, no other is guessed.
-            if rule is _REGION_RULE and plainer in self._priced_by_region:
+            is_regional = is_regional or rule is _REGION_RULE
+            if is_regional and plainer in self._priced_by_region:
                 return
             yield plainer
             if not rule.aside:

@@ -92,3 +92,13 @@ def test_every_bundled_row_is_published() -> None:
     for model in load_directory(BUNDLED).models():
         for row in (*model.rows, *(row for own in model.endpoints.values() for row in own.rows)):
             assert row.entry in published
+
+
+def test_a_line_that_is_none_is_named_and_an_empty_one_is_not(data: Path) -> None:
+    text = (data / FILE).read_text()
+    (data / FILE).write_text(f"{text}\n")
+    assert load_directory(data).model("acme/one") is not None
+
+    (data / FILE).write_text(f"{text}<<<<<<<\n")
+    with pytest.raises(CatalogError, match=r"published\.txt:4: no digest and id"):
+        load_directory(data)

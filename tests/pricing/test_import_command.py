@@ -226,3 +226,104 @@ def test_a_second_source_has_a_name_and_a_place(backing: str, capsys: Output) ->
         main(["import", "openrouter", "x.json", "--backed-by", backing])
     assert stop.value.code == 2
     assert "write SOURCE=FILE" in capsys.readouterr().err
+
+
+def test_what_the_files_could_not_hold_is_refused_and_the_rest_written(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    source = listed(tmp_path / "m.json", one=("1.5", "2"), two=("1", "0"), dear=("4000", "8000"))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source), "--write")
+
+    assert code == 3
+    assert [(one["finding"], one["owner"]) for one in records] == [
+        ("new_row", "openrouter/acme/one"),
+        ("refused", "openrouter/acme/dear"),
+    ]
+    assert "looks like cents" in records[1]["reason"]
+    assert offer_at(load_directory(data), "acme/one", ns("2026-11-20")).effective_from[:4] == "2026"
+
+
+def test_endpoints_of_a_model_that_is_not_there_are_refused(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    pricing = {"prompt": "0.000001", "completion": "0.000002"}
+    endpoint = {"provider_name": "Up", "pricing": pricing}
+    source = tmp_path / "e.json"
+    source.write_text(json.dumps({"data": {"id": "acme/new", "endpoints": [endpoint]}}))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source))
+
+    assert (code, [one["finding"] for one in records]) == (3, ["refused"])
+    assert records[0]["owner"] == "openrouter/acme/new/up"
+    assert "price of the model" in records[0]["reason"]
+
+
+def test_new_conditions_on_the_same_price_are_a_row(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    pricing = {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.000002"}],
+    }
+    source = tmp_path / "m.json"
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source), "--write")
+    assert (code, [one["finding"] for one in records]) == (0, ["new_row", "unlisted"])
+    assert records[0]["overrides"] == [
+        {"when": {"prompt_over": 200000}, "usd_per_mtok": {"input": "2"}}
+    ]
+
+    code, records, _ = run(capsys, data, "openrouter", str(source))
+    assert [one["finding"] for one in records] == ["unlisted"]
+
+
+def test_conditions_that_price_alike_are_no_row(tmp_path: Path, capsys: Output) -> None:
+    block = ONE + (
+        "    overrides:\n"
+        "      - when: {prompt_over: 200000}\n"
+        '        usd_per_mtok: {input: "2", input_audio: "2"}\n'
+    )
+    directory = write_directory(tmp_path / "data", acme=model_file(block))
+    pricing = {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.000002"}],
+    }
+    source = tmp_path / "m.json"
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+
+    code, records, _ = run(capsys, directory, "openrouter", str(source))
+
+    assert (code, records) == (0, [])
+
+
+def test_a_condition_that_prices_far_from_the_row_is_refused(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    pricing = {
+        "prompt": "0.000001",
+        "completion": "0.000002",
+        "overrides": [{"min_prompt_tokens": 200000, "prompt": "0.00002"}],
+    }
+    source = tmp_path / "m.json"
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source))
+
+    assert (code, records[0]["finding"]) == (3, "refused")
+    assert "input, 20, is far from 1" in records[0]["reason"]
+
+
+def test_a_file_without_a_readable_price_says_why(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    source = tmp_path / "m.json"
+    source.write_text('{"data": [{"id": "acme/one", "pricing": {"prompt": "x"}}]}')
+
+    code, _, err = run(capsys, data, "openrouter", str(source))
+
+    assert code == 1
+    assert "openrouter/acme/one" in err

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -77,6 +78,18 @@ def test_openrouter_overrides_become_conditions_in_their_order() -> None:
         ConditionalPrice({"prompt_over": 200000}, usd(input="4")),
         ConditionalPrice({"utc": "16:30-00:30"}, usd(output="1")),
         ConditionalPrice({"days": ("sat", "sun")}, usd(input="0")),
+    )
+
+
+def test_openrouter_override_states_again_what_the_base_prices_apart() -> None:
+    raw = model(
+        audio="0.000007",
+        overrides=[{"min_prompt_tokens": 9, "prompt": "0.000002", "audio": "0.000002"}],
+    )
+    one = observe("openrouter", models(raw))["openrouter/acme/one"]
+
+    assert one.conditions == (
+        ConditionalPrice({"prompt_over": 9}, usd(input="2", input_audio="2")),
     )
 
 
@@ -295,3 +308,164 @@ def test_a_file_of_another_shape_is_refused_as_a_whole(
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
         list(read(data, DAY))
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        "acme",
+        "",
+        None,
+        5,
+        "/etc/one",
+        "../one",
+        "acme/../one",
+        "a b/one",
+        "acme/one@2026",
+        "a/",
+    ],
+)
+def test_openrouter_ids_are_author_and_model(model_id: Any) -> None:
+    content = models(model(), model(model_id))
+
+    assert [reason[:5] for reason in refusals("openrouter", content).values()] == ["no id"]
+
+
+def test_openrouter_states_two_prices_of_one_id() -> None:
+    content = models(model(), model(), model("acme/two"), model("acme/two", prompt="0.000005"))
+
+    assert refusals("openrouter", content) == {
+        "openrouter/acme/two": "the source states two prices"
+    }
+
+
+@pytest.mark.parametrize("pricing", [{"prompt": "-0.5"}, {"completion": "-2"}])
+def test_openrouter_says_nothing_by_other_negative_prices(pricing: Any) -> None:
+    (reason,) = refusals("openrouter", models(model(**pricing))).values()
+
+    assert "negative" in reason
+
+
+def test_openrouter_units_that_are_not_known_leave_no_price() -> None:
+    content = models(
+        model("acme/one", moon_phase="0.1", discount=0.5, input_audio_cache="0.0000001"),
+        model("acme/two", moon_phase="0"),
+    )
+
+    assert list(refusals("openrouter", content)) == ["openrouter/acme/one"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"created": 10**30},
+        {"created": -1},
+        {"created": 4000000000},
+        {"context_length": -5},
+        {"name": "a\x1b[31m"},
+        {"name": "a\ud800"},
+        {"name": 5},
+        {"architecture": {"modality": 5}},
+        {"architecture": {"modality": "text\n->text"}},
+        {"canonical_slug": 5},
+        {"canonical_slug": "acme/a b"},
+    ],
+)
+def test_openrouter_facts_that_can_not_be_right_are_not_stated(facts: Any) -> None:
+    one = observe("openrouter", models(model() | facts))["openrouter/acme/one"]
+
+    assert (one.name, one.created, one.context_length) == (None, None, None)
+    assert (one.modality, one.canonical_slug) == (None, None)
+
+
+@pytest.mark.parametrize("provider", [None, "", "A/B@C\n", "\u00dcn\u00ef", 5])
+def test_openrouter_endpoints_without_a_name_are_refused(provider: Any) -> None:
+    pricing = {"prompt": "0.000001", "completion": "0.000002"}
+    content = {
+        "data": {
+            "id": "acme/one",
+            "endpoints": [
+                {"provider_name": "Io Net", "quantization": 5, "pricing": pricing},
+                {"provider_name": provider, "pricing": pricing},
+            ],
+        }
+    }
+    found = list(SOURCES["openrouter"](json.dumps(content).encode(), DAY))
+
+    assert [isinstance(one, Observation) for one in found] == [True, False]
+    assert found[0].subject.endpoint == "io-net"
+
+
+SHAPES: dict[str, Any] = {
+    "openrouter": models(
+        model(overrides=[{"min_prompt_tokens": 9, "prompt": "0.000002", "utc_days": ["mon"]}])
+        | {"name": "One", "created": 1793491200, "architecture": {"modality": "text->text"}}
+    ),
+    "litellm": {
+        "gpt-9": {
+            "litellm_provider": "openai",
+            "mode": "chat",
+            "input_cost_per_token": 1e-6,
+            "input_cost_per_token_above_200k_tokens": 2e-6,
+            "max_input_tokens": 128000,
+        }
+    },
+    "genai-prices": [
+        {
+            "id": "openai",
+            "models": [
+                {
+                    "id": "gpt-9",
+                    "match": {"equals": "gpt-9"},
+                    "context_window": 128000,
+                    "prices": [
+                        {"prices": {"input_mtok": 1}},
+                        {"constraint": {"start_date": "2026-01-01"}, "prices": {"input_mtok": 2}},
+                    ],
+                }
+            ],
+        }
+    ],
+    "models.dev": {
+        "openai": {
+            "models": {
+                "gpt-9": {
+                    "name": "GPT-9",
+                    "cost": {"input": 1, "output": 2, "context_over_200k": {"input": 3}},
+                    "limit": {"context": 128000},
+                    "modalities": {"input": ["text"], "output": ["text"]},
+                }
+            }
+        }
+    },
+}
+ODD = (None, True, -1, 1e30, 10**30, "", "x", "a\x00", "\ud800", [], [1], {}, {"a": 1})
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict | list):
+        for key in list(value) if isinstance(value, dict) else range(len(value)):
+            yield from _places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("source", SHAPES)
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_an_odd_value_anywhere_is_refused_or_left_out(source: str, odd: Any) -> None:
+    for path in list(_places(SHAPES[source]))[1:]:
+        content = copy.deepcopy(SHAPES[source])
+        node = content
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = odd
+        try:
+            found = list(SOURCES[source](json.dumps(content).encode(), DAY))
+        except ValueError:
+            continue  # the file is of another shape
+        for one in found:
+            assert isinstance(one, Observation | Refused)
+            assert one.subject.owner.isprintable(), path
+            if isinstance(one, Observation):
+                assert isinstance(one.name, str | None), path
+                assert one.context_length is None or one.context_length > 0, path
+                assert (one.name or "").isprintable(), path

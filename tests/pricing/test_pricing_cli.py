@@ -336,3 +336,10 @@ def test_it_runs_as_a_module_and_ends_quietly_when_its_reader_does() -> None:
         err = process.stderr.read()
 
     assert err == b""
+
+
+def test_a_catalog_that_is_not_there_can_not_be_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diff", str(tmp_path / "none"), str(tmp_path)]) == 1
+    assert "none: no such file. Give a data directory" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from itertools import pairwise
 
@@ -351,3 +352,31 @@ def test_bedrock_ids_of_a_geography_have_their_own_price() -> None:
 def test_a_quote_needs_an_instant_with_a_time_zone() -> None:
     with pytest.raises(ValueError, match=r"has no time zone\. Give an aware datetime"):
         bundled_catalog().quote("openai/gpt-4o", Usage(input=1), at=at(NOW).replace(tzinfo=None))
+
+
+def test_a_snapshot_is_found_by_its_day_in_any_spelling() -> None:
+    catalog = bundled_catalog()
+    wrong = []
+    for model in catalog.models():
+        match = re.search(r"-(20\d\d)-?([01]\d)-?([0-3]\d)$", model.id)
+        if match is None:
+            continue
+        base = model.id[: match.start()]
+        for spelling in ("-{}-{}-{}", "-{}{}{}"):
+            name = base + spelling.format(*match.groups())
+            found = catalog.model(name, market=model.market)
+            if getattr(found, "id", None) != model.id:
+                wrong.append((name, model.id))
+    assert not wrong
+
+
+def test_no_name_of_a_paid_model_means_its_free_variant() -> None:
+    catalog = bundled_catalog()
+    ids = {model.id for model in catalog.models("openrouter")}
+    wrong = [
+        alias
+        for model in catalog.models("openrouter")
+        for alias in model.aliases
+        if ":" in model.id and ":" not in alias and model.id.partition(":")[0] in ids
+    ]
+    assert not wrong

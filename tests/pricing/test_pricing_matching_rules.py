@@ -52,6 +52,9 @@ def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
         (BEDROCK, (), f"{BEDROCK[3]}:200k", None),
         (BEDROCK, (), f"eu.{BEDROCK[0]}", None),  # its regions are priced apart
         (BEDROCK, (), f"us-gov.{BEDROCK[3]}", None),
+        (BEDROCK, (), f"mx.{BEDROCK[0]}", None),  # no region that is known
+        (BEDROCK, (), "us.anthropic.claude-sonnet-4-5-2025-09-29-v1:0", BEDROCK[1]),
+        (BEDROCK, (), "eu.anthropic.claude-sonnet-4-5@20250929-v1:0", None),
         (BEDROCK, (), "anthropic.claude-3-haiku-20240307", BEDROCK[3]),
         (BEDROCK, (), "claude-3-haiku-20240307", BEDROCK[3]),
         (BEDROCK, (), "anthropic.claude-sonnet-4-5-20250929", BEDROCK[0]),
@@ -60,6 +63,7 @@ def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
         # Vertex AI and the Gemini API
         (VERTEX, (), "publishers/anthropic/models/claude-sonnet-4-5@20250929", VERTEX[0]),
         (VERTEX, (), "claude-sonnet-4-5-20250929", VERTEX[0]),
+        (VERTEX, (), "claude-sonnet-4-5-2025-09-29", VERTEX[0]),
         (VERTEX, (), "claude-opus-4-6@default", VERTEX[1]),
         (VERTEX, (), "claude-opus-4-6@20260205", VERTEX[1]),
         (VERTEX, ("vertex_ai",), "vertex_ai/gemini-2.5-pro", VERTEX[2]),
@@ -71,6 +75,9 @@ def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
         (AZURE, (), "gpt-35-turbo", "gpt-3.5-turbo"),
         (AZURE, ("azure",), "azure/gpt-4o-2024-11-20", "gpt-4o"),
         (AZURE, ("azure",), "azure/gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
+        (AZURE, (), "gpt-4o-20240806", "gpt-4o-2024-08-06"),
+        (AZURE, (), "gpt-4o@20240806", "gpt-4o-2024-08-06"),
+        (AZURE, (), "gpt-4o-20240806:nitro", "gpt-4o-2024-08-06"),
         (AZURE, ("azure",), "azure/eu/gpt-4o", "azure/eu/gpt-4o"),
         (AZURE, ("azure",), "azure/us/gpt-4o", None),  # data zones are priced apart
         (AZURE, ("azure",), "azure/global/gpt-4o", "gpt-4o"),

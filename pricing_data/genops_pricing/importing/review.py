@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from genops_pricing.catalog import Catalog
 from genops_pricing.importing.decision import Addition, NewEndpoint, NewModel, NewRow, Refused
 from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.observation import Observation, Subject
-from genops_pricing.importing.policy import agree, decide
-from genops_pricing.model import Model, Row
-from genops_pricing.units import UNITS
+from genops_pricing.importing.policy import STEEP, agree, decide, provenance, raw_prices
+from genops_pricing.importing.soundness import flaws
+from genops_pricing.model import Model, Override, Row, build_rows
+from genops_pricing.units import UNITS, UNITS_BY_KEY
 
 __all__ = ["Review", "review", "review_lines", "review_records"]
 
@@ -98,11 +100,20 @@ def review(
         unchanged += not found
         refused += [item for item in found if isinstance(item, Refused)]
         additions += [_placed(item, model, said[0]) for item in found if isinstance(item, NewRow)]
+    stray, fresh = _without_model(fresh)
+    refused += stray
     made = gather(fresh, Known(names))
     refused += [item for item in made if isinstance(item, Refused)]
     additions += [item for item in made if not isinstance(item, Refused)]
+    sound: list[Addition] = []
+    for addition in additions:
+        subject = _subject(addition)
+        if wrong := list(flaws(addition, before.get(subject))):
+            refused.append(Refused(subject, "; ".join(wrong)))
+        else:
+            sound.append(addition)
     return Review(
-        tuple(additions), tuple(refused), tuple(_unlisted(models.values(), seen)), unchanged, before
+        tuple(sound), tuple(refused), tuple(_unlisted(models.values(), seen)), unchanged, before
     )
 
 
@@ -142,13 +153,70 @@ def _decide(
     subject: Subject, rows: Sequence[Row], said: Sequence[Observation]
 ) -> list[NewRow | Refused]:
     if said[0].source.family == subject.market:
-        return _narrow(decide(rows, said))
+        return _narrow(decide(rows, said)) or _new_conditions(subject, rows[-1:], said[0])
     agreed = agree([one for one in said if one.prices])
     found = _narrow(decide(rows, agreed))
     if not found or len({one.source.family for one in agreed}) > 1:
         return found
     reason = f"only {agreed[0].source.name} states {_prices(agreed[0].prices)}: add a second source"
     return [Refused(subject, reason)]
+
+
+def _new_conditions(
+    subject: Subject, last: Sequence[Row], seen: Observation
+) -> list[NewRow | Refused]:
+    """A row where a market keeps its price and states other conditional prices than before."""
+    if not last or not seen.prices or not seen.conditions:
+        return []
+    raw: dict[str, Any] = {
+        "effective_from": seen.seen_at.isoformat(),
+        **raw_prices({**last[0].prices, **seen.prices}, seen.conditions),
+    }
+    (row,) = build_rows(subject.owner, [raw], layer=0, overlay=None)
+    if _conditional(row) == _conditional(last[0]) or row.start_ns <= last[0].start_ns:
+        return []
+    for override in row.overrides:
+        for key, price in override.prices.items():
+            base = row.prices.get(key)
+            if base and price and not base / STEEP <= price <= base * STEEP:
+                reason = f"a conditional price of {key}, {price:f}, is far from {base:f}. Check it"
+                return [Refused(subject, reason)]
+    before = last[0].provenance
+    not_before = min(date.fromisoformat(before.seen_at), seen.seen_at) if before else None
+    raw["provenance"] = provenance(seen.source, seen.seen_at, "snapshot", not_before)
+    return [NewRow(subject, raw, {})]
+
+
+def _conditional(row: Row) -> list[tuple[Override, Mapping[str, Decimal]]]:
+    """The conditional prices of a row, without those that only repeat what their parent costs."""
+    found: list[tuple[Override, Mapping[str, Decimal]]] = []
+    for override in row.overrides:
+        whole = {**row.prices, **override.prices}
+        told = {
+            key: price
+            for key, price in whole.items()
+            if key in row.prices or price != whole.get(UNITS_BY_KEY[key].parent or "")
+        }
+        found.append((replace(override, prices={}), told))
+    return found
+
+
+def _without_model(fresh: Sequence[Observation]) -> tuple[list[Refused], list[Observation]]:
+    """Endpoints of models whose own price nothing states, and the other observations."""
+    stated = {(one.subject.market, one.subject.model) for one in fresh if not one.subject.endpoint}
+    reason = "the price of the model itself is not known: import the list of models too"
+    stray: list[Refused] = []
+    others: list[Observation] = []
+    for one in fresh:
+        if (one.subject.market, one.subject.model) in stated:
+            others.append(one)
+        else:
+            stray.append(Refused(one.subject, reason))
+    return stray, others
+
+
+def _subject(item: Addition) -> Subject:
+    return Subject(item.market, item.raw["id"]) if isinstance(item, NewModel) else item.subject
 
 
 def _narrow(found: Iterable[Any]) -> list[NewRow | Refused]:

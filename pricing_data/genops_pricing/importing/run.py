@@ -17,8 +17,8 @@ from typing import Final
 from genops_pricing.errors import PricingError
 from genops_pricing.load import load_directory
 
+from .decision import Refused
 from .fetch import fetch
-from .observation import Observation
 from .review import Review, review
 from .sources import genai_prices, litellm, models_dev, openrouter
 from .sources.reading import Found, Statement
@@ -85,8 +85,10 @@ def _read(source: str, place: str, seen_at: date) -> Iterator[Statement]:
         found = list(SOURCES[source](data, seen_at))
     except ValueError as error:
         raise PricingError(f"{place}: is not {source}'s file: {error}. Give that one") from error
-    if not any(isinstance(statement, Observation) for statement in found):
-        raise PricingError(f"{place}: states no price that can be read. Is it {source}'s file?")
+    refused = [one for one in found if isinstance(one, Refused)]
+    if len(refused) == len(found):
+        first = f" {refused[0].subject.owner}: {refused[0].reason}." if refused else ""
+        raise PricingError(f"{place}: states no price that can be read.{first} Is it {source}'s?")
     yield from found
 
 

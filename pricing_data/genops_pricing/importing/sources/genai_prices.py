@@ -15,7 +15,17 @@ from typing import Any, Final
 from genops_pricing.importing.decision import Refused
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
 
-from .reading import MARKETS, Found, decimal, objects, parse_json, plain_id, without_repeats
+from .reading import (
+    MARKETS,
+    Found,
+    count,
+    decimal,
+    objects,
+    parse_json,
+    plain_id,
+    text,
+    without_repeats,
+)
 
 __all__ = ["read"]
 
@@ -102,8 +112,8 @@ def _observe(subject: Subject, raw: Mapping[str, Any], seen_at: date) -> Observa
         ),
         starts=starts,
         basis="documented" if starts else "snapshot",
-        name=raw.get("name"),
-        context_length=raw.get("context_window"),
+        name=text(raw.get("name")),
+        context_length=count(raw.get("context_window")),
     )
 
 

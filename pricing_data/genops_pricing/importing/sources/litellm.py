@@ -16,7 +16,16 @@ from typing import Any, Final
 from genops_pricing.importing.decision import Refused
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
 
-from .reading import MARKETS, Found, is_price, parse_json, per_mtok, plain_id, without_repeats
+from .reading import (
+    MARKETS,
+    Found,
+    count,
+    is_price,
+    parse_json,
+    per_mtok,
+    plain_id,
+    without_repeats,
+)
 
 __all__ = ["read"]
 
@@ -85,7 +94,7 @@ def _read(content: Mapping[str, Any], seen_at: date) -> Found:
                     ConditionalPrice(dict(when), stated[when])
                     for when in sorted(stated, key=lambda when: (len(when), when))
                 ),
-                context_length=int(raw.get("max_input_tokens") or 0) or None,
+                context_length=count(raw.get("max_input_tokens")),
             )
 
 

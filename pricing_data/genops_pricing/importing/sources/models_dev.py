@@ -10,7 +10,17 @@ from typing import Any, Final
 from genops_pricing.importing.decision import Refused
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
 
-from .reading import MARKETS, Found, decimal, objects, parse_json, plain_id, without_repeats
+from .reading import (
+    MARKETS,
+    Found,
+    count,
+    decimal,
+    objects,
+    parse_json,
+    plain_id,
+    text,
+    without_repeats,
+)
 
 __all__ = ["read"]
 
@@ -56,7 +66,9 @@ def _read(content: Mapping[str, Any], seen_at: date) -> Found:
             try:
                 prices = _prices(cost)
                 conditions = tuple(_sizes(cost))
-            except (KeyError, TypeError, ValueError) as error:
+                context = count((raw.get("limit") or {}).get("context"))
+                modality = _modality(raw.get("modalities") or {})
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
                 yield Refused(subject, f"can't be read: {error!r}")
                 continue
             if not prices.get("input"):
@@ -67,10 +79,10 @@ def _read(content: Mapping[str, Any], seen_at: date) -> Found:
                 seen_at,
                 prices=prices,
                 conditions=conditions,
-                name=raw.get("name"),
-                family=raw.get("family"),
-                context_length=int((raw.get("limit") or {}).get("context") or 0) or None,
-                modality=_modality(raw.get("modalities") or {}),
+                name=text(raw.get("name")),
+                family=text(raw.get("family")),
+                context_length=context,
+                modality=modality,
             )
 
 

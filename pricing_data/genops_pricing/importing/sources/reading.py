@@ -16,12 +16,14 @@ __all__ = [
     "MARKETS",
     "Found",
     "Statement",
+    "count",
     "decimal",
     "is_price",
     "objects",
     "parse_json",
     "per_mtok",
     "plain_id",
+    "text",
     "without_repeats",
 ]
 
@@ -29,6 +31,7 @@ __all__ = [
 Statement = Observation | Refused
 Found = Iterator[Statement]
 
+_COUNT_LIMIT: Final = 10**12
 _MTOK: Final = Decimal(1_000_000)
 
 # Our markets by the names that sources have for them.
@@ -135,7 +138,19 @@ def plain_id(model: str, market: str) -> str | None:
     # together/openai/gpt-oss is Together's model openai/gpt-oss, and openai/gpt-4o OpenRouter's.
     if slash and MARKETS.get(prefix) == market:
         model = rest
-    return None if not model or _NO_MODEL.search(model) else model
+    return None if not model.isprintable() or not model or _NO_MODEL.search(model) else model
+
+
+def text(value: Any) -> str | None:
+    """A text of one line; None for what is none."""
+    return value if isinstance(value, str) and value and value.isprintable() else None
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    return int(value) if 0 < value < _COUNT_LIMIT else None
 
 
 def without_repeats(found: Found) -> Found:
