@@ -439,7 +439,21 @@ SHAPES: dict[str, Any] = {
         }
     },
 }
-ODD = (None, True, -1, 1e30, 10**30, "", "x", "a\x00", "\ud800", [], [1], {}, {"a": 1})
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1e30,
+    10**30,
+    "",
+    "x",
+    "a\x00",
+    "\ud800",
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
