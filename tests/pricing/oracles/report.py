@@ -1,8 +1,8 @@
 """The oracle report: on which prices genai-prices agrees with the catalog, and every exception.
 
-`python tests/pricing/oracles/report.py` prints it; with `--write` the table of exceptions beside
-this file is renewed, for review. An exception cites the source of our price and the day on which
-that source stated it.
+`PYTHONPATH=tests python tests/pricing/oracles/report.py` prints it; with `--write` the table of
+exceptions beside this file is renewed, for review. An exception cites the source of our price and
+the day on which that source stated it.
 """
 
 from __future__ import annotations

@@ -111,5 +111,7 @@ def test_prices_are_those_of_genai_prices_but_for_the_exceptions_in_the_table() 
 
     print(*report(compared), sep="\n")
     assert len(compared) > 1000
-    assert exceptions == read_table(), "review: python tests/pricing/oracles/report.py --write"
+    assert exceptions == read_table(), (
+        "review: PYTHONPATH=tests python tests/pricing/oracles/report.py --write"
+    )
     assert all(one.source and one.seen_at for one in exceptions)
