@@ -246,6 +246,49 @@ MODELS = {
             providers=("Venice",),
             rates=_usd("0", "0"),
         ),
+        # Retired ones answer at their last price: applications still ask for them.
+        Model(
+            "anthropic/claude-3-sonnet",
+            "Anthropic: Claude 3 Sonnet",
+            created=1_709_596_800,
+            context_length=200_000,
+            providers=("Anthropic",),
+            rates=_usd("3", "15"),
+        ),
+        Model(
+            "anthropic/claude-3.5-sonnet",
+            "Anthropic: Claude 3.5 Sonnet",
+            created=1_729_555_200,
+            context_length=200_000,
+            providers=("Amazon Bedrock",),
+            rates=_usd("6", "30"),
+            canonical_slug="anthropic/claude-3-5-sonnet",
+        ),
+        Model(
+            "google/gemini-pro-1.5",
+            "Google: Gemini 1.5 Pro",
+            created=1_712_620_800,
+            context_length=2_000_000,
+            providers=("Google", "Google AI Studio"),
+            rates=_usd("1.25", "5"),
+            canonical_slug="google/gemini-1.5-pro",
+        ),
+        Model(
+            "meta-llama/llama-3.1-70b-instruct",
+            "Meta: Llama 3.1 70B Instruct",
+            created=1_721_692_800,
+            context_length=131_072,
+            providers=("DeepInfra",),
+            rates=_usd("0.72", "0.72"),
+        ),
+        Model(
+            "meta-llama/llama-3.1-8b-instruct",
+            "Meta: Llama 3.1 8B Instruct",
+            created=1_721_692_800,
+            context_length=131_072,
+            providers=("Groq", "DeepInfra"),
+            rates=_usd("0.05", "0.08"),
+        ),
         # On no price list but this one: what a model looks like on the day before its price is
         # known anywhere.
         Model(

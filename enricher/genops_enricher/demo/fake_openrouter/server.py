@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -24,11 +24,20 @@ from genops_enricher.demo.fake_openrouter.routing import RouteError
 from genops_enricher.demo.fake_openrouter.scenario import HEADER, Scenario, parse_scenario
 from genops_enricher.demo.loopback import LOOPBACK, Handler, LoopbackServer
 
-__all__ = ["FakeOpenRouter"]
+__all__ = ["Asked", "FakeOpenRouter"]
 
 JSON = "application/json"
 API = "/api/v1"
 KEY_PREFIX = "sk-or-"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A POST request as it came over the wire."""
+
+    path: str
+    headers: Mapping[str, str]  # by lower-case name
+    body: Any  # decoded JSON; None if it was none
 
 
 class FakeOpenRouter:
@@ -49,6 +58,7 @@ class FakeOpenRouter:
             OSError: the port is taken.
         """
         self.ledger = Ledger()
+        self.asked: list[Asked] = []  # oldest first, refused ones too
         self._server = LoopbackServer(port, partial(_Handler, self))
         self.port: int = self._server.server_address[1]
 
@@ -117,6 +127,8 @@ class _Handler(Handler):
             body = json.loads(raw)
         except ValueError:
             body = None
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._fake.asked.append(Asked(self.path, headers, body))
         answer = _ANSWERS.get(self.path)
         if answer is None:
             self._error(404)
