@@ -18,8 +18,9 @@ from genops._config import ClientConfig, ExportConfig
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
-__all__ = ["Export", "existing_provider"]
+__all__ = ["Export", "existing_provider", "span_exporter"]
 
 _made: TracerProvider | None = None  # the global provider, if it is one of ours
 
@@ -75,7 +76,6 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
         BatchSpanProcessor,
         ConsoleSpanExporter,
         SimpleSpanProcessor,
-        SpanExporter,
     )
 
     from genops._processor import DetachableProcessor
@@ -84,18 +84,26 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
         return None
     if export.kind == "console":
         return DetachableProcessor(SimpleSpanProcessor(ConsoleSpanExporter()))
+    return DetachableProcessor(BatchSpanProcessor(span_exporter(export)))
+
+
+def span_exporter(export: ExportConfig, timeout_s: float | None = None) -> SpanExporter:
+    """The SDK's exporter for an endpoint.
+
+    Args:
+        export: Of kind "otlp".
+        timeout_s: Seconds that one export may take; None: the environment decides.
+    """
     headers = dict(export.headers) or None  # None: the exporter reads the environment's
     if export.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
 
-        exporter: SpanExporter = grpc.OTLPSpanExporter(
-            endpoint=export.endpoint, insecure=export.insecure, headers=headers
+        return grpc.OTLPSpanExporter(
+            endpoint=export.endpoint, insecure=export.insecure, headers=headers, timeout=timeout_s
         )
-    else:
-        from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
+    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
 
-        exporter = http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers)
-    return DetachableProcessor(BatchSpanProcessor(exporter))
+    return http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers, timeout=timeout_s)
 
 
 class _Finisher:

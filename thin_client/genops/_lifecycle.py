@@ -23,7 +23,7 @@ from genops.auto_instrumentation import GenOpsInstrumentor
 from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
 
-__all__ = ["Status", "init", "shutdown", "status", "uninstrument"]
+__all__ = ["Status", "config_in_force", "init", "shutdown", "status", "uninstrument"]
 
 logger = logging.getLogger("genops")
 
@@ -203,6 +203,11 @@ def status() -> Status:
         default_attributes=started.config.governance,
         problems=started.problems,
     )
+
+
+def config_in_force() -> ClientConfig | None:
+    """What `init` was told; None if the client is not started."""
+    return _started.config if _started else None
 
 
 def uninstrument() -> None:

@@ -15,7 +15,15 @@ from opentelemetry import trace
 
 from genops.core.governance import Scalar
 
-__all__ = ["OPENROUTER_BASE_URL_VARIABLE", "Runtime", "current", "install", "tracer", "version"]
+__all__ = [
+    "OPENROUTER_BASE_URL_VARIABLE",
+    "Runtime",
+    "current",
+    "divert",
+    "install",
+    "tracer",
+    "version",
+]
 
 OPENROUTER_BASE_URL_VARIABLE = "GENOPS_OPENROUTER_BASE_URL"
 
@@ -31,6 +39,7 @@ class Runtime:
 
 
 _installed: Runtime | None = None
+_diverted: trace.TracerProvider | None = None
 _tracer: tuple[trace.TracerProvider, trace.Tracer] | None = None
 
 
@@ -47,6 +56,17 @@ def current() -> Runtime:
     return Runtime(openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE))
 
 
+def divert(provider: trace.TracerProvider | None) -> trace.TracerProvider | None:
+    """Record with this provider, whatever is installed, until it is taken back; for tests.
+
+    Returns:
+        What this function was called with before, for taking it back.
+    """
+    global _diverted
+    before, _diverted = _diverted, provider
+    return before
+
+
 def version() -> str:
     """The version of the installed distribution."""
     try:
@@ -58,7 +78,7 @@ def version() -> str:
 def tracer() -> trace.Tracer:
     """The tracer of scope `genops`, made once per provider (making one is slow in the SDK)."""
     global _tracer
-    provider = current().tracer_provider or trace.get_tracer_provider()
+    provider = _diverted or current().tracer_provider or trace.get_tracer_provider()
     cached = _tracer  # read once: another thread may replace it
     if cached is None or cached[0] is not provider:
         _tracer = cached = (provider, provider.get_tracer("genops", version()))
