@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 
-__all__ = ["guard", "warn_once"]
+__all__ = ["failed", "guard", "warn_once"]
 
 logger = logging.getLogger("genops")
 
@@ -42,15 +42,20 @@ class guard:  # noqa: N801 - used as a statement: `with guard("reading the respo
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if kind is None or not issubclass(kind, Exception):
+        if not isinstance(error, Exception):
             return False
-        # The message of the error may quote the application's data, so it is for debugging only.
-        warn_once(
-            (self._doing, kind),
-            "telemetry failed while %s (%s); your call is not affected. "
-            "hint: genops.init(debug=True) logs the details",
-            self._doing,
-            kind.__name__,
-        )
-        logger.debug("failure while %s", self._doing, exc_info=error)
+        failed(self._doing, error)
         return True
+
+
+def failed(doing: str, error: Exception) -> None:
+    """Report a failure of telemetry, once per cause."""
+    # The message of the error may quote the application's data, so it is for debugging only.
+    warn_once(
+        (doing, type(error)),
+        "telemetry failed while %s (%s); your call is not affected. "
+        "hint: genops.init(debug=True) logs the details",
+        doing,
+        type(error).__name__,
+    )
+    logger.debug("failure while %s", doing, exc_info=error)

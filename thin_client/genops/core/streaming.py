@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from enum import Enum
+from functools import cache
+from typing import Any
 
 from genops.core.call import Call
-from genops.core.guard import guard
+from genops.core.guard import failed
 from genops.core.recording import get
 
 __all__ = ["AsyncChunks", "Chunks", "StreamRecorder", "StreamedResponse", "end_open_streams"]
@@ -26,6 +29,35 @@ _FIELDS = (
     "status",
     "error",
 )
+
+
+class _Carries(Enum):
+    CHOICES = 1
+    CONTENT = 2
+    FACTS = 3
+
+
+@cache
+def _carries(kind: type) -> _Carries:
+    """What chunks of a class may carry. The SDK has one class for each kind of event."""
+    fields = getattr(kind, "model_fields", {"response": None})  # what is no model must be read
+    if "choices" in fields:
+        return _Carries.CHOICES
+    # Events of the Responses API: some carry the response so far, one is an error, and the many
+    # deltas are content.
+    return _Carries.CONTENT if fields.keys().isdisjoint({"response", "code"}) else _Carries.FACTS
+
+
+def _is_content(chunk: Any) -> bool:
+    """Whether a chunk, other than the first, tells nothing but content. Most do."""
+    carries = _carries(type(chunk))  # type: ignore[arg-type]  # mypy: classes have no hash
+    if carries is not _Carries.CHOICES:
+        return carries is _Carries.CONTENT
+    try:
+        (choice,) = chunk.choices
+        return choice.finish_reason is None and chunk.usage is None
+    except (AttributeError, TypeError, ValueError):
+        return False
 
 
 class StreamedResponse:
@@ -90,11 +122,15 @@ class StreamRecorder:
 
     def chunk(self, chunk: object) -> None:
         """A chunk came."""
-        with guard("reading a chunk"):
-            if self.chunks == 0:
+        self.chunks += 1
+        try:
+            if self.chunks == 1:
                 self._call.first_chunk()
-            self.chunks += 1
+            elif _is_content(chunk):
+                return
             self._response.add(chunk)
+        except Exception as error:  # noqa: BLE001 - the guard costs more than all of the above
+            failed("reading a chunk", error)
 
     def exhausted(self) -> None:
         """The caller read the stream to its end."""
