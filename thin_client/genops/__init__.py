@@ -16,9 +16,13 @@ from __future__ import annotations
 
 from genops._lifecycle import Status, init, shutdown, status, uninstrument
 from genops._runtime import version as _version
+from genops.core.budget import BudgetError, BudgetExceededError, BudgetUncheckedError
 from genops.core.context import set_governance_context
 
 __all__ = [
+    "BudgetError",
+    "BudgetExceededError",
+    "BudgetUncheckedError",
     "Status",
     "__version__",
     "init",

@@ -48,6 +48,9 @@ TOKENS_TOTAL: Final = "genops.tokens.total"
 COST_REPORTED: Final = "genops.cost.reported"
 COST_UPSTREAM_REPORTED: Final = "genops.cost.upstream_reported"  # paid with the caller's own key
 
+# The tightest budget that the caller set for the call. USD, double.
+BUDGET_LIMIT: Final = "genops.budget.limit"
+
 # OpenRouter: asked by the caller.
 ROUTING_STRATEGY: Final = "genops.openrouter.routing_strategy"  # the caller's route=
 PREFERRED_PROVIDER: Final = "genops.openrouter.preferred_provider"  # first of the caller's order

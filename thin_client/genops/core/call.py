@@ -19,10 +19,12 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from genops import _runtime
 from genops.core import attributes as names
+from genops.core.budget import Reservation
 from genops.core.context import current_governance
 from genops.core.governance import Scalar
 from genops.core.guard import guard
 from genops.core.recording import (
+    Attributes,
     Request,
     error_attributes,
     get,
@@ -44,12 +46,17 @@ def recording_here() -> bool:
     return _recording.get()
 
 
-def start(request: Request, governance: Mapping[str, Scalar] | None = None) -> Call:
+def start(
+    request: Request,
+    governance: Mapping[str, Scalar] | None = None,
+    reservation: Reservation | None = None,
+) -> Call:
     """Start the span of a call.
 
     Args:
         request: What is called.
         governance: Attributes of this call alone; they win over the context's and the defaults.
+        reservation: What the call may cost, held in budgets until it ends.
     """
     # Governance goes first: if a span overflows its attribute limit, the oldest are lost.
     attributes = {
@@ -58,10 +65,12 @@ def start(request: Request, governance: Mapping[str, Scalar] | None = None) -> C
         **(governance or {}),
         **request_attributes(request),
     }
+    if reservation is not None:
+        attributes[names.BUDGET_LIMIT] = reservation.limit_usd
     span = _runtime.tracer().start_span(
         request.span_name, kind=SpanKind.CLIENT, attributes=attributes
     )
-    return Call(span, request)
+    return Call(span, request, reservation)
 
 
 class Call:
@@ -71,11 +80,14 @@ class Call:
     response is there, or a stream does when it ends.
     """
 
-    __slots__ = ("_current", "_ended", "_started_at", "_token", "request", "span")
+    __slots__ = ("_current", "_ended", "_reservation", "_started_at", "_token", "request", "span")
 
-    def __init__(self, span: trace.Span, request: Request) -> None:
+    def __init__(
+        self, span: trace.Span, request: Request, reservation: Reservation | None = None
+    ) -> None:
         self.span = span
         self.request = request
+        self._reservation = reservation
         self._started_at = time.monotonic()
         self._ended = False
         self._current: AbstractContextManager[trace.Span] | None = None
@@ -85,6 +97,11 @@ class Call:
     def is_recording(self) -> bool:
         """False for a span that nobody will see (no SDK, or not sampled)."""
         return self.span.is_recording()
+
+    @property
+    def wants_response(self) -> bool:
+        """Whether anybody needs to know what came of the call: the span, or a budget."""
+        return self._reservation is not None or self.is_recording
 
     def __enter__(self) -> Call:
         with guard("entering the span"):
@@ -135,17 +152,21 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        attributes: Attributes | None = None
         try:
-            if self.is_recording:
+            if self.wants_response:
                 with guard("recording the response"):
-                    self._record(response, error, stream_completed)
+                    attributes = self._record(response, error, stream_completed)
         finally:
+            if self._reservation is not None:
+                with guard("counting the cost"):
+                    self._reservation.settle(attributes)
             with guard("ending the span"):
                 self.span.end()
 
     def _record(
         self, response: object, error: BaseException | None, stream_completed: bool | None
-    ) -> None:
+    ) -> Attributes:
         if response is None:
             # The SDK's own checks of a complete, paid answer carry that answer.
             response = get(error, "completion")
@@ -171,3 +192,4 @@ class Call:
             attributes.get(names.TOKENS_OUTPUT),
             attributes.get(names.ERROR_TYPE),
         )
+        return attributes

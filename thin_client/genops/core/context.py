@@ -6,6 +6,8 @@
 Scopes nest; the inner value wins. The scope is a context variable: tasks started inside inherit it,
 and so do threads that run in a copied context (`contextvars.copy_context().run`,
 `asyncio.to_thread`); a plain thread starts without it.
+
+A scope may also carry a budget (`budget_limit=0.50`), which all calls inside share.
 """
 
 from __future__ import annotations
@@ -13,32 +15,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
+from typing import NamedTuple
 
+from genops.core.budget import KEYWORDS, Budget, budget_of
 from genops.core.governance import Scalar, clean
 
-__all__ = ["GovernanceScope", "current_governance", "set_governance_context"]
+__all__ = ["GovernanceScope", "current_budgets", "current_governance", "set_governance_context"]
 
 Attributes = Mapping[str, Scalar]
 
-_EMPTY: Attributes = MappingProxyType({})
-_current: ContextVar[Attributes] = ContextVar("genops_governance", default=_EMPTY)
+
+class _InForce(NamedTuple):
+    attributes: Attributes
+    budgets: tuple[Budget, ...]  # of all scopes, the outermost first
+
+
+_NOTHING = _InForce(MappingProxyType({}), ())
+_current: ContextVar[_InForce] = ContextVar("genops_governance", default=_NOTHING)
 
 
 class GovernanceScope:
     """The handle of `set_governance_context`; leaving it restores what was set before."""
 
-    __slots__ = ("_added", "_before", "_here", "_token")
+    __slots__ = ("_added", "_before", "_budget", "_here", "_token")
 
-    def __init__(self, added: Attributes) -> None:
+    def __init__(self, added: Attributes, budget: Budget | None = None) -> None:
         self._added = added
-        self._token: Token[Attributes] | None = None
-        self._before: Attributes = _EMPTY
-        self._here: Attributes = _EMPTY
+        self._budget = budget
+        self._token: Token[_InForce] | None = None
+        self._before = _NOTHING
+        self._here = _NOTHING
         self._set()
 
     def _set(self) -> None:
         self._before = _current.get()
-        self._here = MappingProxyType({**self._before, **self._added})
+        self._here = _InForce(
+            MappingProxyType({**self._before.attributes, **self._added}),
+            (*self._before.budgets, self._budget) if self._budget else self._before.budgets,
+        )
         self._token = _current.set(self._here)
 
     def __enter__(self) -> GovernanceScope:
@@ -74,14 +88,28 @@ def set_governance_context(
 
     Args:
         attributes: Keys and values as a mapping.
-        **more: The same as keywords; they win over the mapping.
+        **more: The same as keywords; they win over the mapping. Of both, `budget_limit` (or
+            `max_budget`) is no attribute but what the recorded calls in this context may cost
+            together, in USD. The budgets of all enclosing contexts hold.
 
     Returns:
-        A context manager that restores the attributes set before.
+        A context manager that restores the attributes and budgets set before.
+
+    Raises:
+        ValueError: the budget is no amount of money.
     """
-    return GovernanceScope(clean({**(attributes or {}), **more}))
+    given = {**(attributes or {}), **more}
+    budget = budget_of(given)
+    return GovernanceScope(
+        clean({key: value for key, value in given.items() if key not in KEYWORDS}), budget
+    )
 
 
 def current_governance() -> Attributes:
     """The attributes in force here, by full span attribute name (`genops.team`)."""
-    return _current.get()
+    return _current.get().attributes
+
+
+def current_budgets() -> tuple[Budget, ...]:
+    """The budgets in force here, the outermost first."""
+    return _current.get().budgets

@@ -49,6 +49,7 @@ RESERVED: Final = frozenset(
         "pricing",
         "openrouter",
         "stream",
+        "budget",
     }
 )
 

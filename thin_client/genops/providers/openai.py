@@ -19,7 +19,9 @@ from typing import Any, Final
 
 from genops import _runtime
 from genops.core import call as calls
+from genops.core.budget import Budget, Reservation
 from genops.core.call import Call
+from genops.core.context import current_budgets
 from genops.core.governance import Scalar, text
 from genops.core.guard import guard
 from genops.core.recording import Request, get
@@ -146,11 +148,12 @@ def _begin_if_enabled(
 ) -> tuple[Call | None, dict[str, Any]]:
     if not _enabled or calls.recording_here():
         return None, kwargs
+    provider: str | None = None
     with guard("finding the provider"):
         client = get(resource, "_client")
         provider = provider_of_client(client)
-        if is_patched(OPENROUTER if provider == OPENROUTER else "openai"):
-            return begin(operation, client, kwargs, provider=provider)
+    if provider and is_patched(OPENROUTER if provider == OPENROUTER else "openai"):
+        return begin(operation, client, kwargs, provider=provider)
     return None, kwargs
 
 
@@ -167,6 +170,7 @@ def begin(
     provider: str,
     route: str | None = None,
     governance: Mapping[str, Scalar] | None = None,
+    budget: Budget | None = None,
 ) -> tuple[Call | None, dict[str, Any]]:
     """Start the span of a call; returns it and the keywords to make the call with.
 
@@ -179,7 +183,17 @@ def begin(
         provider: `gen_ai.provider.name`.
         route: The caller's routing strategy, as given to the OpenRouter adapter.
         governance: Attributes of this call alone, by span attribute name.
+        budget: Of this call alone; those of the context hold too.
+
+    Raises:
+        BudgetError: a budget would be exceeded, or it can't be told whether it would.
     """
+    reservation: Reservation | None = None
+    budgets = (*current_budgets(), budget) if budget is not None else current_budgets()
+    if budgets:
+        from genops.providers import estimate  # prices are loaded only if there is a budget
+
+        reservation = estimate.reserve(budgets, operation, client, kwargs, provider=provider)
     call: Call | None = None
     with guard("starting the span"):
         is_openrouter = provider == OPENROUTER
@@ -197,9 +211,12 @@ def begin(
                 observe=routing.observer(model, extra_body) if is_openrouter else None,
             ),
             governance,
+            reservation,
         )
         if is_openrouter and call.is_recording and _runtime.current().openrouter_metadata:
             kwargs = _with_metadata_header(client, kwargs)
+    if call is None and reservation is not None:
+        reservation.settle(None)  # nobody will see what the call costs
     return call, kwargs
 
 

@@ -31,7 +31,7 @@ def run(begin: Begin, create: Create) -> Any:
     with call:
         result = create(**kwargs)
     followed = False
-    if call.is_recording:
+    if call.wants_response:
         with guard("following the response"):
             _follow(call, result, _stream_of(call, result), "close")
             followed = True
@@ -48,7 +48,7 @@ async def run_async(begin: Begin, create: Callable[..., Awaitable[Any]]) -> Any:
     with call:
         result = await create(**kwargs)
     followed = False
-    if call.is_recording:
+    if call.wants_response:
         with guard("following the response"):
             stream = _stream_of(call, result)
             if isinstance(stream, Awaitable):

@@ -15,6 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from genops import _runtime
+from genops.core.budget import KEYWORDS as BUDGET_KEYWORDS
+from genops.core.budget import Budget, budget_of
 from genops.core.governance import Scalar, clean, is_scalar
 from genops.core.guard import guard
 from genops.providers import openai as sdk
@@ -60,6 +62,7 @@ class _Arguments:
     governance: dict[str, Scalar]
     route: str | None
     max_retries: int | None
+    budget: Budget | None
 
 
 class GenOpsOpenRouterAdapter:
@@ -72,6 +75,7 @@ class GenOpsOpenRouterAdapter:
       object), `route` ("least-cost", "fastest" or "fallback"), `fallbacks` (models), and
       OpenRouter's other body fields (`reasoning`, `plugins`, `models`…);
     - `max_retries`, for this call;
+    - `budget_limit` (or `max_budget`), what this call may cost in USD;
     - governance: every other keyword with a plain value becomes the span attribute
       `genops.<keyword>` and is not sent. Names of content and keys (`prompt`, `api_key`, …) are
       refused.
@@ -90,7 +94,9 @@ class GenOpsOpenRouterAdapter:
             awaitable of those for an asynchronous client.
 
         Raises:
-            ValueError: `route` is unknown.
+            ValueError: `route` is unknown, or the budget is no amount of money.
+            BudgetError: the call would exceed a budget, or it can't be told whether it would. It
+                was not made, and leaves no span.
             TypeError: a keyword is neither the API's nor a plain governance value.
         """
         return self._create("chat", lambda client: client.chat.completions, kwargs)
@@ -115,6 +121,7 @@ class GenOpsOpenRouterAdapter:
             provider=_provider(client),
             route=arguments.route,
             governance=arguments.governance,
+            budget=arguments.budget,
         )
         if isinstance(client, openai.AsyncOpenAI):
             return run_async(begin, create)
@@ -136,7 +143,7 @@ def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Argum
     extra: dict[str, object] = {}
     governance: dict[str, object] = {}
     for name, value in kwargs.items():
-        if name in own or name == "max_retries":
+        if name in own or name == "max_retries" or name in BUDGET_KEYWORDS:
             continue
         if name in parameters:
             api[name] = value
@@ -150,7 +157,13 @@ def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Argum
     merged = body(extra_body, model=api.get("model"), **own)
     if merged:
         api["extra_body"] = merged
-    return _Arguments(api, clean(governance), kwargs.get("route"), kwargs.get("max_retries"))
+    return _Arguments(
+        api=api,
+        governance=clean(governance),
+        route=kwargs.get("route"),
+        max_retries=kwargs.get("max_retries"),
+        budget=budget_of(kwargs),
+    )
 
 
 def instrument_openrouter(
