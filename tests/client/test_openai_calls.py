@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import genops
 from client.recorder import Recorder
 from client.scripted_server import MESSAGES, METADATA, SECRET, ScriptedServer, completion
+from client.sdk import needs
 from genops.providers.hosts import provider_of
 from genops.providers.openrouter import patch_openrouter, unpatch_openrouter
 
@@ -475,6 +476,7 @@ class TestOtherOperations:
         assert spans.attributes["gen_ai.response.finish_reasons"] == ("length",)
         assert SECRET not in spans.one.to_json()
 
+    @needs("responses.create")
     def test_responses(
         self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder
     ) -> None:
@@ -495,7 +497,13 @@ class TestOtherOperations:
         assert spans.attributes["genops.tokens.total"] == 7
         assert spans.attributes["genops.cost.reported"] == 0.5
 
-    @pytest.mark.parametrize("where", ["chat.completions.parse", "beta.chat.completions.parse"])
+    @pytest.mark.parametrize(
+        "where",
+        [
+            pytest.param(where, marks=needs(where))
+            for where in ("chat.completions.parse", "beta.chat.completions.parse")
+        ],
+    )
     def test_parsed_completions_leave_one_span(
         self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder, where: str
     ) -> None:
@@ -512,6 +520,7 @@ class TestOtherOperations:
         assert response.choices[0].message.parsed == Answer(value=3)
         assert spans.attributes["genops.tokens.total"] == 1200
 
+    @needs("chat.completions.parse")
     def test_a_paid_answer_that_the_sdk_rejects_keeps_its_usage(
         self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder
     ) -> None:

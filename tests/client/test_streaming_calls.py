@@ -23,6 +23,7 @@ from client.scripted_server import (
     ScriptedServer,
     chunk,
 )
+from client.sdk import needs
 
 MODEL = "anthropic/claude-3-sonnet"
 
@@ -194,6 +195,7 @@ def test_a_broken_connection_reaches_the_caller_and_the_span(
     assert spans.attributes["error.type"] == type(raised.value).__name__
 
 
+@needs("chat.completions.stream")
 def test_the_stream_helper_leaves_one_span(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -207,6 +209,7 @@ def test_the_stream_helper_leaves_one_span(
     assert spans.attributes["genops.tokens.total"] == 1200
 
 
+@needs("chat.completions.stream")
 def test_the_stream_helper_closed_early_ends_its_span(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -244,6 +247,7 @@ def test_a_stream_read_by_hand_is_recorded_without_claims(
     assert "genops.stream.completed" not in spans.attributes
 
 
+@needs("responses.create")
 def test_events_of_the_responses_api_are_followed(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -268,6 +272,7 @@ def test_events_of_the_responses_api_are_followed(
     assert spans.attributes["genops.cost.reported"] == 0.25
 
 
+@needs("responses.create")
 def test_an_error_event_of_the_responses_api_marks_the_span(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
@@ -281,6 +286,7 @@ def test_an_error_event_of_the_responses_api_marks_the_span(
     assert SECRET not in spans.one.to_json()
 
 
+@needs("responses.create")
 def test_a_failed_response_without_an_error_code_marks_the_span(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder
 ) -> None:
