@@ -135,6 +135,18 @@ def test_the_upstream_cost_is_a_second_bill_only_with_an_own_key() -> None:
     assert own["genops.cost.upstream_reported"] == 0.0016
 
 
+@pytest.mark.parametrize("key", ["server_tool_use_details", "server_tool_use"])
+def test_web_searches_are_counted_apart_from_tool_calls(key: str) -> None:
+    usage = {key: {"web_search_requests": 2, "tool_calls_requested": 3, "tool_calls_executed": 3}}
+
+    assert observe({"usage": usage}).attributes == {"genops.usage.web_search_requests": 2}
+
+
+@pytest.mark.parametrize("tools", [None, "many", {}, {"web_search_requests": None}])
+def test_a_count_of_web_searches_that_is_not_there_is_left_out(tools: object) -> None:
+    assert observe({"usage": {"server_tool_use_details": tools}}).attributes == {}
+
+
 @pytest.mark.parametrize("cost", [None, "0.1", -1, True, float("nan"), float("inf")])
 def test_a_cost_that_is_no_amount_is_left_out(cost: object) -> None:
     assert "genops.cost.reported" not in observe({"usage": {"cost": cost}}).attributes

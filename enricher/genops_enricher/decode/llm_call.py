@@ -92,6 +92,7 @@ _COUNTS = {
     "gen_ai.usage.audio.output_tokens": "output_audio",
     "gen_ai.usage.image.input_tokens": "input_image",
     "gen_ai.usage.image.output_tokens": "output_image",
+    "genops.usage.web_search_requests": "web_searches",
 }
 _TOTALS = [name for name, field in _COUNTS.items() if field in ("input", "output")]
 

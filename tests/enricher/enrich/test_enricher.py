@@ -77,6 +77,17 @@ def test_a_call_gets_its_cost_split_family_tier_and_the_price_row_used(enricher:
     assert str(attributes["genops.pricing.entry"]).startswith("openrouter/openai/gpt-4o@")
 
 
+def test_web_searches_are_charged_beside_the_tokens(enricher: Enricher) -> None:
+    """anthropic/claude-sonnet-4.5 on OpenRouter: 3 USD per million in, 15 out, 0.01 a search."""
+    attributes = added(
+        enricher,
+        span(client_span("anthropic/claude-sonnet-4.5", {"genops.usage.web_search_requests": 2})),
+    )
+
+    assert attributes["genops.cost.web_search"] == 0.02
+    assert attributes["genops.cost.total"] == float((1000 * 3 + 100 * 15) / M + Decimal("0.02"))
+
+
 def test_a_call_is_priced_at_the_price_in_force_when_it_ended(enricher: Enricher) -> None:
     then = added(enricher, span(chat("openai/gpt-4o"), end_ns=JULY_2024_NS))
     now = added(enricher, span(chat("openai/gpt-4o")))

@@ -40,6 +40,7 @@ USAGE_REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
 USAGE_AUDIO_INPUT: Final = "gen_ai.usage.audio.input_tokens"
 USAGE_AUDIO_OUTPUT: Final = "gen_ai.usage.audio.output_tokens"
 USAGE_IMAGE_OUTPUT: Final = "gen_ai.usage.image.output_tokens"
+USAGE_WEB_SEARCHES: Final = "genops.usage.web_search_requests"  # the conventions have no name
 TOKENS_INPUT: Final = "genops.tokens.input"
 TOKENS_OUTPUT: Final = "genops.tokens.output"
 TOKENS_TOTAL: Final = "genops.tokens.total"

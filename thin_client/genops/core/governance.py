@@ -45,6 +45,7 @@ RESERVED: Final = frozenset(
         "model_family",
         "model_tier",
         "tokens",
+        "usage",
         "cost",
         "pricing",
         "openrouter",

@@ -31,6 +31,10 @@ ROUTES: Final[Mapping[str, Mapping[str, object]]] = {
     "fallback": {"allow_fallbacks": True},
 }
 
+# Where OpenRouter counts web searches: the schemas ChatUsage and Usage (of responses) have the first
+# name, those of its other APIs the second. Searches are billed beside the tokens.
+_SERVER_TOOLS: Final = ("server_tool_use_details", "server_tool_use")
+
 # Suffixes of a model's name that say how to route; others (`:free`) name models of their own.
 _ROUTING_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto"})
 
@@ -146,6 +150,11 @@ def _billing(response: object, metadata: object) -> Attributes:
         is_byok = get(metadata, "is_byok")
     if isinstance(is_byok, bool):
         attributes[names.IS_BYOK] = is_byok
+    for key in _SERVER_TOOLS:
+        searches = count(get(usage, key, "web_search_requests"))
+        if searches is not None:
+            attributes[names.USAGE_WEB_SEARCHES] = searches
+            break
     cost = _money(get(usage, "cost"))
     if cost is not None:
         attributes[names.COST_REPORTED] = cost
