@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["OPENAI_COMPATIBLE", "OPENROUTER", "address", "provider_of"]
+__all__ = ["DEFAULT_BASE_URL", "OPENAI_COMPATIBLE", "OPENROUTER", "address", "provider_of"]
 
 OPENROUTER: Final = "openrouter"
+DEFAULT_BASE_URL: Final = "https://openrouter.ai/api/v1"  # OpenRouter's own
 
 # An unknown host that speaks the OpenAI API: a proxy, a local model. Calling it `openai` would be
 # a guess, and a wrong price.

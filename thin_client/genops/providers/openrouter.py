@@ -20,9 +20,15 @@ from genops.core.budget import Budget, budget_of
 from genops.core.governance import Scalar, clean, is_scalar
 from genops.core.guard import guard
 from genops.providers import openai as sdk
-from genops.providers.hosts import OPENAI_COMPATIBLE, OPENROUTER
+from genops.providers.hosts import DEFAULT_BASE_URL, OPENAI_COMPATIBLE, OPENROUTER
 from genops.providers.openai_results import run, run_async
 from genops.providers.openrouter_routing import BODY_FIELDS, body
+from genops.providers.openrouter_validation import (
+    ValidationIssue,
+    ValidationResult,
+    validate_setup,
+)
+from genops.providers.validation_report import print_validation_result
 
 if TYPE_CHECKING:
     import openai
@@ -30,12 +36,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_BASE_URL",
     "GenOpsOpenRouterAdapter",
+    "ValidationIssue",
+    "ValidationResult",
     "instrument_openrouter",
     "patch_openrouter",
+    "print_validation_result",
     "unpatch_openrouter",
+    "validate_setup",
 ]
-
-DEFAULT_BASE_URL: Final = "https://openrouter.ai/api/v1"
 
 # Attribution headers (https://openrouter.ai/docs/api-reference/overview#headers) and the
 # environment variables that fill them.

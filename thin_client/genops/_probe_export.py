@@ -1,0 +1,107 @@
+"""Find out whether an OTLP endpoint takes what would be sent there.
+
+Without `live` a socket is opened to it and closed. With `live` it gets an empty request, from the
+exporter that `init` would use: that is the endpoint's own answer to protocol, path, certificate and
+headers.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+from genops._config import ExportConfig
+from genops._export import span_exporter
+from genops._probe import Finding, Findings, cause, within
+from genops.providers.hosts import address
+
+__all__ = ["check_endpoint"]
+
+_START_ONE: Final = (
+    "Start genops-enricher or a Collector there, "
+    "or set OTEL_EXPORTER_OTLP_ENDPOINT to where one listens"
+)
+_CHECK_SETTINGS: Final = "Check the protocol, the path and OTEL_EXPORTER_OTLP_HEADERS"
+
+
+def check_endpoint(export: ExportConfig, *, live: bool, timeout_s: float) -> Findings:
+    """Findings about an exporter of kind "otlp"; one or, live, two steps of `timeout_s` seconds."""
+    is_grpc = export.protocol == "grpc"
+    host, port = address("//" + export.endpoint if is_grpc else export.endpoint)
+    secure = not export.insecure if is_grpc else export.endpoint.startswith("https:")
+    if _has_proxy("https" if secure else "http", f"{host}:{port}"):
+        if not live:
+            yield Finding("info", f"{export}, by a proxy that was not tried")
+            return
+    else:
+        try:
+            within(timeout_s, lambda: _connect(host or "", port or 0, timeout_s))
+        except (OSError, ValueError) as error:
+            message = f"{export}: nothing can be reached there ({cause(error)})"
+            yield Finding("error" if live else "warning", message, _START_ONE)
+            return
+    if not live:
+        yield Finding("info", f"{export}: something listens there")
+        return
+    refusal = _refusal(export, timeout_s)
+    if refusal is None:
+        yield Finding("info", f"{export}: an empty request was accepted")
+    else:
+        message = f"{export}: an empty request was not accepted ({refusal})"
+        yield Finding("error", message, _CHECK_SETTINGS)
+
+
+def _has_proxy(scheme: str, netloc: str) -> bool:
+    from urllib.request import getproxies, proxy_bypass
+
+    return scheme in getproxies() and not proxy_bypass(netloc)
+
+
+def _connect(host: str, port: int, timeout_s: float) -> None:
+    import socket
+
+    socket.create_connection((host, port), timeout=timeout_s).close()
+
+
+def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
+    """Why the endpoint does not take an empty request, from the exporter that `init` would use.
+
+    OTLP asks servers to answer empty requests with success
+    (https://opentelemetry.io/docs/specs/otlp/#otlpgrpc-response).
+    """
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    no_success = f"no success within {timeout_s:g} s"
+    exporter = span_exporter(export, timeout_s)
+    try:
+        with _Log("opentelemetry.exporter.otlp") as log:
+            result = within(timeout_s, lambda: exporter.export(()))
+    except TimeoutError:
+        return no_success
+    finally:
+        exporter.shutdown()
+    if result is SpanExportResult.SUCCESS:
+        return None
+    # The exporters say why in their log only. Its other words may quote the endpoint's query.
+    codes = re.findall(r"code: (?:StatusCode\.)?(\w+)", "\n".join(log.messages))
+    return codes[-1] if codes else no_success
+
+
+class _Log(logging.Handler):
+    """Collects the messages of a logger, and keeps them from stderr if nobody else wants them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+        self._logger = logging.getLogger(name)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+    def __enter__(self) -> _Log:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)

@@ -1,0 +1,229 @@
+"""Check that calls to OpenRouter would be made, recorded and exported, before any is made.
+
+Each check looks at one thing and yields what it found; `validate_setup` runs them all and never
+raises. An error is what keeps calls or their spans from working; what only may be wrong is a
+warning. How a result is printed is decided in `validation_report`.
+
+Without `live` the verdict depends on this process and its environment alone, so that a container
+probe passes without DNS and while the collector restarts: that nothing listens at the OTLP endpoint
+is a warning then. With `live` what the network says counts: the endpoint gets an empty OTLP
+request, and OpenRouter is asked about the key. No call of a model is made, and nothing is charged.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from genops import _installation, _lifecycle, _runtime
+from genops._config import ClientConfig, read_config
+from genops._export import existing_provider
+from genops._probe import Finding, Findings, Level
+from genops._probe_export import check_endpoint
+from genops._vendors import cost_warning
+from genops.providers.hosts import DEFAULT_BASE_URL
+from genops.providers.openrouter_key import check_form, check_with_openrouter
+
+__all__ = ["TIMEOUT_S", "ValidationIssue", "ValidationResult", "validate_setup"]
+
+Component = Literal["api_key", "installation", "pricing", "export", "recording", "openrouter"]
+
+TIMEOUT_S: Final = 2.0
+
+# What the checks note in the summary.
+_FACTS: Final = (
+    "openai_version",
+    "opentelemetry_version",
+    "catalog_version",
+    "catalog_age_days",
+    "exporter",
+    "initialized",
+    "instrumented_providers",
+    "openrouter_key",
+)
+
+_REINSTALL: Final = "pip install --force-reinstall genops-ai"
+_CATALOG_OLD_DAYS: Final = 60  # as the enricher, which warns of the same
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationIssue:
+    """One finding."""
+
+    level: Level
+    component: Component
+    message: str
+    fix_suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationResult:
+    """All findings.
+
+    `summary` holds plain values for a machine, None where not known: live, error_count,
+    warning_count, genops_version, python_version, openai_version, opentelemetry_version,
+    catalog_version, catalog_age_days, exporter, initialized, instrumented_providers, openrouter_key
+    (live: limit, limit_remaining and usage in USD, limit_reset, expires_at, is_free_tier).
+    """
+
+    is_valid: bool  # no error was found
+    issues: list[ValidationIssue]
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What the checks look at, and where they note facts."""
+
+    environ: Mapping[str, str]
+    live: bool
+    timeout_s: float
+    summary: dict[str, Any]
+
+    @property
+    def base_url(self) -> str:
+        return _runtime.current().openrouter_base_url or DEFAULT_BASE_URL
+
+
+def validate_setup(*, live: bool = False, timeout: float = TIMEOUT_S) -> ValidationResult:
+    """Check the key, the installation, the prices and where spans go. Never raises.
+
+    Args:
+        live: Also ask OpenRouter about the key (GET /key, free of charge) and send the OTLP
+            endpoint an empty request. Without it, the one connection that is made opens a socket
+            to the OTLP endpoint and closes it, and has no say in `is_valid`.
+        timeout: Seconds that each step over the network may take; there are one or, live, three.
+    """
+    setup = _Setup(environ=os.environ, live=live, timeout_s=timeout, summary=dict.fromkeys(_FACTS))
+    issues: list[ValidationIssue] = []
+    for component, check in _CHECKS.items():
+        try:
+            issues.extend(
+                ValidationIssue(found.level, component, found.message, found.fix)
+                for found in check(setup)
+            )
+        except Exception as error:  # noqa: BLE001 - a broken installation fails in any way
+            # Its message may quote what the check looked at, and so a key.
+            message = f"this could not be checked ({type(error).__name__})"
+            issues.append(ValidationIssue("error", component, message, _REINSTALL))
+    levels = [issue.level for issue in issues]
+    summary = {
+        "live": live,
+        "error_count": levels.count("error"),
+        "warning_count": levels.count("warning"),
+        "genops_version": _runtime.version(),
+        "python_version": platform.python_version(),
+        **setup.summary,
+    }
+    return ValidationResult("error" not in levels, issues, summary)
+
+
+def _check_key(setup: _Setup) -> Findings:
+    yield from check_form(setup.environ, setup.base_url)
+
+
+def _check_installation(setup: _Setup) -> Findings:
+    for problem in _installation.problems():
+        yield _with_hint("error", problem)
+    unmet = _installation.unmet("openai")
+    for item in unmet:
+        found = f"{item.installed} is installed" if item.installed else "is not installed"
+        yield Finding(
+            "error",
+            f"{item.name} {found}; {item.floor} or newer is needed",
+            f"pip install -U '{item.name}>={item.floor}'",
+        )
+    sdk, otel = map(_installation.version_of, ("openai", "opentelemetry-sdk"))
+    setup.summary.update(openai_version=sdk, opentelemetry_version=otel)
+    if not unmet:
+        yield Finding("info", f"openai {sdk} and OpenTelemetry {otel} are installed")
+
+
+def _check_pricing(setup: _Setup) -> Findings:
+    from genops_pricing import CatalogError, bundled_catalog
+
+    try:
+        catalog = bundled_catalog()
+    except CatalogError as error:
+        yield Finding("error", f"the price catalog cannot be read: {error}", _REINSTALL)
+        return
+    age_days = (datetime.now(UTC) - catalog.released).days
+    setup.summary.update(catalog_version=catalog.version, catalog_age_days=age_days)
+    message = f"the price catalog {catalog.version} is {age_days} days old"
+    if age_days > _CATALOG_OLD_DAYS:
+        yield Finding("warning", f"{message}: prices may have changed", "pip install -U genops-ai")
+    else:
+        yield Finding("info", message)
+
+
+def _check_export(setup: _Setup) -> Findings:
+    started = _lifecycle.config_in_force()
+    config = started or read_config(setup.environ)
+    export = config.export
+    setup.summary["exporter"] = _lifecycle.status().exporter if started else str(export)
+    if not started:  # else they are among the problems of `status`
+        yield from _configuration_problems(config, setup.environ)
+        if warning := cost_warning(export.endpoint):
+            yield Finding("warning", warning)
+    if existing_provider() is not None and not export.explicit:
+        yield Finding("info", "spans go where the application's own tracer provider sends them")
+    elif export.kind == "console":
+        yield Finding("info", "spans are printed on stdout")
+    elif export.kind == "otlp":
+        yield from check_endpoint(export, live=setup.live, timeout_s=setup.timeout_s)
+
+
+def _configuration_problems(config: ClientConfig, environ: Mapping[str, str]) -> Findings:
+    nowhere = config.export.kind == "none"
+    for problem in config.problems:
+        yield Finding("error" if nowhere else "warning", problem)
+    if nowhere and not config.problems:
+        message = "OTEL_TRACES_EXPORTER is none: no spans are exported"
+        yield Finding("warning", message, "Unset it, or set it to otlp")
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        yield Finding("warning", "OTEL_SDK_DISABLED is true: nothing is recorded", "Unset it")
+
+
+def _check_recording(setup: _Setup) -> Findings:
+    status = _lifecycle.status()
+    setup.summary.update(
+        initialized=status.initialized,
+        instrumented_providers=list(status.instrumented_providers),
+    )
+    for problem in dict.fromkeys((*status.problems, *status.not_instrumented.values())):
+        yield _with_hint("warning", problem)
+    if status.instrumented_providers:
+        providers = ", ".join(status.instrumented_providers)
+        yield Finding("info", f"calls are recorded, to: {providers}")
+    elif status.initialized:
+        yield Finding("warning", "no calls are recorded", "Call genops.init() again")
+    else:
+        yield Finding("info", "genops.init() was not called in this process")
+
+
+def _check_openrouter(setup: _Setup) -> Findings:
+    key = setup.environ.get("OPENROUTER_API_KEY")
+    if setup.live and key:
+        facts, findings = check_with_openrouter(key, setup.base_url, setup.timeout_s)
+        setup.summary["openrouter_key"] = facts
+        yield from findings
+
+
+def _with_hint(level: Level, problem: str) -> Finding:
+    """The finding for a problem that ends in its fix, as problems of the client do."""
+    message, _, fix = problem.partition(" hint: ")
+    return Finding(level, message, fix or None)
+
+
+_CHECKS: Final[Mapping[Component, Callable[[_Setup], Findings]]] = {
+    "api_key": _check_key,
+    "installation": _check_installation,
+    "pricing": _check_pricing,
+    "export": _check_export,
+    "recording": _check_recording,
+    "openrouter": _check_openrouter,
+}
