@@ -11,10 +11,10 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any, Final
 
 from genops import _runtime
@@ -36,6 +36,7 @@ __all__ = [
     "is_patched",
     "patch",
     "provider_of_client",
+    "record_resource",
     "unpatch",
 ]
 
@@ -49,18 +50,27 @@ class Operation:
     method: str
     name: str
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where a client has the resource: ("chat", "completions")."""
+        return tuple(self.module.split(".")[2:])
+
 
 # `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions.
 # What an installed version lacks is passed over.
 OPERATIONS: Final = (
     Operation("openai.resources.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.chat.completions", "Completions", "parse", "chat"),
+    Operation("openai.resources.beta.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.beta.chat.completions", "Completions", "parse", "chat"),
     Operation("openai.resources.completions", "Completions", "create", "text_completion"),
     Operation("openai.resources.embeddings", "Embeddings", "create", "embeddings"),
     Operation("openai.resources.responses", "Responses", "create", "chat"),
     Operation("openai.resources.responses", "Responses", "parse", "chat"),
 )
+
+# How a call of a resource begins, given the operation's name, the resource and the keywords.
+_Begin = Callable[[str, object, dict[str, Any]], tuple[Call | None, dict[str, Any]]]
 
 _lock = threading.Lock()
 _enabled: frozenset[str] = frozenset()
@@ -116,28 +126,52 @@ def _wrap_all() -> None:
             original = resource.__dict__.get(operation.method) if resource is not None else None
             if resource is not None and original is not None:
                 _originals[resource, operation.method] = original
-                setattr(resource, operation.method, wrap(operation, original))
+                setattr(resource, operation.method, wrap(operation, original, _begin_if_enabled))
     if not _originals:
         raise RuntimeError(
             f"openai {openai.__version__} has none of the methods that genops records"
         )
 
 
-def _wrapper(operation: Operation, original: Create) -> Create:
+def record_resource(client: object, name: str, *, provider: str) -> None:
+    """Record the calls made through `client.<name>`, of this client alone, patched or not.
+
+    Args:
+        client: The SDK's client. Its resources keep the recording methods.
+        name: The first step to the resource: "chat", "responses"…
+        provider: `gen_ai.provider.name`.
+    """
+    if not any(operation.path[0] == name for operation in OPERATIONS):
+        return
+    begin = partial(_begin_of_client, provider)
+    for operation in OPERATIONS:
+        # `beta.chat.completions.stream` of old versions calls `chat.completions.create`. Other
+        # resources are left alone: the SDK loads them when they are asked for.
+        if operation.path[0] not in (name, "chat"):
+            continue
+        resource: Any = get(client, *operation.path)
+        original = getattr(type(resource), operation.method, None)
+        if original is not None and operation.method not in vars(resource):
+            wrap = _async_wrapper if type(resource).__name__.startswith("Async") else _wrapper
+            create = wrap(operation, original, begin)
+            setattr(resource, operation.method, MethodType(create, resource))
+
+
+def _wrapper(operation: Operation, original: Create, begin: _Begin) -> Create:
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        begin = partial(_begin_if_enabled, operation.name, resource, kwargs)
-        return run(begin, partial(original, resource, *args))
+        begin_call = partial(begin, operation.name, resource, kwargs)
+        return run(begin_call, partial(original, resource, *args))
 
     create._genops_original = original  # type: ignore[attr-defined]
     return create
 
 
-def _async_wrapper(operation: Operation, original: Create) -> Create:
+def _async_wrapper(operation: Operation, original: Create, begin: _Begin) -> Create:
     @functools.wraps(original)
     async def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        begin = partial(_begin_if_enabled, operation.name, resource, kwargs)
-        return await run_async(begin, partial(original, resource, *args))
+        begin_call = partial(begin, operation.name, resource, kwargs)
+        return await run_async(begin_call, partial(original, resource, *args))
 
     create._genops_original = original  # type: ignore[attr-defined]
     return create
@@ -155,6 +189,14 @@ def _begin_if_enabled(
     if provider and is_patched(OPENROUTER if provider == OPENROUTER else "openai"):
         return begin(operation, client, kwargs, provider=provider)
     return None, kwargs
+
+
+def _begin_of_client(
+    provider: str, operation: str, resource: object, kwargs: dict[str, Any]
+) -> tuple[Call | None, dict[str, Any]]:
+    if calls.recording_here():
+        return None, kwargs
+    return begin(operation, get(resource, "_client"), kwargs, provider=provider)
 
 
 def provider_of_client(client: object) -> str:

@@ -7,22 +7,17 @@ that the SDK makes. The two may be used together; a call is recorded once.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from genops import _runtime
-from genops.core.budget import KEYWORDS as BUDGET_KEYWORDS
-from genops.core.budget import Budget, budget_of
-from genops.core.governance import Scalar, clean, is_scalar
 from genops.core.guard import guard
 from genops.providers import openai as sdk
 from genops.providers.hosts import DEFAULT_BASE_URL, OPENAI_COMPATIBLE, OPENROUTER
 from genops.providers.openai_results import run, run_async
-from genops.providers.openrouter_routing import BODY_FIELDS, body
+from genops.providers.openrouter_keywords import sort_keywords
 from genops.providers.openrouter_validation import (
     ValidationIssue,
     ValidationResult,
@@ -52,26 +47,6 @@ _ATTRIBUTION_HEADERS: Final = (
     ("X-OpenRouter-Title", "OPENROUTER_X_TITLE", ("x-openrouter-title", "x-title")),
 )
 
-# Parameters of other methods and APIs, written by mistake: as attributes they would put content or
-# a key on the span. They go to the SDK, which refuses them by name.
-_NEVER_GOVERNANCE: Final = frozenset(
-    {
-        *("content", "input", "instructions", "message", "prompt", "system", "system_prompt"),
-        *("api_key", "authorization", "openrouter_api_key", "password", "secret", "token"),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Arguments:
-    """The keywords of one call, sorted by whom they are for."""
-
-    api: dict[str, Any]
-    governance: dict[str, Scalar]
-    route: str | None
-    max_retries: int | None
-    budget: Budget | None
-
 
 class GenOpsOpenRouterAdapter:
     """An OpenRouter client whose calls carry governance attributes.
@@ -89,10 +64,39 @@ class GenOpsOpenRouterAdapter:
       refused.
 
     With an `openai.AsyncOpenAI` client the methods return awaitables.
+
+    Everything else that the SDK's client has is there too (`chat`, `responses`, `embeddings`,
+    `models`, `close`, `with`…), as it is in the SDK: such calls are recorded, and take their
+    governance from the context.
     """
 
     def __init__(self, client: openai.OpenAI | openai.AsyncOpenAI) -> None:
         self.client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "client" or name.startswith("__"):  # asked of a copy that is not made yet
+            raise AttributeError(name)
+        with guard("recording a client"):
+            sdk.record_resource(self.client, name, provider=_provider(self.client))
+        return getattr(self.client, name)
+
+    def with_options(self, **options: Any) -> GenOpsOpenRouterAdapter:
+        """The same with other settings; see `openai.OpenAI.with_options`."""
+        return GenOpsOpenRouterAdapter(self.client.with_options(**options))
+
+    def __enter__(self) -> Self:
+        self.client.__enter__()  # type: ignore[union-attr] # an asynchronous one says so itself
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.client.__exit__(*error)  # type: ignore[union-attr]
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()  # type: ignore[union-attr]
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self.client.__aexit__(*error)  # type: ignore[union-attr]
 
     def chat_completions_create(self, **kwargs: Any) -> Any:
         """Create a chat completion; see `openai.resources.chat.Completions.create`.
@@ -117,19 +121,19 @@ class GenOpsOpenRouterAdapter:
         import openai
 
         client: Any = self.client
-        arguments = _sort(kwargs, inspect.signature(resource_of(client).create).parameters)
-        if arguments.max_retries is not None:
-            client = client.with_options(max_retries=arguments.max_retries)
+        keywords = sort_keywords(kwargs, type(resource_of(client)))
+        if keywords.max_retries is not None:
+            client = client.with_options(max_retries=keywords.max_retries)
         create = resource_of(client).create
         begin = partial(
             sdk.begin,
             operation,
             client,
-            arguments.api,
+            keywords.api,
             provider=_provider(client),
-            route=arguments.route,
-            governance=arguments.governance,
-            budget=arguments.budget,
+            route=keywords.route,
+            governance=keywords.governance,
+            budget=keywords.budget,
         )
         if isinstance(client, openai.AsyncOpenAI):
             return run_async(begin, create)
@@ -145,41 +149,13 @@ def _provider(client: object) -> str:
     return OPENROUTER
 
 
-def _sort(kwargs: Mapping[str, Any], parameters: Mapping[str, object]) -> _Arguments:
-    own = {name: kwargs[name] for name in ("provider", "route", "fallbacks") if name in kwargs}
-    api: dict[str, Any] = {}
-    extra: dict[str, object] = {}
-    governance: dict[str, object] = {}
-    for name, value in kwargs.items():
-        if name in own or name == "max_retries" or name in BUDGET_KEYWORDS:
-            continue
-        if name in parameters:
-            api[name] = value
-        elif name in BODY_FIELDS:
-            extra[name] = value
-        elif is_scalar(value) and name not in _NEVER_GOVERNANCE:
-            governance[name] = value
-        else:
-            api[name] = value  # the SDK takes it, or says by name that it does not
-    extra_body = {**extra, **(api.get("extra_body") or {})}
-    merged = body(extra_body, model=api.get("model"), **own)
-    if merged:
-        api["extra_body"] = merged
-    return _Arguments(
-        api=api,
-        governance=clean(governance),
-        route=kwargs.get("route"),
-        max_retries=kwargs.get("max_retries"),
-        budget=budget_of(kwargs),
-    )
-
-
 def instrument_openrouter(
     client: openai.OpenAI | openai.AsyncOpenAI | None = None,
     *,
     openrouter_api_key: str | None = None,
     api_key: str | None = None,
     base_url: str | None = None,
+    async_client: bool = False,
     **client_kwargs: Any,
 ) -> GenOpsOpenRouterAdapter:
     """An instrumented OpenRouter client.
@@ -190,7 +166,8 @@ def instrument_openrouter(
             key is never used in its place: it would be sent to OpenRouter.
         api_key: The same under the SDK's name.
         base_url: Where OpenRouter is; by default GENOPS_OPENROUTER_BASE_URL or openrouter.ai.
-        **client_kwargs: For `openai.OpenAI`: timeout (seconds), max_retries, default_headers, …
+        async_client: Make an `openai.AsyncOpenAI`: the methods return awaitables.
+        **client_kwargs: For the SDK's client: timeout (seconds), max_retries, default_headers, …
             The headers HTTP-Referer and X-OpenRouter-Title are filled from
             OPENROUTER_HTTP_REFERER and OPENROUTER_X_TITLE unless given.
 
@@ -201,7 +178,7 @@ def instrument_openrouter(
     """
     openai = _import_sdk()
     if client is not None:
-        if client_kwargs or openrouter_api_key or api_key or base_url:
+        if client_kwargs or openrouter_api_key or api_key or base_url or async_client:
             raise TypeError(
                 "instrument_openrouter got a client and also arguments to make one. "
                 "Configure the client itself, e.g. client.with_options(timeout=30.0)"
@@ -219,8 +196,9 @@ def instrument_openrouter(
         value = os.environ.get(variable)
         if value and given.isdisjoint(aliases):
             headers[header] = value
+    make = openai.AsyncOpenAI if async_client else openai.OpenAI
     return GenOpsOpenRouterAdapter(
-        openai.OpenAI(
+        make(
             api_key=key,
             base_url=base_url or _runtime.current().openrouter_base_url or DEFAULT_BASE_URL,
             default_headers=headers,
