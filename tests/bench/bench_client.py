@@ -1,17 +1,20 @@
 """What recording a call costs the application: the instrumented call beside the bare one.
 
-One run, in turn, against an in-process transport, so that the network is in neither figure. The SDK
-of OpenTelemetry and its gRPC exporter run as in production; the sink is a process of its own. The
-calling thread's time is CPU time of that thread; the process's includes the exporter's thread.
-"otel span" is a bare OpenTelemetry span with as many attributes as ours, set in the same two steps:
-what any instrumentation pays.
+Both are made in turn, call by call, in one run, against an in-process transport, so that the
+network is in neither. OpenTelemetry's SDK and its gRPC exporter run as in production; the sink is a
+process of its own. "OTel span" is a bare OpenTelemetry span with the attributes of ours, set in the
+same two steps: what any instrumentation pays.
 
-Run with `make bench`. Options: --calls, --rounds, --json.
+The calling thread's time is CPU time of that thread. The other threads' (the exporter's) is divided
+by the spans recorded; bare calls leave them nothing to do.
+
+Run with `make bench`. Options: --calls, --json.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import json
 import platform
@@ -41,8 +44,9 @@ MODEL = "anthropic/claude-3-sonnet"
 MESSAGES: list[Any] = [{"role": "user", "content": "How are you?"}]
 SHORT, LONG = 10, 210  # chunks; what a chunk costs is the slope between them
 IMPORTS = 15
+BUDGET_US, BUDGET_CHUNK_US, BUDGET_IMPORT_MS = 150, 1, 60
 
-Times = tuple[float, float]  # CPU µs per call: calling thread, whole process
+Work = Callable[[], object]
 
 
 def transport(chunks: int) -> httpx2.MockTransport:
@@ -70,28 +74,36 @@ def client(chunks: int) -> openai.OpenAI:
     )
 
 
-def call(sdk: openai.OpenAI) -> Callable[[], object]:
-    return lambda: sdk.chat.completions.create(model=MODEL, messages=MESSAGES)
+def ways(sdk: openai.OpenAI, **asked: Any) -> dict[str, Work]:
+    """The same call in both ways; a stream is read to its end."""
+    resource: Any = sdk.chat.completions
+    recorded = type(resource).create
+    bare = functools.partial(recorded.__wrapped__, resource)
+
+    def work(create: Callable[..., Any]) -> Work:
+        def make() -> None:
+            answer = create(model=MODEL, messages=MESSAGES, **asked)
+            if asked:
+                for _ in answer:
+                    pass
+
+        return make
+
+    return {"bare": work(bare), "recorded": work(resource.create)}
 
 
-def stream(sdk: openai.OpenAI) -> Callable[[], object]:
-    def read() -> None:
-        for _ in sdk.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True):
-            pass
-
-    return read
-
-
-def otel_span(provider: TracerProvider) -> Callable[[], object]:
+def otel_span(provider: TracerProvider) -> Work:
     """A span with the attributes of one of ours, without us."""
     recorder = Recorder()
     genops.init(tracer_provider=recorder.provider)
-    call(client(SHORT))()
+    client(SHORT).chat.completions.create(model=MODEL, messages=MESSAGES)
     genops.shutdown()
-    attributes = recorder.attributes
-    asked = {name: attributes.pop(name) for name in list(attributes) if "request" in name}
-    before: Any = {**asked, "server.address": "openrouter.ai", "genops.provider": "openrouter"}
-    after: Any = attributes
+    before: Any = {
+        name: value
+        for name, value in recorder.attributes.items()
+        if "request" in name or name.startswith("server.")
+    }
+    after: Any = {name: value for name, value in recorder.attributes.items() if name not in before}
     tracer = provider.get_tracer("bench")
 
     def record() -> None:
@@ -104,43 +116,69 @@ def otel_span(provider: TracerProvider) -> Callable[[], object]:
     return record
 
 
-def cpu_us(work: Callable[[], object], calls: int, provider: TracerProvider) -> Times:
-    """CPU µs per call. The process's time includes the export of what was recorded."""
-    process, thread = time.process_time_ns(), time.thread_time_ns()
-    for _ in range(calls):
-        work()
-    thread_us = (time.thread_time_ns() - thread) / 1000 / calls
+def time_in_turn(
+    works: dict[str, Work], count: int, spans: int, provider: TracerProvider
+) -> tuple[dict[str, list[float]], float]:
+    """CPU µs of this thread, call by call, and the other threads' CPU µs per span."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        for _ in range(count // 10):
+            work()
     provider.force_flush()
-    return thread_us, (time.process_time_ns() - process) / 1000 / calls
+    gc.collect()
+    gc.disable()
+    process, thread = time.process_time_ns(), time.thread_time_ns()
+    try:
+        for _ in range(count):
+            for name, work in works.items():
+                started = time.thread_time_ns()
+                work()
+                times[name].append((time.thread_time_ns() - started) / 1000)
+        thread = time.thread_time_ns() - thread
+        provider.force_flush()
+        others = time.process_time_ns() - process - thread
+    finally:
+        gc.enable()
+    return times, others / 1000 / (count * spans)
 
 
-def measure(provider: TracerProvider, calls: int, rounds: int) -> dict[str, dict[str, list[Times]]]:
-    """Times by work and way, round by round."""
-    short, long = client(SHORT), client(LONG)
-    works = {
-        "call": (call(short), calls),
-        f"stream of {SHORT}": (stream(short), calls // 4),
-        f"stream of {LONG}": (stream(long), calls // 10),
-    }
-    bare_span = otel_span(provider)
-    times: dict[str, dict[str, list[Times]]] = {name: {"bare": [], "genops": []} for name in works}
-    times["otel span"] = {"otel": []}
+def measure(provider: TracerProvider, calls: int) -> dict[str, list[float]]:
+    """The figures, each as what was seen call by call."""
+    span = otel_span(provider)
     genops.init(tracer_provider=provider)
-    for round_number in range(-1, rounds):  # the first one warms up
-        for name, (work, count) in works.items():
-            genops.uninstrument()
-            bare = cpu_us(work, count, provider)
-            genops.init(tracer_provider=provider)
-            recorded = cpu_us(work, count, provider)
-            if round_number >= 0:
-                times[name]["bare"].append(bare)
-                times[name]["genops"].append(recorded)
-        span = cpu_us(bare_span, calls, provider)
-        if round_number >= 0:
-            times["otel span"]["otel"].append(span)
-        gc.collect()
+    one, others = time_in_turn(ways(client(SHORT)), calls, 1, provider)
+    short, long = ways(client(SHORT), stream=True), ways(client(LONG), stream=True)
+    streams, _ = time_in_turn(
+        {
+            "bare short": short["bare"],
+            "recorded short": short["recorded"],
+            "bare long": long["bare"],
+            "recorded long": long["recorded"],
+        },
+        calls // 4,
+        2,
+        provider,
+    )
     genops.shutdown()
-    return times
+    bare_span, span_others = time_in_turn({"span": span}, calls, 1, provider)
+    added_short = _difference(streams["recorded short"], streams["bare short"])
+    added_long = _difference(streams["recorded long"], streams["bare long"])
+    return {
+        f"call, calling thread, µs (target {BUDGET_US})": _difference(one["recorded"], one["bare"]),
+        "  of which an OTel span": bare_span["span"],
+        "call, other threads, µs": [others],
+        "  of which an OTel span ": [span_others],
+        f"stream of {SHORT} chunks, calling thread, µs": added_short,
+        f"further chunk, calling thread, µs (target {BUDGET_CHUNK_US})": [
+            more / (LONG - SHORT) for more in _difference(added_long, added_short)
+        ],
+        "for comparison: bare SDK call, µs": one["bare"],
+        f"for comparison: bare stream of {LONG} chunks, µs": streams["bare long"],
+    }
+
+
+def _difference(these: Sequence[float], those: Sequence[float]) -> list[float]:
+    return [this - that for this, that in zip(these, those, strict=True)]
 
 
 @contextmanager
@@ -178,40 +216,16 @@ def imports() -> dict[str, list[float]]:
     return times
 
 
-def difference(pairs: dict[str, list[Times]], part: int) -> list[float]:
-    return [
-        ours[part] - bare[part] for bare, ours in zip(pairs["bare"], pairs["genops"], strict=True)
-    ]
-
-
 def spread(values: Sequence[float]) -> dict[str, float]:
-    return {
-        "median": round(statistics.median(values), 2),
-        "min": round(min(values), 2),
-        "max": round(max(values), 2),
-    }
-
-
-def summary(times: dict[str, dict[str, list[Times]]]) -> dict[str, dict[str, float]]:
-    """What recording adds, by figure."""
-    rows: dict[str, dict[str, float]] = {}
-    for part, who in enumerate(("calling thread", "whole process")):
-        rows[f"µs per call, {who}"] = spread(difference(times["call"], part))
-        rows[f"µs per otel span, {who}"] = spread([t[part] for t in times["otel span"]["otel"]])
-    short, long = (difference(times[f"stream of {n}"], 0) for n in (SHORT, LONG))
-    rows[f"µs per stream of {SHORT} chunks, calling thread"] = spread(short)
-    rows["µs per further chunk, calling thread"] = spread(
-        [(b - a) / (LONG - SHORT) for a, b in zip(short, long, strict=True)]
-    )
-    bare = times["call"]["bare"]
-    rows["for comparison: µs per bare SDK call, calling thread"] = spread([t[0] for t in bare])
-    return rows
+    if len(values) == 1:
+        values = [values[0]] * 2
+    low, median, high = statistics.quantiles(values, n=4)
+    return {"median": round(median, 2), "p25": round(low, 2), "p75": round(high, 2)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--calls", type=int, default=400, help="calls timed at a time")
-    parser.add_argument("--rounds", type=int, default=15, help="times that each way is timed")
+    parser.add_argument("--calls", type=int, default=2000, help="calls timed in each way")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
 
@@ -221,13 +235,14 @@ def main() -> None:
         provider = TracerProvider(shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True)
         provider.add_span_processor(BatchSpanProcessor(exporter))
-        rows = summary(measure(provider, options.calls, options.rounds))
+        figures = measure(provider, options.calls)
         provider.shutdown()
     started = imports()
-    rows["ms for import genops, over bare Python"] = spread(
-        [ours - bare for bare, ours in zip(*started.values(), strict=True)]
+    figures[f"import genops over bare Python, ms (target {BUDGET_IMPORT_MS})"] = _difference(
+        started["import genops"], started["pass"]
     )
-    rows["for comparison: ms for bare Python"] = spread(started["pass"])
+    figures["for comparison: bare Python, ms"] = started["pass"]
+    rows = {name: spread(values) for name, values in figures.items()}
 
     versions = {
         "python": platform.python_version(),
@@ -238,9 +253,9 @@ def main() -> None:
     if options.json:
         print(json.dumps({**versions, "calls": options.calls, "rows": rows}))
         return
-    print(f"CPU time that recording adds, median of {options.rounds} rounds in turn")
+    print(f"CPU time that recording adds, over {options.calls} calls made in turn with bare ones")
     print(", ".join(f"{name} {version}" for name, version in versions.items()) + "\n")
-    print(f"{'':<56}{'median':>9}{'min':>9}{'max':>9}")
+    print(f"{'':<56}{'median':>9}{'p25':>9}{'p75':>9}")
     for name, row in rows.items():
         print(f"{name:<56}" + "".join(f"{value:>9.2f}" for value in row.values()))
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from genops import _runtime
@@ -80,7 +80,15 @@ class Call:
     response is there, or a stream does when it ends.
     """
 
-    __slots__ = ("_current", "_ended", "_reservation", "_started_at", "_token", "request", "span")
+    __slots__ = (
+        "_current",
+        "_ended",
+        "_recording",
+        "_reservation",
+        "_started_at",
+        "request",
+        "span",
+    )
 
     def __init__(
         self, span: trace.Span, request: Request, reservation: Reservation | None = None
@@ -90,8 +98,8 @@ class Call:
         self._reservation = reservation
         self._started_at = time.monotonic()
         self._ended = False
-        self._current: AbstractContextManager[trace.Span] | None = None
-        self._token: Token[bool] | None = None
+        self._current: Token[Context] | None = None
+        self._recording: Token[bool] | None = None
 
     @property
     def is_recording(self) -> bool:
@@ -105,11 +113,8 @@ class Call:
 
     def __enter__(self) -> Call:
         with guard("entering the span"):
-            self._token = _recording.set(True)
-            self._current = trace.use_span(
-                self.span, record_exception=False, set_status_on_exception=False
-            )
-            self._current.__enter__()
+            self._recording = _recording.set(True)
+            self._current = context.attach(trace.set_span_in_context(self.span))
         return self
 
     def __exit__(
@@ -120,9 +125,9 @@ class Call:
     ) -> None:
         with guard("leaving the span"):
             if self._current is not None:
-                self._current.__exit__(None, None, None)
-            if self._token is not None:
-                _recording.reset(self._token)
+                context.detach(self._current)
+            if self._recording is not None:
+                _recording.reset(self._recording)
         if error is not None:
             self.fail(error)
 

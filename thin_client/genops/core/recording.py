@@ -30,31 +30,41 @@ Attributes = dict[str, str | bool | int | float | Sequence[str]]
 
 _COUNT_MAX = 2**53  # above this JSON numbers are not exact: such a count is an error
 
-# Where the counts stand: chat, completions and embeddings; then the Responses API.
-_USAGE: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
-    (names.USAGE_INPUT, (("prompt_tokens",), ("input_tokens",))),
-    (names.USAGE_OUTPUT, (("completion_tokens",), ("output_tokens",))),
+# Where the counts stand in `usage`, group by group: the names of chat, completions and embeddings,
+# and those of the Responses API.
+_USAGE: tuple[tuple[str | None, tuple[tuple[str, str], ...]], ...] = (
     (
-        names.USAGE_CACHE_READ,
-        (("prompt_tokens_details", "cached_tokens"), ("input_tokens_details", "cached_tokens")),
-    ),
-    (
-        names.USAGE_CACHE_WRITE,
+        None,
         (
-            ("prompt_tokens_details", "cache_write_tokens"),
-            ("input_tokens_details", "cache_write_tokens"),
+            ("prompt_tokens", names.USAGE_INPUT),
+            ("input_tokens", names.USAGE_INPUT),
+            ("completion_tokens", names.USAGE_OUTPUT),
+            ("output_tokens", names.USAGE_OUTPUT),
+            ("total_tokens", names.TOKENS_TOTAL),
         ),
     ),
-    (
-        names.USAGE_REASONING,
+    *(
         (
-            ("completion_tokens_details", "reasoning_tokens"),
-            ("output_tokens_details", "reasoning_tokens"),
-        ),
+            group,
+            (
+                ("cached_tokens", names.USAGE_CACHE_READ),
+                ("cache_write_tokens", names.USAGE_CACHE_WRITE),
+                ("audio_tokens", names.USAGE_AUDIO_INPUT),
+            ),
+        )
+        for group in ("prompt_tokens_details", "input_tokens_details")
     ),
-    (names.USAGE_AUDIO_INPUT, (("prompt_tokens_details", "audio_tokens"),)),
-    (names.USAGE_AUDIO_OUTPUT, (("completion_tokens_details", "audio_tokens"),)),
-    (names.USAGE_IMAGE_OUTPUT, (("completion_tokens_details", "image_tokens"),)),
+    *(
+        (
+            group,
+            (
+                ("reasoning_tokens", names.USAGE_REASONING),
+                ("audio_tokens", names.USAGE_AUDIO_OUTPUT),
+                ("image_tokens", names.USAGE_IMAGE_OUTPUT),
+            ),
+        )
+        for group in ("completion_tokens_details", "output_tokens_details")
+    ),
 )
 
 
@@ -153,30 +163,23 @@ def response_attributes(response: object) -> Attributes:
 
 
 def _usage_attributes(usage: object) -> Attributes:
-    attributes: Attributes = {}
-    if usage is None:
-        return attributes
-    for name, paths in _USAGE:
-        for path in paths:
-            tokens = count(get(usage, *path))
+    counts: dict[str, int] = {}
+    for group, fields in _USAGE:
+        source = usage if group is None else get(usage, group)
+        if source is None:
+            continue
+        for key, name in fields:
+            tokens = count(get(source, key))
             if tokens is not None:
-                attributes[name] = tokens
-                break
-    input_tokens, output_tokens = (
-        count(attributes.get(names.USAGE_INPUT)),
-        count(attributes.get(names.USAGE_OUTPUT)),
-    )
-    total = count(get(usage, "total_tokens"))
-    if total is None and input_tokens is not None and output_tokens is not None:
-        total = input_tokens + output_tokens
-    for name, tokens in (
-        (names.TOKENS_INPUT, input_tokens),
-        (names.TOKENS_OUTPUT, output_tokens),
-        (names.TOKENS_TOTAL, total),
-    ):
-        if tokens is not None:
-            attributes[name] = tokens
-    return attributes
+                counts.setdefault(name, tokens)
+    if names.USAGE_INPUT in counts:
+        counts[names.TOKENS_INPUT] = counts[names.USAGE_INPUT]
+    if names.USAGE_OUTPUT in counts:
+        counts[names.TOKENS_OUTPUT] = counts[names.USAGE_OUTPUT]
+    if names.TOKENS_INPUT in counts and names.TOKENS_OUTPUT in counts:
+        total = counts[names.TOKENS_INPUT] + counts[names.TOKENS_OUTPUT]
+        counts.setdefault(names.TOKENS_TOTAL, total)
+    return dict(counts)
 
 
 def _choices(response: object) -> Sequence[object]:

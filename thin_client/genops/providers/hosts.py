@@ -6,6 +6,7 @@ of `gen_ai.provider.name` in the semantic conventions where they have one.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -43,6 +44,7 @@ _PROVIDERS: Final = {
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
+@lru_cache  # asked at each call, about the few hosts that an application talks to
 def address(base_url: str) -> tuple[str | None, int | None]:
     """Host and port of a base URL; the scheme's port where it states none.
 
@@ -55,6 +57,7 @@ def address(base_url: str) -> tuple[str | None, int | None]:
         return None, None
 
 
+@lru_cache
 def provider_of(base_url: str, openrouter_base_url: str | None = None) -> str:
     """The provider behind a base URL.
 
