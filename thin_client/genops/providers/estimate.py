@@ -25,7 +25,7 @@ from genops.core.budget import reserve as reserve_in
 from genops.core.recording import Attributes, count, get
 from genops.providers import prices
 from genops.providers.hosts import address
-from genops.providers.tokens import count_tokens
+from genops.providers.tokens import tokenizer_for
 
 if TYPE_CHECKING:
     from genops_pricing import Offer, Usage
@@ -106,9 +106,7 @@ def reserve(
             service_tier=_text(body.get("service_tier")),
         )
         estimate, model = max(
-            (_estimate(operation, body, called, model, endpoint), model)
-            for model in models
-            for endpoint in _endpoints(body)
+            (_estimate(operation, body, called, model), model) for model in models
         )
     except BudgetError:
         raise
@@ -141,10 +139,20 @@ def _endpoints(body: Mapping[str, Any]) -> list[str | None]:
     return [*map(_text, named), *(() if named and pinned else (None,))]
 
 
-def _estimate(
-    operation: str, body: Mapping[str, Any], called: _Called, model: str, endpoint: str | None
-) -> Fraction:
-    from genops_pricing import Miss, Usage
+def _estimate(operation: str, body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
+    from genops_pricing import Usage
+
+    offers = [_offer(called, model, endpoint) for endpoint in _endpoints(body)]
+    if all(offer.status == "free" for offer in offers):
+        return Fraction(0)
+    usage = Usage(input=_input_tokens(body, model))
+    if operation != "embeddings":
+        usage = usage._replace(output=_output_tokens(body, usage.input))
+    return max(_charge(offer, usage) for offer in offers)
+
+
+def _offer(called: _Called, model: str, endpoint: str | None) -> Offer:
+    from genops_pricing import Miss
 
     offer = prices.find(
         model,
@@ -161,12 +169,7 @@ def _estimate(
             f"so the budget can't be checked.{closest} Name another model, update genops-ai for "
             "newer prices, or leave out the budget"
         )
-    if offer.status == "free":
-        return Fraction(0)
-    usage = Usage(input=_input_tokens(body, model))
-    if operation != "embeddings":
-        usage = usage._replace(output=_output_tokens(body, usage.input))
-    return _charge(offer, usage)
+    return offer
 
 
 def _charge(offer: Offer, usage: Usage) -> Fraction:
@@ -185,8 +188,9 @@ def _input_tokens(body: Mapping[str, Any], model: str) -> int:
     for name in _SERVER_SIDE:
         if _is_given(body.get(name)):
             raise _unsized(f"{name}= adds what the server holds to the input")
+    tokenizer = tokenizer_for(model)
     return sum(
-        count_tokens(part, model).tokens if isinstance(part, str) else part
+        tokenizer.count(part) if isinstance(part, str) else part
         for name in _INPUTS
         if _is_given(body.get(name))
         for part in _parts(body[name])
