@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+from operator import attrgetter
 from typing import Any
 
 import openai
 import pytest
+from openai.resources.chat import Completions
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span, SpanProcessor
 
 import genops
+from client.matrix.features import WAYS, Feature
 from client.recorder import Recorder
 from client.scripted_server import MESSAGES, SECRET, ScriptedServer, completion
+from genops.core.governance import DOCUMENTED_KEYS
 from genops.providers.openrouter import instrument_openrouter
 
 MODEL = "openai/gpt-4o"
@@ -275,6 +280,159 @@ def test_content_and_keys_in_a_wrong_keyword_are_refused_and_not_recorded(
 
     assert server.requests == []
     assert SECRET not in "".join(span.to_json() for span in spans.all)
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("max_token", "max_tokens"),
+        ("maxTokens", "max_tokens"),
+        ("mesage", "messages"),
+        ("fallback", "fallbacks"),
+        ("budget_limits", "budget_limit"),
+        ("maxretries", "max_retries"),
+        ("customerid", "customer_id"),
+    ],
+)
+def test_a_misspelled_parameter_is_reported_once(
+    client: openai.OpenAI,
+    server: ScriptedServer,
+    spans: Recorder,
+    caplog: pytest.LogCaptureFixture,
+    slip: str,
+    meant: str,
+) -> None:
+    server.answer(completion())
+    keywords: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, slip: 1}
+
+    for _ in range(2):
+        instrument_openrouter(client).chat_completions_create(**keywords)
+
+    (warning,) = [r.getMessage() for r in caplog.records if "did you mean" in r.getMessage()]
+    assert repr(slip) in warning
+    assert f"did you mean {meant!r}?" in warning
+    assert f"genops.{slip}" in warning
+    assert server.last.body == {"model": MODEL, "messages": MESSAGES}
+    assert spans.all[-1].attributes is not None
+    assert spans.all[-1].attributes[f"genops.{slip}"] == 1
+
+
+def test_governance_of_ones_own_is_not_taken_for_a_slip(
+    client: openai.OpenAI,
+    server: ScriptedServer,
+    spans: Recorder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.answer(completion())
+    names = (
+        *DOCUMENTED_KEYS,
+        *("billing_tier", "deployment", "complexity", "budget_allocated", "service", "version"),
+        *("session", "tier", "tenant", "step", "feature_name", "topic", "request_id", "cluster"),
+    )
+    keywords: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, **dict.fromkeys(names, "x")}
+
+    instrument_openrouter(client).chat_completions_create(**keywords)
+
+    assert "did you mean" not in caplog.text
+
+
+class TestTheSdksOwnMethods:
+    """The adapter has everything that the SDK's client has."""
+
+    @pytest.fixture(params=[True, False], ids=["patched", "unpatched"], autouse=True)
+    def patched(self, request: pytest.FixtureRequest, spans: Recorder) -> None:
+        if not request.param:
+            genops.uninstrument()
+
+    @pytest.mark.parametrize("feature", WAYS)
+    def test_calls_through_them_are_recorded_once(
+        self, feature: Feature, server: ScriptedServer, spans: Recorder
+    ) -> None:
+        feature.script(server)
+
+        with instrument_openrouter(api_key="k", base_url=server.url) as adapter:
+            feature.use(attrgetter(feature.path)(adapter), feature.keywords)
+
+        assert spans.attributes["genops.provider"] == "openrouter"
+        assert spans.attributes["genops.tokens.total"] == 1200
+
+    @pytest.mark.parametrize("feature", WAYS)
+    def test_asynchronous_calls_through_them_are_recorded_once(
+        self, feature: Feature, server: ScriptedServer, spans: Recorder
+    ) -> None:
+        feature.script(server)
+
+        async def main() -> None:
+            made = instrument_openrouter(api_key="k", base_url=server.url, async_client=True)
+            async with made as adapter:
+                await feature.use_async(attrgetter(feature.path)(adapter), feature.keywords)
+
+        asyncio.run(main())
+
+        assert spans.attributes["genops.provider"] == "openrouter"
+        assert spans.attributes["genops.tokens.total"] == 1200
+
+    @pytest.mark.parametrize("copy", ["with_options", "copy"])
+    def test_a_copy_with_other_options_records_too(
+        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder, copy: str
+    ) -> None:
+        server.answer(completion())
+
+        adapter = getattr(instrument_openrouter(client), copy)(timeout=5.0)
+        adapter.chat.completions.create(model=MODEL, messages=MESSAGES)
+        adapter.chat_completions_create(model=MODEL, messages=MESSAGES, team="a")
+
+        assert adapter.client.timeout == 5.0
+        assert [span.name for span in spans.all] == [f"chat {MODEL}"] * 2
+
+    def test_the_context_says_what_they_are_for(
+        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+    ) -> None:
+        server.answer(completion())
+
+        with genops.set_governance_context(team="a"):
+            instrument_openrouter(client).chat.completions.create(model=MODEL, messages=MESSAGES)
+
+        assert spans.attributes["genops.team"] == "a"
+
+
+def test_other_clients_are_not_recorded_because_an_adapter_is_used(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    genops.uninstrument()
+    server.answer(completion())
+
+    with openai.OpenAI(base_url=server.url, api_key="k") as other:
+        instrument_openrouter(client).chat.completions.create(model=MODEL, messages=MESSAGES)
+        other.chat.completions.create(model=MODEL, messages=MESSAGES)
+
+    assert len(spans.all) == 1
+    assert Completions.create.__module__ == "openai.resources.chat.completions.completions"
+
+
+def test_the_rest_of_the_client_is_the_sdks(client: openai.OpenAI) -> None:
+    adapter = instrument_openrouter(client)
+
+    assert adapter.api_key == "sk-secret"
+    assert adapter.models is client.models
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        _ = adapter.no_such_thing
+    assert copy.copy(adapter).client is client
+
+
+def test_leaving_the_block_closes_the_client(server: ScriptedServer) -> None:
+    with instrument_openrouter(api_key="k", base_url=server.url) as adapter:
+        assert not adapter.is_closed()
+    assert adapter.is_closed()
+
+    async def main() -> None:
+        made = instrument_openrouter(api_key="k", base_url=server.url, async_client=True)
+        async with made as adapter:
+            assert isinstance(adapter.client, openai.AsyncOpenAI)
+        assert adapter.is_closed()
+
+    asyncio.run(main())
 
 
 class TestMakingAClient:

@@ -84,6 +84,8 @@ class GenOpsOpenRouterAdapter:
         """The same with other settings; see `openai.OpenAI.with_options`."""
         return GenOpsOpenRouterAdapter(self.client.with_options(**options))
 
+    copy = with_options
+
     def __enter__(self) -> Self:
         self.client.__enter__()  # type: ignore[union-attr] # an asynchronous one says so itself
         return self

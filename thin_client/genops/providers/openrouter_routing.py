@@ -31,8 +31,8 @@ ROUTES: Final[Mapping[str, Mapping[str, object]]] = {
     "fallback": {"allow_fallbacks": True},
 }
 
-# Where OpenRouter counts web searches, which are billed beside the tokens: the schemas ChatUsage and
-# Usage (of responses) have the first name, those of its other APIs the second.
+# Where OpenRouter counts web searches, which are billed beside the tokens: the schemas ChatUsage
+# and Usage (of responses) have the first name, those of its other APIs the second.
 _SERVER_TOOLS: Final = ("server_tool_use_details", "server_tool_use")
 
 # Suffixes of a model's name that say how to route; others (`:free`) name models of their own.
