@@ -34,7 +34,7 @@ __all__ = ["Tokenizer", "load_tokenizer", "tokenizer_for"]
 
 _BYTES_PER_TOKEN: Final = 4
 
-# That of OpenAI's models since gpt-4o. It stands in for those of other makers, which tiktoken lacks.
+# Of OpenAI's models since gpt-4o. It stands in for the encodings of other makers.
 _DEFAULT_ENCODING: Final = "o200k_base"
 
 # Where tiktoken gets a vocabulary and the SHA-256 that it checks (tiktoken_ext/openai_public.py).
