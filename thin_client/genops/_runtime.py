@@ -13,6 +13,7 @@ from importlib import metadata
 
 from opentelemetry import trace
 
+from genops.core.content import captures_content
 from genops.core.governance import Scalar
 
 __all__ = [
@@ -36,6 +37,7 @@ class Runtime:
     governance: Mapping[str, Scalar] = field(default_factory=dict)  # by span attribute name
     openrouter_metadata: bool = True
     openrouter_base_url: str | None = None
+    capture_content: bool = False
 
 
 _installed: Runtime | None = None
@@ -53,7 +55,10 @@ def current() -> Runtime:
     """The settings in force."""
     if _installed is not None:
         return _installed
-    return Runtime(openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE))
+    return Runtime(
+        openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE),
+        capture_content=captures_content(os.environ),
+    )
 
 
 def divert(provider: trace.TracerProvider | None) -> trace.TracerProvider | None:

@@ -31,6 +31,12 @@ STREAM_COMPLETED: Final = "genops.stream.completed"  # bool: the caller read the
 ERROR_TYPE: Final = "error.type"  # class of the exception, or the code in an error body
 HTTP_STATUS: Final = "http.response.status_code"  # of a refused request
 
+# What was said, as JSON; only if the operator asks for it, see `content`.
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+CONTENT_TRUNCATED: Final = "genops.content.truncated"  # bool, written when true
+
 # Tokens. Inclusive: input counts cached and audio tokens, output counts reasoning.
 USAGE_INPUT: Final = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT: Final = "gen_ai.usage.output_tokens"

@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from genops import _runtime
 from genops.core import attributes as names
 from genops.core.budget import Reservation
+from genops.core.content import request_content, response_content
 from genops.core.context import current_governance
 from genops.core.governance import Scalar
 from genops.core.guard import guard
@@ -70,6 +71,9 @@ def start(
     span = _runtime.tracer().start_span(
         request.span_name, kind=SpanKind.CLIENT, attributes=attributes
     )
+    if request.content is not None and span.is_recording():
+        with guard("reading the content of the request"):
+            span.set_attributes(request_content(request.operation, request.content))
     return Call(span, request, reservation)
 
 
@@ -181,6 +185,9 @@ class Call:
             attributes.update(observation.attributes)
             for attempt in observation.failed_attempts:
                 self.span.add_event(names.ATTEMPT_FAILED_EVENT, attempt)
+        if self.request.content is not None:
+            with guard("reading the content of the response"):
+                attributes.update(response_content(response))
         if error is not None:
             attributes.update(error_attributes(error))
         if stream_completed is not None:

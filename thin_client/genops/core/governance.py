@@ -50,6 +50,7 @@ RESERVED: Final = frozenset(
         "pricing",
         "openrouter",
         "stream",
+        "content",
         "budget",
     }
 )

@@ -88,6 +88,8 @@ class Request:
     port: int | None = None
     asked: Mapping[str, str] = field(default_factory=dict)  # routing that the caller asked for
     observe: Callable[[object], Observation] | None = None
+    # The arguments of the call, if the operator asks for content; nothing else reads them.
+    content: Mapping[str, object] | None = field(default=None, repr=False)
 
     @property
     def span_name(self) -> str:

@@ -8,12 +8,13 @@ and end the call's span at exhaustion, error, close or garbage collection, which
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any
 
 from genops.core.call import Call
+from genops.core.content import StreamedContent
 from genops.core.guard import failed
 from genops.core.recording import get
 
@@ -61,22 +62,31 @@ def _is_content(chunk: Any) -> bool:
 
 
 class StreamedResponse:
-    """A response put together from its chunks, without the content."""
+    """A response put together from its chunks; without the content, unless that is asked for."""
 
-    __slots__ = ("_fields", "_finish_reasons")
+    __slots__ = ("_content", "_fields", "_finish_reasons")
 
-    def __init__(self) -> None:
+    def __init__(self, *, content: bool = False) -> None:
         self._fields: dict[str, object] = {}
         self._finish_reasons: dict[int, str] = {}
+        self._content = StreamedContent() if content else None
 
-    def add(self, chunk: object) -> None:
+    def add(self, chunk: object, *, first: bool = True) -> None:
         """Take in a chunk. Later values win: the usage of the last chunk is the whole usage."""
+        if self._content is not None:
+            self._content.add(chunk)
+        if first or not _is_content(chunk):
+            self._add_facts(chunk)
+
+    def _add_facts(self, chunk: object) -> None:
         # Events of the Responses API carry the response so far.
         source = get(chunk, "response") or chunk
         for name in _FIELDS:
             value = get(source, name)
             if value is not None:
                 self._fields[name] = value
+        if self._content is not None and (output := get(source, "output")):
+            self._fields["output"] = output
         if get(chunk, "type") == "error":  # an event of the Responses API is the error itself
             self._fields["error"] = chunk
         choices = get(source, "choices")
@@ -91,8 +101,12 @@ class StreamedResponse:
 
     def response(self) -> dict[str, object]:
         """What is known so far, in the shape of a whole response."""
+        messages: Mapping[int, object] = {}
+        if self._content is not None and "output" not in self._fields:
+            messages = self._content.messages()
         choices = [
-            {"finish_reason": self._finish_reasons[index]} for index in sorted(self._finish_reasons)
+            {"finish_reason": self._finish_reasons.get(index), "message": messages.get(index)}
+            for index in sorted(self._finish_reasons.keys() | messages.keys())
         ]
         return {**self._fields, "choices": choices}
 
@@ -115,7 +129,7 @@ class StreamRecorder:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._response = StreamedResponse()
+        self._response = StreamedResponse(content=call.request.content is not None)
         self.chunks = 0  # fetched so far
         self.stepping = False  # a chunk is being fetched
         _open.add(self)
@@ -126,9 +140,7 @@ class StreamRecorder:
         try:
             if self.chunks == 1:
                 self._call.first_chunk()
-            elif _is_content(chunk):
-                return
-            self._response.add(chunk)
+            self._response.add(chunk, first=self.chunks == 1)
         except Exception as error:  # noqa: BLE001 - the guard costs more than all of the above
             failed("reading a chunk", error)
 

@@ -74,7 +74,8 @@ _Begin = Callable[[str, object, dict[str, Any]], tuple[Call | None, dict[str, An
 
 _lock = threading.Lock()
 _enabled: frozenset[str] = frozenset()
-_originals: dict[tuple[type, str], Create] = {}  # by class and method, while patched
+# By class and method, while patched: ours, and what stood there before.
+_replaced: dict[tuple[type, str], tuple[Create, Create]] = {}
 
 
 def patch(name: str) -> None:
@@ -86,7 +87,7 @@ def patch(name: str) -> None:
     """
     global _enabled
     with _lock:
-        if not _originals:
+        if not _replaced:
             _wrap_all()
         _enabled |= {name}
 
@@ -98,11 +99,11 @@ def unpatch(name: str) -> None:
         _enabled -= {name}
         if _enabled:
             return
-        for (resource, method), original in _originals.items():
-            # If another library wrapped our wrapper, it stays in that chain and does nothing.
-            if getattr(resource.__dict__.get(method), "_genops_original", None) is original:
+        for (resource, method), (ours, original) in _replaced.items():
+            # If another library wrapped ours, it stays in that chain and does nothing.
+            if resource.__dict__.get(method) is ours:
                 setattr(resource, method, original)
-        _originals.clear()
+        _replaced.clear()
 
 
 def is_patched(name: str) -> bool:
@@ -125,9 +126,10 @@ def _wrap_all() -> None:
             resource = getattr(module, resource_name, None)
             original = resource.__dict__.get(operation.method) if resource is not None else None
             if resource is not None and original is not None:
-                _originals[resource, operation.method] = original
-                setattr(resource, operation.method, wrap(operation, original, _begin_if_enabled))
-    if not _originals:
+                ours = wrap(operation, original, _begin_if_enabled)
+                _replaced[resource, operation.method] = (ours, original)
+                setattr(resource, operation.method, ours)
+    if not _replaced:
         raise RuntimeError(
             f"openai {openai.__version__} has none of the methods that genops records"
         )
@@ -150,20 +152,21 @@ def record_resource(client: object, name: str, *, provider: str) -> None:
         if operation.path[0] not in (name, "chat"):
             continue
         resource: Any = get(client, *operation.path)
-        original = getattr(type(resource), operation.method, None)
+        original = type(resource).__dict__.get(operation.method)
         if original is not None and operation.method not in vars(resource):
             wrap = _async_wrapper if type(resource).__name__.startswith("Async") else _wrapper
             create = wrap(operation, original, begin)
             setattr(resource, operation.method, MethodType(create, resource))
 
 
+# `original` is bound to its resource as Python would: wrappers of other libraries (wrapt) look at
+# what they are bound to.
 def _wrapper(operation: Operation, original: Create, begin: _Begin) -> Create:
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return run(begin_call, partial(original, resource, *args))
+        return run(begin_call, partial(original.__get__(resource), *args))
 
-    create._genops_original = original  # type: ignore[attr-defined]
     return create
 
 
@@ -171,9 +174,8 @@ def _async_wrapper(operation: Operation, original: Create, begin: _Begin) -> Cre
     @functools.wraps(original)
     async def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return await run_async(begin_call, partial(original, resource, *args))
+        return await run_async(begin_call, partial(original.__get__(resource), *args))
 
-    create._genops_original = original  # type: ignore[attr-defined]
     return create
 
 
@@ -251,6 +253,7 @@ def begin(
                 port=port,
                 asked=routing.asked(extra_body, route) if is_openrouter else {},
                 observe=routing.observer(model, extra_body) if is_openrouter else None,
+                content=kwargs if _runtime.current().capture_content else None,
             ),
             governance,
             reservation,
