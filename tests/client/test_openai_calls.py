@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 import pydantic
 import pytest
+import wrapt
 from openai.resources.chat import AsyncCompletions, Completions
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -18,7 +21,7 @@ from client.recorder import Recorder
 from client.scripted_server import MESSAGES, METADATA, SECRET, ScriptedServer, completion
 from client.sdk import needs
 from genops.providers.hosts import provider_of
-from genops.providers.openrouter import patch_openrouter, unpatch_openrouter
+from genops.providers.openrouter import instrument_openrouter, patch_openrouter, unpatch_openrouter
 
 MODEL = "anthropic/claude-3-sonnet"
 
@@ -647,6 +650,135 @@ class TestPatching:
 
         assert seen == [MODEL]
         assert spans.all == ()
+
+
+class TestOtherInstrumentations:
+    """They wrap with wrapt, which looks like what it wraps, and want to see the resource."""
+
+    @pytest.fixture(params=["before", "after"])
+    def order(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def seen(
+        self, order: str, server: ScriptedServer, recorder: Recorder
+    ) -> Iterator[list[tuple[str, object]]]:
+        """The resource's class and the model of the calls that came by the other one."""
+        seen: list[tuple[str, object]] = []
+        originals = (Completions.create, AsyncCompletions.create)
+
+        def sync(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+            seen.append((type(instance).__name__, kwargs["model"]))
+            return wrapped(*args, **kwargs)
+
+        async def awaited(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+            seen.append((type(instance).__name__, kwargs["model"]))
+            return await wrapped(*args, **kwargs)
+
+        def wrap() -> None:
+            module = "openai.resources.chat.completions"
+            wrapt.wrap_function_wrapper(module, "Completions.create", sync)
+            wrapt.wrap_function_wrapper(module, "AsyncCompletions.create", awaited)
+
+        if order == "before":
+            wrap()
+        genops.init(tracer_provider=recorder.provider, openrouter_base_url=server.url)
+        if order == "after":
+            wrap()
+        yield seen
+        genops.shutdown()
+        Completions.create, AsyncCompletions.create = originals  # type: ignore[method-assign]
+
+    def test_both_see_the_call(
+        self,
+        client: openai.OpenAI,
+        server: ScriptedServer,
+        recorder: Recorder,
+        seen: list[tuple[str, object]],
+    ) -> None:
+        server.answer(completion())
+
+        async def main() -> None:
+            async with openai.AsyncOpenAI(base_url=server.url, api_key="k") as twin:
+                await twin.chat.completions.create(model="b", messages=MESSAGES)
+                adapter = instrument_openrouter(twin)
+                await adapter.chat_completions_create(model="d", messages=MESSAGES)
+
+        client.chat.completions.create(model="a", messages=MESSAGES)
+        asyncio.run(main())
+        instrument_openrouter(client).chat.completions.create(model="c", messages=MESSAGES)
+
+        assert seen == [
+            ("Completions", "a"),
+            ("AsyncCompletions", "b"),
+            ("AsyncCompletions", "d"),
+            ("Completions", "c"),
+        ]
+        assert [span.name for span in recorder.all] == ["chat a", "chat b", "chat d", "chat c"]
+
+    def test_the_other_one_stays_when_ours_goes(
+        self,
+        client: openai.OpenAI,
+        server: ScriptedServer,
+        recorder: Recorder,
+        seen: list[tuple[str, object]],
+    ) -> None:
+        server.answer(completion())
+
+        genops.uninstrument()
+        client.chat.completions.create(model="a", messages=MESSAGES)
+        genops.init(tracer_provider=recorder.provider, openrouter_base_url=server.url)
+        client.chat.completions.create(model="b", messages=MESSAGES)
+
+        assert seen == [("Completions", "a"), ("Completions", "b")]
+        assert [span.name for span in recorder.all] == ["chat b"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "provider"),
+    [
+        ("http://api.openai.com/v1", "openai"),
+        ("http://api.groq.com/openai/v1", "groq"),
+        ("http://vllm.internal.example:8000/v1", "openai_compatible"),
+    ],
+)
+def test_other_hosts_are_recorded_under_their_own_name(
+    base_url: str, provider: str, server: ScriptedServer, recorder: Recorder
+) -> None:
+    server.answer(completion(id="chatcmpl-1"))
+    genops.init(tracer_provider=recorder.provider)
+
+    with openai.OpenAI(
+        base_url=base_url, api_key="k", http_client=openai.DefaultHttpxClient(proxy=server.url)
+    ) as client:
+        client.chat.completions.create(model="m", messages=MESSAGES)
+
+    attributes = recorder.attributes
+    assert attributes["gen_ai.provider.name"] == attributes["genops.provider"] == provider
+    assert attributes["server.address"] == urlsplit(base_url).hostname
+    assert attributes["genops.tokens.total"] == 1200
+    assert not [name for name in attributes if name.startswith("genops.openrouter.")]
+
+
+def test_azure_is_recorded_by_the_deployment_that_was_asked_for(
+    server: ScriptedServer, recorder: Recorder
+) -> None:
+    server.answer(completion(id="chatcmpl-1", model="gpt-4o-2024-08-06"))
+    genops.init(tracer_provider=recorder.provider)
+
+    with openai.AzureOpenAI(
+        azure_endpoint="http://mine.openai.azure.com",
+        api_key="k",
+        api_version="2024-10-21",
+        http_client=openai.DefaultHttpxClient(proxy=server.url),
+    ) as client:
+        client.chat.completions.create(model="my-deployment", messages=MESSAGES)
+
+    assert "/deployments/my-deployment/" in server.last.path
+    attributes = recorder.attributes
+    assert attributes["gen_ai.provider.name"] == "azure.ai.openai"
+    assert attributes["gen_ai.request.model"] == "my-deployment"
+    assert attributes["gen_ai.response.model"] == "gpt-4o-2024-08-06"
 
 
 class Trap(dict[str, object]):
