@@ -682,6 +682,76 @@ def test_the_responses_api_names_tokens_and_costs_its_own_way(client: openai.Ope
     assert usage["cost_details"]["upstream_inference_output_cost"] == 0.0001
 
 
+def test_a_streamed_response_says_piece_by_piece_what_a_plain_one_says(
+    client: openai.OpenAI,
+) -> None:
+    ask: Any = {"model": "openai/gpt-5-mini", "input": "Think hard."}
+    headers = scenario("prompt_tokens=100, cached_tokens=60, completion_tokens=50")
+    plain = client.responses.create(**ask, extra_headers=headers)
+    events = list(client.responses.create(**ask, stream=True, extra_headers=headers))
+
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == plain.output_text
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[-1].type == "response.completed"
+    assert events[-1].response.usage == plain.usage
+
+
+def test_a_streamed_response_that_breaks_ends_as_failed_and_is_not_billed(
+    server: FakeOpenRouter, client: openai.OpenAI
+) -> None:
+    events = list(
+        client.responses.create(
+            model="openai/gpt-5-mini",
+            input="Think hard.",
+            stream=True,
+            extra_headers=scenario("stream_error"),
+        )
+    )
+
+    assert events[-1].type == "response.failed"
+    assert events[-1].response.error is not None
+    assert billed(server, events[-1].response.id) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_response_calls_the_first_tool_and_talks_once_it_has_the_result(
+    client: openai.OpenAI, stream: bool
+) -> None:
+    tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+
+    def ask(said: list[Any]) -> Any:
+        answer: Any = client.responses.create(
+            model="openai/gpt-4o", input=said, tools=[tool], stream=stream
+        )
+        return list(answer)[-1].response if stream else answer
+
+    said: list[Any] = [{"role": "user", "content": "What is the weather?"}]
+    [call] = ask(said).output
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}
+    [message] = ask([*said, call.model_dump(exclude_none=True), result]).output
+
+    assert (call.type, call.name, call.arguments) == ("function_call", "weather", "{}")
+    assert message.type == "message"
+
+
+def test_a_chat_talks_once_it_has_the_result_of_its_tool(client: openai.OpenAI) -> None:
+    tools: Any = [{"type": "function", "function": {"name": "weather"}}]
+    said: list[Any] = list(MESSAGES)
+    first = client.chat.completions.create(model="openai/gpt-4o", messages=said, tools=tools)
+    assert first.choices[0].message.tool_calls
+    call = first.choices[0].message.tool_calls[0]
+    said += [
+        first.choices[0].message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+    ]
+
+    second = client.chat.completions.create(model="openai/gpt-4o", messages=said, tools=tools)
+
+    assert second.choices[0].finish_reason == "stop"
+    assert second.choices[0].message.tool_calls is None
+
+
 def test_models_are_listed_with_prices_per_token_as_strings(server: FakeOpenRouter) -> None:
     models = get(server, "models")
 
@@ -732,13 +802,17 @@ def test_the_ledger_tells_in_process_and_over_http_what_was_billed() -> None:
     with FakeOpenRouter() as fake:
         body = {"model": "openai/gpt-4o", "messages": MESSAGES}
         answer = post(
-            fake, "chat/completions", body, "byok, prompt_tokens=200, completion_tokens=100"
+            fake,
+            "chat/completions",
+            body,
+            "label=mine, byok, prompt_tokens=200, cached_tokens=0, completion_tokens=100",
         )
         ledger = requests.get(f"{fake.url}/fake/ledger", timeout=10).json()
         in_process = fake.ledger.billed
 
     [entry] = ledger["generations"]
-    assert entry["id"] == answer.json()["id"]
+    assert (entry["id"], entry["label"]) == (answer.json()["id"], "mine")
+    assert (entry["prompt_tokens"], entry["completion_tokens"]) == (200, 100)
     assert (entry["model_requested"], entry["model"]) == ("openai/gpt-4o", "openai/gpt-4o")
     assert (entry["provider"], entry["is_byok"]) == ("OpenAI", True)
     assert Decimal(entry["total"]) == Decimal(ledger["billed"]) == in_process == Decimal("0.001575")

@@ -1,6 +1,6 @@
 """A fake OpenRouter on loopback, for tests and the demo: same wire, own price list, a ledger.
 
-POST /api/v1/chat/completions and /completions (plain and streamed), /embeddings and /responses
+POST /api/v1/chat/completions, /completions and /responses (plain and streamed), /embeddings
 (plain); GET /api/v1/models, /key and /generation; GET /fake/ledger says what was billed. A request
 chooses special behaviour with the `X-Fake-Scenario` header, see `scenario`.
 

@@ -98,8 +98,22 @@ def _bill(route: Route, tokens: Tokens, scenario: Scenario) -> Bill:
 
 
 def _tool(body: Mapping[str, Any]) -> str | None:
-    """The function that the answer calls: the first one offered, unless tools are switched off."""
+    """The function that the answer calls: the first one offered.
+
+    None where tools are switched off, or where the last thing said is the result of one.
+    """
     tools = body.get("tools")
-    if not tools or body.get("tool_choice") == "none":
+    if not tools or body.get("tool_choice") == "none" or _is_tool_result(_last(body)):
         return None
-    return str(tools[0]["function"]["name"])
+    return str(tools[0].get("function", tools[0])["name"])  # the responses API has no `function`
+
+
+def _last(body: Mapping[str, Any]) -> Any:
+    said = body.get("messages") or body.get("input")
+    return said[-1] if isinstance(said, list) and said else None
+
+
+def _is_tool_result(item: Any) -> bool:
+    return isinstance(item, Mapping) and (
+        item.get("role") == "tool" or item.get("type") == "function_call_output"
+    )

@@ -45,12 +45,17 @@ class Generation:
         """The generation as one JSON object of GET /fake/ledger; money as decimal strings."""
         return {
             "id": self.id,
+            "label": self.scenario.label,
             "api": self.api,
             "model_requested": self.route.requested,
             "model": self.model,
             "provider": self.route.provider,
             "prompt_tokens": self.tokens.prompt,
             "completion_tokens": self.tokens.completion,
+            "cached_tokens": self.tokens.cached,
+            "cache_write_tokens": self.tokens.cache_write,
+            "audio_tokens": self.tokens.audio,
+            "reasoning_tokens": self.tokens.reasoning,
             "is_byok": self.bill.is_byok,
             "cost": str(self.bill.cost),
             "upstream_cost": str(self.bill.upstream),

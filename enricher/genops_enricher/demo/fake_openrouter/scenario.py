@@ -3,7 +3,7 @@
 A header, because it leaves the body exactly as a real client would send it. With the OpenAI SDK it
 goes in `extra_headers`. The value is a comma-separated list of the keys below, some with a value:
 
-    X-Fake-Scenario: prompt_tokens=2000, cached_tokens=1500
+    X-Fake-Scenario: label=cache_read, prompt_tokens=2000, cached_tokens=1500
     X-Fake-Scenario: status=429
 
 Everything that a real request can ask for by itself (streams, tools, `models`, `provider`,
@@ -21,8 +21,9 @@ HEADER = "X-Fake-Scenario"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One request's script. Booleans are keys without a value, integers are `key=N`."""
+    """One request's script. Booleans are keys without a value, the others are `key=value`."""
 
+    label: str = ""  # what the caller calls this request; the ledger repeats it
     # Token counts; None leaves them to the length of the texts.
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -54,15 +55,18 @@ def parse_scenario(header: str) -> Scenario:
         ValueError: an unknown key, a missing number or a value where none belongs; the message
             says which.
     """
-    script: dict[str, int | bool] = {}
+    script: dict[str, str | int | bool] = {}
     for item in filter(None, map(str.strip, header.split(","))):
         key, has_value, value = item.partition("=")
         if key not in _KEYS:
             raise ValueError(f"{HEADER}: unknown key {key!r}; known are {', '.join(_KEYS)}")
-        if isinstance(getattr(_DEFAULTS, key), bool):
+        default = getattr(_DEFAULTS, key)
+        if isinstance(default, bool):
             if has_value:
                 raise ValueError(f"{HEADER}: {key} takes no value")
             script[key] = True
+        elif isinstance(default, str):
+            script[key] = value
         elif not value.isascii() or not value.isdigit():
             raise ValueError(f"{HEADER}: {key} needs a whole number, as in {key}=3")
         else:

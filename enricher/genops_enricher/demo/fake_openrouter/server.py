@@ -246,5 +246,6 @@ _ANSWERS = {
         "responses",
         "input",
         lambda generation, _, metadata: wire.response(generation, metadata=metadata),
+        wire.response_events,
     ),
 }

@@ -26,6 +26,7 @@ __all__ = [
     "key_details",
     "model_list",
     "response",
+    "response_events",
     "text_chunks",
     "text_completion",
 ]
@@ -143,7 +144,6 @@ def embeddings(generation: Generation, inputs: Sequence[str]) -> Json:
 def response(generation: Generation, *, metadata: bool) -> Json:
     """The answer of POST /responses."""
     tokens = generation.tokens
-    content = {"type": "output_text", "text": generation.text, "annotations": []}
     body: Json = {
         "id": generation.id,
         "object": "response",
@@ -151,16 +151,8 @@ def response(generation: Generation, *, metadata: bool) -> Json:
         "completed_at": generation.created,
         "model": generation.model,
         "provider": generation.route.provider,
-        "status": "completed" if generation.finish_reason == "stop" else "incomplete",
-        "output": [
-            {
-                "id": f"msg_{generation.id}",
-                "type": "message",
-                "role": "assistant",
-                "status": "completed",
-                "content": [content],
-            }
-        ],
+        "status": "incomplete" if generation.finish_reason == "length" else "completed",
+        "output": [_function_call(generation) if generation.tool else _message(generation)],
         "error": None,
         "incomplete_details": None,
         "instructions": None,
@@ -176,7 +168,10 @@ def response(generation: Generation, *, metadata: bool) -> Json:
     if not generation.scenario.no_usage:
         body["usage"] = {
             "input_tokens": tokens.prompt,
-            "input_tokens_details": {"cached_tokens": tokens.cached},
+            "input_tokens_details": {
+                "cached_tokens": tokens.cached,
+                "cache_write_tokens": tokens.cache_write,
+            },
             "output_tokens": tokens.completion,
             "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
             "total_tokens": tokens.prompt + tokens.completion,
@@ -184,6 +179,25 @@ def response(generation: Generation, *, metadata: bool) -> Json:
     if metadata:
         body["openrouter_metadata"] = _metadata(generation)
     return body
+
+
+def response_events(generation: Generation, *, metadata: bool) -> Iterator[Json]:
+    """The events of a streamed response, without the comments and the closing [DONE]."""
+    whole = response(generation, metadata=metadata)
+    begun = whole | {"status": "in_progress", "completed_at": None, "output": [], "usage": None}
+    begun.pop("openrouter_metadata", None)
+    events: list[Json] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        *(_call_events(generation) if generation.tool else _message_events(generation)),
+        {"type": f"response.{whole['status']}", "response": whole},
+    ]
+    if generation.scenario.stream_error:
+        error = {"code": "server_error", "message": ERRORS[502][0]}
+        failed = begun | {"status": "failed", "error": error}
+        events[3:] = [{"type": "response.failed", "response": failed}]
+    for number, event in enumerate(events):
+        yield event | {"sequence_number": number}
 
 
 def generation_details(generation: Generation) -> Json:
@@ -272,6 +286,62 @@ def key_details(credits_used: Decimal, byok_used: Decimal) -> Json:
             },
         }
     }
+
+
+def _message(generation: Generation) -> Json:
+    return {
+        "id": f"msg_{generation.id}",
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": generation.text, "annotations": []}],
+    }
+
+
+def _function_call(generation: Generation) -> Json:
+    return {
+        "id": f"fc_{generation.id}",
+        "type": "function_call",
+        "call_id": f"call_{generation.id}",
+        "name": generation.tool,
+        "arguments": "{}",
+        "status": "completed",
+    }
+
+
+def _message_events(generation: Generation) -> Iterator[Json]:
+    message = _message(generation)
+    [part] = message["content"]
+    item = {"output_index": 0, "item_id": message["id"], "content_index": 0}
+    yield _item_event("added", message | {"status": "in_progress", "content": []})
+    yield item | {"type": "response.content_part.added", "part": part | {"text": ""}}
+    for words in _pieces(generation.text):
+        delta = {"type": "response.output_text.delta", "delta": words, "logprobs": []}
+        yield item | delta
+    done = {"type": "response.output_text.done", "text": generation.text, "logprobs": []}
+    yield item | done
+    yield item | {"type": "response.content_part.done", "part": part}
+    yield _item_event("done", message)
+
+
+def _call_events(generation: Generation) -> Iterator[Json]:
+    call = _function_call(generation)
+    arguments = {"output_index": 0, "item_id": call["id"]}
+    yield _item_event("added", call | {"status": "in_progress", "arguments": ""})
+    yield arguments | {
+        "type": "response.function_call_arguments.delta",
+        "delta": call["arguments"],
+    }
+    yield arguments | {
+        "type": "response.function_call_arguments.done",
+        "name": call["name"],
+        "arguments": call["arguments"],
+    }
+    yield _item_event("done", call)
+
+
+def _item_event(what: str, item: Json) -> Json:
+    return {"type": f"response.output_item.{what}", "output_index": 0, "item": item}
 
 
 def _chunks(
