@@ -13,9 +13,14 @@ from typing import Literal
 __all__ = ["EMITTERS", "Emitter"]
 
 ALL = ("chat", "completions", "embeddings", "responses")
-CHAT = ("chat",)
+# Labels of calls that differ from others in nothing where there is but one way to call.
+ALWAYS_ASYNC = frozenset({"async", "async_stream", "embedding_async"})
 OPENAI = "openai==3.54.0"
+OPENAI_2 = "openai==2.54.0"  # for what does not work with, or not allow, the third
 SDK = ("opentelemetry-sdk==1.45.2", "opentelemetry-exporter-otlp-proto-http==1.45.2")
+PYDANTIC_AI = ("pydantic-ai-slim[openai,openrouter]==2.68.0", OPENAI, *SDK)
+LITELLM = ("litellm==1.104.2", OPENAI_2, *SDK)  # 1.107.0 was reported to be compromised
+LITELLM_ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # nothing is fetched
 NODE_SDK = (
     "@opentelemetry/sdk-trace-node@2.12.0",
     "@opentelemetry/exporter-trace-otlp-proto@0.223.1",
@@ -72,7 +77,7 @@ EMITTERS = {
                 "opentelemetry-instrumentation-openai-v2==2.4b0",
                 # The newest one has no `instruments` module, which 2.4b0 imports.
                 "opentelemetry-util-genai==0.4b0",
-                OPENAI,
+                OPENAI_2,
                 *SDK,
             ),
             ("openai_sdk.py", "otel-openai-v2"),
@@ -82,14 +87,90 @@ EMITTERS = {
             (
                 "opentelemetry-instrumentation-openai-v2==2.4b0",
                 "opentelemetry-util-genai==0.4b0",
-                OPENAI,
+                OPENAI_2,
                 *SDK,
             ),
             ("openai_sdk.py", "otel-openai-v2"),
             environment={"OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental"},
         ),
-        Emitter("openlit", ("openlit==1.44.0", OPENAI), ("openai_sdk.py", "openlit")),
+        Emitter(
+            "openlit",
+            # pip does not find the one version of -instrumentation that fits by itself.
+            ("openlit==1.44.0", "opentelemetry-instrumentation==0.66b2", OPENAI_2, *SDK),
+            ("openai_sdk.py", "openlit"),
+        ),
         Emitter("logfire", ("logfire==5.2.0", OPENAI), ("openai_sdk.py", "logfire")),
         Emitter("langfuse", ("langfuse==5.0.4", OPENAI), ("openai_sdk.py", "langfuse")),
+        Emitter(
+            "pydantic-ai",
+            PYDANTIC_AI,
+            ("pydantic_ai_agents.py",),
+            apis=("chat", "embeddings", "responses"),
+            skips=ALWAYS_ASYNC,
+        ),
+        # Usage of agents under the names of the calls' usage, as before version 2.
+        Emitter(
+            "pydantic-ai-aggregate",
+            PYDANTIC_AI,
+            ("pydantic_ai_agents.py", "aggregate"),
+            apis=("chat", "embeddings", "responses"),
+            skips=ALWAYS_ASYNC,
+        ),
+        Emitter(
+            "litellm",
+            LITELLM,
+            ("litellm_calls.py",),
+            apis=("chat", "embeddings"),
+            environment=LITELLM_ENVIRONMENT,
+        ),
+        Emitter(
+            "litellm-otel-v2",
+            LITELLM,
+            ("litellm_calls.py",),
+            apis=("chat", "embeddings"),
+            environment=LITELLM_ENVIRONMENT | {"LITELLM_OTEL_V2": "true"},
+        ),
+        # The same calls through the OpenAI SDK, which is instrumented too: several spans a call.
+        Emitter(
+            "litellm-and-openllmetry",
+            (*LITELLM, "opentelemetry-instrumentation-openai==0.62.4"),
+            ("litellm_calls.py", "openllmetry"),
+            apis=("chat", "embeddings"),
+            environment=LITELLM_ENVIRONMENT | {"TRACELOOP_TRACE_CONTENT": "false"},
+        ),
+        Emitter(
+            "openai-agents",
+            (
+                "openai-agents==0.24.0",
+                "opentelemetry-instrumentation-genai-openai-agents==1.3b0",
+                "opentelemetry-instrumentation-genai-openai==1.3b0",
+                OPENAI,
+                *SDK,
+            ),
+            ("openai_agents.py",),
+            apis=("chat", "responses"),
+            skips=ALWAYS_ASYNC,
+        ),
+        Emitter(
+            "ai-sdk-6",
+            ("ai@6.0.326", "@openrouter/ai-sdk-provider@2.10.0", *NODE_SDK),
+            ("ai_sdk.mjs",),
+            apis=("chat", "completions", "embeddings"),
+            skips=ALWAYS_ASYNC,
+            language="node",
+        ),
+        Emitter(
+            "ai-sdk-7",
+            (
+                "ai@7.0.173",
+                "@ai-sdk/otel@1.0.173",
+                "@openrouter/ai-sdk-provider@3.1.0",
+                *NODE_SDK,
+            ),
+            ("ai_sdk.mjs",),
+            apis=("chat", "completions", "embeddings"),
+            skips=ALWAYS_ASYNC,
+            language="node",
+        ),
     )
 }

@@ -63,7 +63,7 @@ class _Handler(Handler):
         self._receiver = receiver
         super().__init__(*args)
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - http.server calls it by this name
         body = self._read_chunks() if self.headers.get("Transfer-Encoding") else self.read_body()
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)

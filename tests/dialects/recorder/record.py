@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,16 @@ def record(emitter: Emitter, folder: Path) -> tuple[int, int]:
             assert driver.stdin is not None and driver.stdout is not None
             watchdog = threading.Timer(RUN_TIMEOUT_S, driver.kill)
             watchdog.start()
-            for call in calls:
-                driver.stdin.write(json.dumps(as_json(call)) + "\n")
-                driver.stdin.flush()
-                # The driver answers when it has exported the spans of the call.
-                for line in driver.stdout:
-                    if line == f"done {call.label}\n":
-                        break
-                take(call.label)
-            driver.stdin.close()
+            with suppress(BrokenPipeError):  # it has failed: its exit code says so
+                for call in calls:
+                    driver.stdin.write(json.dumps(as_json(call)) + "\n")
+                    driver.stdin.flush()
+                    # The driver answers when it has exported the spans of the call.
+                    for line in driver.stdout:
+                        if line == f"done {call.label}\n":
+                            break
+                    take(call.label)
+                driver.stdin.close()
             code = driver.wait()
             watchdog.cancel()
         if code != 0:

@@ -1,0 +1,91 @@
+"""Driver of LiteLLM's `otel` callback: `litellm_calls.py [openllmetry]`.
+
+`openllmetry`: the OpenAI SDK, through which LiteLLM calls some providers, is instrumented as well.
+LITELLM_OTEL_V2 chooses the callback's version.
+"""
+
+# mypy: disable-error-code="import-not-found"
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+import litellm
+from driving import API_KEY, BASE_URL, WEATHER, drive, new_provider, redirect
+
+CALLBACK_S = 0.4  # LiteLLM calls back from threads of its own, which tell nobody when
+
+
+def arguments_of(call: dict[str, Any], prefix: str) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "model": f"{prefix}/{call['model']}",
+        "api_base": BASE_URL,
+        "api_key": API_KEY,
+        "extra_headers": {"X-Fake-Scenario": call["script"]},
+        "num_retries": 0,
+        "max_retries": 0,
+    }
+    if call["api"] == "embeddings":
+        return arguments | {"input": ["Say hello."]}
+    arguments["messages"] = [{"role": "user", "content": "Say hello."}]
+    if call["tool"]:
+        arguments["tools"] = [{"type": "function", "function": WEATHER}]
+    if call["stream"]:
+        arguments["stream"] = True
+    if call["body"]:
+        arguments["extra_body"] = call["body"]
+    return arguments
+
+
+def make_call(call: dict[str, Any], prefix: str) -> None:
+    create = litellm.embedding if call["api"] == "embeddings" else litellm.completion
+    answer = create(**arguments_of(call, prefix))
+    if call["stream"]:
+        for _ in answer:
+            if call["abort"]:
+                break
+
+
+async def make_async_call(call: dict[str, Any], prefix: str) -> None:
+    create = litellm.aembedding if call["api"] == "embeddings" else litellm.acompletion
+    answer = await create(**arguments_of(call, prefix))
+    if call["stream"]:
+        async for _ in answer:
+            pass
+    await asyncio.sleep(CALLBACK_S)
+
+
+def main() -> None:
+    provider = new_provider()
+    prefix = "openrouter"
+    if "openllmetry" in sys.argv:
+        from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+
+        OpenAIInstrumentor().instrument(tracer_provider=provider)
+        prefix = "openai"  # the way that leads through the OpenAI SDK
+    litellm.callbacks = ["otel"]
+    litellm.turn_off_message_logging = True
+    litellm.disable_aiohttp_transport = True
+    litellm.suppress_debug_info = True
+    redirect()
+
+    def export() -> None:
+        time.sleep(CALLBACK_S)
+        provider.force_flush()
+
+    with asyncio.Runner() as runner:
+        drive(
+            lambda call: (
+                runner.run(make_async_call(call, prefix))
+                if call["asynchronous"]
+                else make_call(call, prefix)
+            ),
+            export,
+        )
+
+
+if __name__ == "__main__":
+    main()
