@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dialects.recorder.scenarios import Call
+
 __all__ = ["EMITTERS", "Emitter"]
 
 ALL = ("chat", "completions", "embeddings", "responses")
@@ -36,9 +38,19 @@ class Emitter:
     packages: tuple[str, ...]  # empty: this project itself
     driver: tuple[str, ...]
     apis: tuple[str, ...] = ALL  # those that it can express
-    skips: frozenset[str] = frozenset()  # calls that it can't express
+    skips: frozenset[str] = frozenset()  # labels of calls that it can't express
+    only: frozenset[str] = frozenset()  # if any, the labels of all calls that it can express
+    constructed: bool = False  # from documentation, as it can't be run
     language: Literal["python", "node"] = "python"
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def makes(self, call: Call) -> bool:
+        """Whether the emitter can be made to record a call."""
+        return (
+            call.api in self.apis
+            and call.label not in self.skips
+            and (not self.only or call.label in self.only)
+        )
 
 
 EMITTERS = {
@@ -95,8 +107,14 @@ EMITTERS = {
         ),
         Emitter(
             "openlit",
-            # pip does not find the one version of -instrumentation that fits by itself.
-            ("openlit==1.44.0", "opentelemetry-instrumentation==0.66b2", OPENAI_2, *SDK),
+            # pip does not find the newest versions that fit each other by itself.
+            (
+                "openlit==1.44.0",
+                "opentelemetry-instrumentation==0.66b1",
+                "opentelemetry-sdk==1.45.1",
+                "opentelemetry-exporter-otlp-proto-http==1.45.1",
+                OPENAI_2,
+            ),
             ("openai_sdk.py", "openlit"),
         ),
         Emitter("logfire", ("logfire==5.2.0", OPENAI), ("openai_sdk.py", "logfire")),
@@ -169,8 +187,26 @@ EMITTERS = {
             ),
             ("ai_sdk.mjs",),
             apis=("chat", "completions", "embeddings"),
-            skips=ALWAYS_ASYNC,
+            skips=ALWAYS_ASYNC | {"completion"},  # the provider refuses: no `toolChoice` there
             language="node",
+        ),
+        Emitter(
+            "openrouter-broadcast",
+            (),
+            ("documented.py", "broadcast"),
+            apis=("chat",),
+            # How these look there is not documented.
+            skips=ALWAYS_ASYNC
+            | {"byok", "byok_stream", "byok_waived", "no_cost", "no_usage", "no_usage_stream"}
+            | {"stream_error", "http_429", "aborted_stream", "tool_call", "tool_call_stream"},
+            constructed=True,
+        ),
+        Emitter(
+            "claude-code",
+            (),
+            ("documented.py", "claude-code"),
+            only=frozenset({"cache_read", "cache_write", "cache_read_write", "dated"}),
+            constructed=True,
         ),
     )
 }

@@ -63,7 +63,7 @@ def record(emitter: Emitter, folder: Path) -> tuple[int, int]:
     Raises:
         subprocess.SubprocessError: its packages can't be installed, or its driver failed.
     """
-    calls = [call for call in CALLS if call.api in emitter.apis and call.label not in emitter.skips]
+    calls = [call for call in CALLS if emitter.makes(call)]
     requests: list[ExportTraceServiceRequest] = []
     spans: dict[str, list[str]] = {call.label: [] for call in calls}
     with FakeOpenRouter() as fake, Receiver() as receiver:
@@ -113,7 +113,7 @@ def record(emitter: Emitter, folder: Path) -> tuple[int, int]:
         )
     ledger = {
         "emitter": emitter.name,
-        "source": "recorded",
+        "source": "constructed from documentation" if emitter.constructed else "recorded",
         "packages": list(emitter.packages),
         "calls": billed + _refused(calls, billed, asked),
         "spans": spans,

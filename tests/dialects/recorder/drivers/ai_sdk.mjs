@@ -21,11 +21,18 @@ if (ai.registerTelemetry) {
   ai.registerTelemetry(new OpenTelemetry());
 }
 
-const telemetry = { isEnabled: true, recordInputs: false, recordOutputs: false };
+// What OpenRouter reported is part of the outputs (`ai.response.providerMetadata`).
+const telemetry = { isEnabled: true, recordInputs: false, recordOutputs: true };
+
+let script = ""; // of the call that is being made: as a header of the SDK it would be on the spans
 
 const openrouter = createOpenRouter({
   apiKey: process.env.OPENROUTER_API_KEY,
-  fetch: (url, init) => fetch(String(url).replace("https://openrouter.ai", process.env.FAKE_URL), init),
+  fetch: (url, init) => {
+    const headers = new Headers(init.headers);
+    headers.set("X-Fake-Scenario", script);
+    return fetch(String(url).replace("https://openrouter.ai", process.env.FAKE_URL), { ...init, headers });
+  },
 });
 
 const weather = ai.tool({
@@ -35,11 +42,8 @@ const weather = ai.tool({
 });
 
 async function makeCall(call) {
-  const common = {
-    headers: { "X-Fake-Scenario": call.script },
-    maxRetries: 0,
-    experimental_telemetry: telemetry,
-  };
+  script = call.script;
+  const common = { maxRetries: 0, experimental_telemetry: telemetry };
   if (call.api === "embeddings") {
     await ai.embed({ ...common, model: openrouter.textEmbeddingModel(call.model), value: "Say hello." });
     return;

@@ -67,7 +67,6 @@ def main() -> None:
         OpenAIInstrumentor().instrument(tracer_provider=provider)
         prefix = "openai"  # the way that leads through the OpenAI SDK
     litellm.callbacks = ["otel"]
-    litellm.turn_off_message_logging = True
     litellm.disable_aiohttp_transport = True
     litellm.suppress_debug_info = True
     redirect()

@@ -49,9 +49,7 @@ async def run(call: dict[str, Any], client: Any) -> None:
 def main() -> None:
     tracers = new_provider()
     OpenAIInstrumentor().instrument(tracer_provider=tracers)
-    OpenAIAgentsInstrumentor().instrument(
-        tracer_provider=tracers, disable_openai_trace_export=True
-    )
+    OpenAIAgentsInstrumentor().instrument(tracer_provider=tracers, disable_openai_trace_export=True)
     client = AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
     redirect()
     with asyncio.Runner() as runner:

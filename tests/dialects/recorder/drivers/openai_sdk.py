@@ -70,7 +70,6 @@ def openlit() -> Export:
         json.dump(prices, file)
     openlit.init(
         application_name="recorded",
-        tracer=provider.get_tracer("openlit"),
         pricing_json=file.name,
         capture_message_content=False,
         disable_metrics=True,

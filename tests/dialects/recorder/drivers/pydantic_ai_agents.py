@@ -27,16 +27,15 @@ def weather() -> str:
     return "rain"
 
 
-async def run(call: dict[str, Any], provider: Any, instrument: Any) -> None:
+async def run(call: dict[str, Any], provider: Any) -> None:
     settings = {"extra_headers": {"X-Fake-Scenario": call["script"]}, "extra_body": call["body"]}
     if call["api"] == "embeddings":
         model = OpenAIEmbeddingModel(call["model"], provider=provider)
-        await Embedder(model, instrument=instrument).embed_query("Say hello.", settings=settings)
+        await Embedder(model).embed_query("Say hello.", settings=settings)
         return
     kind = OpenRouterModel if call["api"] == "chat" else OpenAIResponsesModel
     agent: Any = Agent(
         kind(call["model"], provider=provider),
-        instrument=instrument,
         tools=[weather] if call["tool"] else [],
         model_settings=settings,
         name="greeter",
@@ -58,11 +57,13 @@ def main() -> None:
         include_content=False,
         use_aggregated_usage_attribute_names="aggregate" not in sys.argv,
     )
+    Agent.instrument_all(instrument)
+    Embedder.instrument_all(instrument)
     client = AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
     provider = OpenRouterProvider(openai_client=client)
     redirect()
     with asyncio.Runner() as runner:
-        drive(lambda call: runner.run(run(call, provider, instrument)), tracers.force_flush)
+        drive(lambda call: runner.run(run(call, provider)), tracers.force_flush)
 
 
 if __name__ == "__main__":
