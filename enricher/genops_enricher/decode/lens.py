@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _BYTES = "repeated bytes"
+_ONE_BYTES = "bytes"
 _FIXED64 = "fixed64"
 _INT32 = "int32"
 _ATTRIBUTES = "map<string, bytes>"
@@ -54,6 +55,9 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ScopeSpans": {"scope": (1, _BYTES), "spans": (2, _BYTES), "schema_url": (3, _BYTES)},
     # What follows is read and never written, so only what is read is declared.
     "Span": {
+        "trace_id": (1, _ONE_BYTES),
+        "span_id": (2, _ONE_BYTES),
+        "parent_span_id": (4, _ONE_BYTES),
         "start_time_unix_nano": (7, _FIXED64),
         "end_time_unix_nano": (8, _FIXED64),
         "attributes": (9, _ATTRIBUTES),
@@ -78,7 +82,8 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 }
 
 
-_NUMBERS = {
+_SCALARS = {
+    _ONE_BYTES: descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
     _FIXED64: descriptor_pb2.FieldDescriptorProto.TYPE_FIXED64,
     _INT32: descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
 }
@@ -94,8 +99,8 @@ def _build_messages() -> dict[str, type[Message]]:
         message = file.message_type.add(name=message_name)
         for name, (number, kind) in fields.items():
             field = message.field.add(name=name, number=number, label=types.LABEL_REPEATED)
-            if kind in _NUMBERS:
-                field.label, field.type = types.LABEL_OPTIONAL, _NUMBERS[kind]
+            if kind in _SCALARS:
+                field.label, field.type = types.LABEL_OPTIONAL, _SCALARS[kind]
             elif kind == _BYTES:
                 field.type = types.TYPE_BYTES
             elif kind == _ATTRIBUTES:
@@ -157,6 +162,9 @@ class Status(Protocol):
 class SpanLens(Protocol):
     """What is read of a span. Attribute values are serialized AnyValue messages."""
 
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
     start_time_unix_nano: int
     end_time_unix_nano: int
     attributes: Mapping[str, bytes]
