@@ -145,7 +145,8 @@ def _enrich(options: argparse.Namespace) -> int:
     config = EnrichmentConfig()
     if options.config:
         config = load_config(options.config, os.environ).config.enrichment
-    enricher = Enricher(load_catalog(config.overlays), config.attribution)
+    catalog = load_catalog(config.overlays)
+    enricher = Enricher(catalog, config.attribution, config.vocabularies)
     return enrich_files(
         options.files,
         enricher,

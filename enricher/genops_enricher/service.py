@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from genops_enricher.health import Health, HealthServer, grpc_health
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.queue import DurableQueue
 from genops_enricher.receive.grpc_server import GrpcReceiver
+from genops_enricher.spend import Ledger, Reporter, SpendCollector
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -45,6 +47,10 @@ class Service:
         self._config = config
         self._catalog = catalog
         self.telemetry = Telemetry()
+        self._ledger = Ledger(
+            config.enrichment.metrics.labels, config.enrichment.metrics.max_series
+        )
+        self.telemetry.registry.register(SpendCollector(self._ledger))
         self.health = Health(self._degraded)
         self._data_dir = DataDir(config.service.data_dir)
         self._queues = {
@@ -97,6 +103,9 @@ class Service:
             for _, exporter in self._exporters:
                 exporter.start()
             started.callback(self._drain)
+            if reporter := self._reporter():
+                reporter.start()
+                started.callback(reporter.stop)
             self._receiver.start()
             started.callback(self._stop_receiver)
             self._to_stop = started.pop_all()
@@ -121,8 +130,26 @@ class Service:
         queue = self._queues[signal]
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self.telemetry)
-        enricher = Enricher(self._catalog, self._config.enrichment.attribution)
-        return EnrichStage(enricher, queue, self.telemetry)
+        enrichment = self._config.enrichment
+        enricher = Enricher(self._catalog, enrichment.attribution, enrichment.vocabularies)
+        return EnrichStage(enricher, queue, self.telemetry, self._ledger)
+
+    def _reporter(self) -> Reporter | None:
+        metrics = self._config.enrichment.metrics
+        if metrics.export_interval_s is None:
+            return None
+        return Reporter(
+            self._ledger,
+            self._queues[Signal.METRICS],
+            interval_s=metrics.export_interval_s,
+            delta=metrics.delta,
+            resource={
+                "service.name": "genops-enricher",
+                "service.version": version("genops-ai"),
+                # Without it the sums of two replicas would be taken for one that jumps.
+                "service.instance.id": str(uuid.uuid4()),
+            },
+        )
 
     def _stop_receiver(self) -> None:
         self._receiver.stop(self._remaining_s())

@@ -50,6 +50,8 @@ LABELS = {
     "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
+    "event": "`claude_code.api_request`, `codex.sse_event`, `gemini_cli.api_response`, "
+    "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
     "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
     "for a wrong key: again, slowly); `rejected` (can never succeed)",
@@ -101,6 +103,13 @@ METRICS: tuple[Instrument, ...] = (
         (),
         "LLM spans whose reported cost can't be right, such as 0 for tokens of a paid model. They "
         "are priced from the catalog.",
+    ),
+    _counter(
+        "genops_llm_log_records_total",
+        "records",
+        ("event",),
+        "Log records that state the tokens of an LLM call. They pass through as they came: what "
+        "they tell of is priced only if it comes as a span too.",
     ),
     _gauge(
         "genops_exporter_recovered_items",

@@ -18,6 +18,7 @@ from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
+from genops_enricher.enrich.vocabularies import Alias
 from genops_enricher.spans import Span, short_json, spans_of
 
 __all__ = ["enrich_files"]
@@ -83,22 +84,35 @@ def _enriched(
 ) -> Part:
     if part.request is None:
         return part
-    request = _without_own_attributes(part.request) if reprice else part.request
+    request = part.request
+    if reprice:
+        request = _without_own_attributes(request, enricher.aliases)
     enriched = enrich_request(request, enricher)
     outcomes.update(enriched.outcomes)
     return part.with_request(enriched.payload)
 
 
-def _without_own_attributes(payload: bytes) -> bytes:
-    """The request without what an enricher wrote. Facts that it only copied stay."""
+def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
+    """The request without what an enricher wrote. Facts that it only copied stay.
+
+    So go those of `aliases` that still say what the enricher's attributes said; one that says
+    something else is somebody else's.
+    """
     request = ExportTraceServiceRequest.FromString(payload)
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                names = {attribute.key for attribute in span.attributes}
-                if "genops.pricing.version" not in names:
+                values = {a.key: a.value.SerializeToString() for a in span.attributes}
+                if "genops.pricing.version" not in values:
                     continue  # no enricher was here
-                own = OWN_OF_UNPRICED if "genops.cost.unpriced_reason" in names else OWN
+                own = OWN_OF_UNPRICED if "genops.cost.unpriced_reason" in values else OWN
+                own |= {
+                    alias.name
+                    for alias in aliases
+                    if alias.name in values
+                    and own.issuperset(alias.sources)
+                    and alias.value(values) == values[alias.name]
+                }
                 kept = [a for a in span.attributes if a.key not in own]
                 if len(kept) != len(span.attributes):
                     del span.attributes[:]

@@ -261,8 +261,10 @@ def _key(path: KeyPath) -> Key:
 
 
 def _read_default(key: Key) -> object:
-    value = key.kind.read(key.default or "")
-    return (value,) if key.kind.shape is Shape.LIST else value
+    default = key.default or ""
+    if key.kind.shape is Shape.LIST:
+        return tuple([key.kind.read(item) for item in default.split(", ")])
+    return key.kind.read(default)
 
 
 _TREE = _grow(KEYS)

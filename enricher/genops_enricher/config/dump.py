@@ -10,7 +10,14 @@ from collections.abc import Mapping
 
 import yaml
 
-from genops_enricher.config.model import ClientTls, Config, Endpoint, ExporterConfig, Protocol
+from genops_enricher.config.model import (
+    ClientTls,
+    Config,
+    Endpoint,
+    ExporterConfig,
+    MetricsConfig,
+    Protocol,
+)
 
 __all__ = ["REDACTED", "dump_config"]
 
@@ -40,6 +47,8 @@ def dump_config(config: Config) -> str:
                 "attribution": {
                     rule.target: list(rule.sources) for rule in config.enrichment.attribution
                 },
+                "vocabularies": [name.value for name in config.enrichment.vocabularies],
+                "metrics": _metrics(config.enrichment.metrics),
             }
         ),
         "service": {
@@ -59,6 +68,13 @@ def dump_config(config: Config) -> str:
         },
     }
     return yaml.safe_dump(_escaped(tree), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _metrics(metrics: MetricsConfig) -> _Tree:
+    tree: _Tree = {"labels": list(metrics.labels), "max_series": metrics.max_series}
+    if metrics.export_interval_s is not None:
+        tree["export_interval"] = _duration(metrics.export_interval_s)
+    return tree | {"temporality": "delta" if metrics.delta else "cumulative"}
 
 
 def _exporter(exporter: ExporterConfig) -> _Tree:

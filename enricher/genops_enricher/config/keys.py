@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genops_enricher.config.model import Vocabulary
 from genops_enricher.config.values import (
     ADDRESS,
     BOOLEAN,
@@ -25,6 +26,7 @@ from genops_enricher.config.values import (
     TEXT,
     Kind,
     choice,
+    choices,
     duration,
     integer,
     number,
@@ -337,10 +339,10 @@ _ENRICHMENT = (
     ),
     Key(
         "enrichment.vocabularies",
-        NAMES,
+        choices(*Vocabulary),
         None,
-        "Other names to write beside ours, such as `gen_ai.usage.cost`.",
-        "0.4",
+        "Names of other tools and conventions to write beside ours, where a span lacks them. "
+        "What each adds: [attributes](attributes.md).",
     ),
     Key("enrichment.dedupe.enabled", BOOLEAN, "true", "Price each response id once.", "0.4"),
     Key("enrichment.dedupe.window", duration(), None, "How long an id is remembered.", "0.4"),
@@ -359,20 +361,32 @@ _ENRICHMENT = (
         "How far a reported cost may differ from ours before it is counted.",
         "0.4",
     ),
-    Key("enrichment.metrics.labels", NAMES, None, "Labels of the cost metrics.", "0.4"),
+    Key(
+        "enrichment.metrics.labels",
+        NAMES,
+        "genops.team, genops.project, genops.customer_id, genops.provider, genops.model, "
+        "genops.model_family, genops.model_tier",
+        "The attributes of the enriched span by which cost and tokens are summed.",
+    ),
     Key(
         "enrichment.metrics.max_series",
-        integer(1, 10**6),
+        integer(2, 10**6),
+        "2000",
+        "How many sets of label values there may be. Whatever is more goes to one with the label "
+        "`otel.metric.overflow`.",
+    ),
+    Key(
+        "enrichment.metrics.export_interval",
+        duration(),
         None,
-        "Bound of the series of the cost metrics.",
-        "0.4",
+        "How often the sums are sent to the exporters of `service.pipelines.metrics`. If not set "
+        "they are on the metrics page only.",
     ),
     Key(
         "enrichment.metrics.temporality",
         choice("cumulative", "delta"),
         "cumulative",
-        "How the cost metrics are sent; Datadog wants `delta`.",
-        "0.4",
+        "How they are sent: sums since the start, or since the last report. Datadog takes `delta`.",
     ),
     Key("enrichment.redaction.drop", NAMES, None, "Attributes to remove, by pattern.", "0.5"),
     Key("enrichment.redaction.hash", NAMES, None, "Attributes to hash, by pattern.", "0.5"),

@@ -26,15 +26,19 @@ from genops_enricher.config.model import (
     Config,
     EnrichmentConfig,
     ExporterConfig,
+    MetricsConfig,
     ReceiverConfig,
     ServiceConfig,
+    Vocabulary,
 )
 from genops_enricher.config.nodes import Place, Problem
-from genops_enricher.config.pipelines import read_pipelines
+from genops_enricher.config.pipelines import Pipelines, read_pipelines
 from genops_enricher.config.reading import Reading
 from genops_enricher.config.values import split_address
 from genops_enricher.config.yaml_file import read_yaml
 from genops_enricher.errors import ConfigError
+from genops_enricher.pipeline import Signal
+from genops_enricher.spend.ledger import page_label
 
 __all__ = ["Loaded", "load_config"]
 
@@ -107,7 +111,7 @@ def _read(reading: Reading) -> Config:
     service = _service(reading)
     exporters = read_exporters(reading)
     pipelines = read_pipelines(reading, exporters)
-    enrichment = _enrichment(reading)
+    enrichment = _enrichment(reading, pipelines)
     _check_listeners(reading, receiver, service)
     _check_loops(reading, receiver, exporters)
     return Config(receiver, exporters, pipelines, enrichment, service)
@@ -157,7 +161,7 @@ def _data_dir(reading: Reading) -> Path:
     return Path(name)
 
 
-def _enrichment(reading: Reading) -> EnrichmentConfig:
+def _enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
     path = ("enrichment", "overlays")
     names: tuple[str, ...] = reading.settings.find(tuple, *path) or ()
     overlays = tuple([reading.readable(path, name) for name in names])
@@ -165,10 +169,39 @@ def _enrichment(reading: Reading) -> EnrichmentConfig:
     rules = reading.settings.find(dict, "enrichment", "attribution") or {}
     for target, sources in rules.items():
         _check_attribution(reading, target, sources)
+    vocabularies: tuple[str, ...] = reading.settings.find(tuple, "enrichment", "vocabularies") or ()
     return EnrichmentConfig(
         overlays=overlays,
         attribution=tuple(AttributionRule(target, rules[target]) for target in rules),
+        vocabularies=tuple(Vocabulary(name) for name in vocabularies),
+        metrics=_metrics(reading, pipelines),
     )
+
+
+def _metrics(reading: Reading, pipelines: Pipelines) -> MetricsConfig:
+    path = ("enrichment", "metrics")
+    get = reading.settings.get
+    config = MetricsConfig(
+        labels=get(tuple, *path, "labels"),
+        max_series=get(int, *path, "max_series"),
+        export_interval_s=reading.settings.find(float, *path, "export_interval"),
+        delta=get(str, *path, "temporality") == "delta",
+    )
+    names: dict[str, str] = {}
+    for name in config.labels:
+        other = names.setdefault(page_label(name), name)
+        if other is not name:
+            reading.note(
+                (*path, "labels"),
+                f"`{name}` is the same label as `{other}` on the metrics page; keep one",
+            )
+    if config.export_interval_s is not None and Signal.METRICS not in pipelines:
+        reading.note(
+            (*path, "export_interval"),
+            "no exporter takes metrics; name one in `service.pipelines.metrics`, or remove it and "
+            "scrape the metrics page",
+        )
+    return config
 
 
 def _check_attribution(reading: Reading, target: str, sources: tuple[str, ...]) -> None:

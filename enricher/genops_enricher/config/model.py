@@ -20,12 +20,14 @@ __all__ = [
     "Endpoint",
     "EnrichmentConfig",
     "ExporterConfig",
+    "MetricsConfig",
     "OnFull",
     "Protocol",
     "QueueConfig",
     "ReceiverConfig",
     "RetryConfig",
     "ServiceConfig",
+    "Vocabulary",
 ]
 
 
@@ -41,6 +43,19 @@ class OnFull(StrEnum):
 
     REFUSE = "refuse"
     DROP_OLDEST = "drop_oldest"
+
+
+class Vocabulary(StrEnum):
+    """A tool or convention whose names are written beside ours."""
+
+    PROVIDER_NAME = "gen_ai.provider.name"
+    USAGE = "gen_ai.usage"
+    USAGE_COST = "gen_ai.usage.cost"
+    USAGE_COST_AMOUNT = "gen_ai.usage.cost.amount"
+    OPERATION_COST = "operation.cost"
+    LLM_COST = "llm.cost"
+    LANGFUSE = "langfuse"
+    DATADOG = "dd_llmobs_enabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +133,23 @@ class AttributionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """The metrics of cost and tokens. Without an interval they are not sent, only served."""
+
+    labels: tuple[str, ...] = ()
+    max_series: int = 2000
+    export_interval_s: float | None = None
+    delta: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EnrichmentConfig:
     """Which prices, and which attributes beside them."""
 
     overlays: tuple[Path, ...] = ()
     attribution: tuple[AttributionRule, ...] = ()
+    vocabularies: tuple[Vocabulary, ...] = ()
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from genops_enricher.config.model import ExporterConfig, OnFull, Protocol
 from genops_enricher.config.reading import Reading
 from genops_enricher.pipeline import Signal
 
-__all__ = ["read_pipelines"]
+__all__ = ["Pipelines", "read_pipelines"]
 
 Exporters = Mapping[str, ExporterConfig]
 Pipelines = dict[Signal, tuple[str, ...]]

@@ -26,6 +26,7 @@ __all__ = [
     "Kind",
     "Shape",
     "choice",
+    "choices",
     "duration",
     "integer",
     "number",
@@ -125,6 +126,12 @@ def choice(*options: str) -> Kind:
         return text
 
     return Kind(" or ".join(f"`{option}`" for option in options), read)
+
+
+def choices(*options: str) -> Kind:
+    """A list of some of a few words."""
+    one = choice(*options)
+    return Kind(f"list of {one.name}", one.read, Shape.LIST)
 
 
 def integer(minimum: int, maximum: int) -> Kind:

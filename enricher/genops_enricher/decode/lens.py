@@ -18,7 +18,7 @@ Field numbers: opentelemetry-proto, trace/v1, metrics/v1, logs/v1 and resource/v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -26,6 +26,7 @@ from google.protobuf.message import DecodeError, Message
 
 __all__ = [
     "DecodeError",
+    "LogRecordLens",
     "ResourceSpans",
     "ScopeSpans",
     "SpanLens",
@@ -33,6 +34,8 @@ __all__ = [
     "TraceRequest",
     "count_data_points",
     "count_log_records",
+    "log_records",
+    "parse_log_record",
     "parse_resource",
     "parse_span",
     "parse_traces",
@@ -79,6 +82,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "LogsRequest": {"resource_logs": (1, "ResourceLogs")},
     "ResourceLogs": {"scope_logs": (2, "ScopeLogs")},
     "ScopeLogs": {"log_records": (2, _BYTES)},
+    "LogRecord": {"body": (5, _BYTES), "attributes": (6, _ATTRIBUTES), "event_name": (12, _BYTES)},
 }
 
 
@@ -186,6 +190,14 @@ def parse_resource(payload: bytes) -> Mapping[str, bytes]:
     return cast("SpanLens", _CLASSES["Resource"].FromString(payload)).attributes
 
 
+class LogRecordLens(Protocol):
+    """What is read of a log record. Body and attribute values are serialized AnyValue messages."""
+
+    body: Sequence[bytes]  # at most one, as of `event_name`, in a record that follows the protocol
+    attributes: Mapping[str, bytes]
+    event_name: Sequence[bytes]
+
+
 def count_data_points(payload: bytes) -> int:
     """How many data points an ExportMetricsServiceRequest holds. Raises DecodeError.
 
@@ -203,9 +215,22 @@ def count_data_points(payload: bytes) -> int:
 
 def count_log_records(payload: bytes) -> int:
     """How many records an ExportLogsServiceRequest holds. Raises DecodeError."""
+    return sum(len(records) for records in _log_records(payload))
+
+
+def log_records(payload: bytes) -> Iterator[bytes]:
+    """The records of an ExportLogsServiceRequest, each still as bytes. Raises DecodeError."""
+    for records in _log_records(payload):
+        yield from records
+
+
+def _log_records(payload: bytes) -> Iterator[Sequence[bytes]]:
     request: Any = _CLASSES["LogsRequest"].FromString(payload)
-    return sum(
-        len(scope.log_records)
-        for resource in request.resource_logs
-        for scope in resource.scope_logs
-    )
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            yield scope.log_records
+
+
+def parse_log_record(record: bytes) -> LogRecordLens:
+    """Parse one log record as far as it is read. Raises DecodeError."""
+    return cast("LogRecordLens", _CLASSES["LogRecord"].FromString(record))

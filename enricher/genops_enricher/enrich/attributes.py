@@ -21,6 +21,7 @@ __all__ = [
     "Attribute",
     "double_attribute",
     "int_attribute",
+    "serialized_attribute",
     "text_attribute",
 ]
 
@@ -132,7 +133,7 @@ _pack_double = struct.Struct("<d").pack
 def text_attribute(name: str, text: str) -> bytes:
     """A string attribute of a span."""
     data = text.encode()
-    return _attribute(name, bytes([_TEXT]) + _varint(len(data)) + data)
+    return serialized_attribute(name, bytes([_TEXT]) + _varint(len(data)) + data)
 
 
 def int_attribute(name: str, number: int) -> bytes:
@@ -146,7 +147,8 @@ def double_attribute(name: str, number: float) -> bytes:
     return _DOUBLE_HEADS[name] + _pack_double(number)
 
 
-def _attribute(name: str, value: bytes) -> bytes:
+def serialized_attribute(name: str, value: bytes) -> bytes:
+    """An attribute of a span whose value is a serialized AnyValue."""
     key = name.encode()
     body = bytes([_KEY]) + _varint(len(key)) + key + bytes([_VALUE]) + _varint(len(value)) + value
     return bytes([_ATTRIBUTES_FIELD]) + _varint(len(body)) + body
@@ -163,12 +165,14 @@ def _varint(number: int) -> bytes:
 # All of an attribute but its number, which is the only part that varies: for a double eight bytes,
 # for an integer a varint, and one head for each length (up to 10 bytes) that a varint can have.
 _DOUBLE_HEADS = {
-    a.name: _attribute(a.name, bytes([_DOUBLE]) + bytes(8))[:-8]
+    a.name: serialized_attribute(a.name, bytes([_DOUBLE]) + bytes(8))[:-8]
     for a in ATTRIBUTES
     if a.type == "double"
 }
 _INT_HEADS = {
-    a.name: [_attribute(a.name, bytes([_INT]) + bytes(n))[: -n or None] for n in range(11)]
+    a.name: [
+        serialized_attribute(a.name, bytes([_INT]) + bytes(n))[: -n or None] for n in range(11)
+    ]
     for a in ATTRIBUTES
     if a.type == "int"
 }

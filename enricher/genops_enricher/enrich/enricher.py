@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from genops_enricher.config.model import AttributionRule
+from genops_enricher.config.model import AttributionRule, Vocabulary
 from genops_enricher.decode.lens import DecodeError, parse_span
 from genops_enricher.decode.llm_call import (
     Kind,
@@ -27,6 +27,7 @@ from genops_enricher.enrich.attribution import attributed
 from genops_enricher.enrich.block import Block
 from genops_enricher.enrich.places import Places, Price
 from genops_enricher.enrich.status import Status
+from genops_enricher.enrich.vocabularies import vocabulary_aliases
 from genops_pricing import Catalog, Charge, Miss, Usage
 
 __all__ = ["ALREADY_ENRICHED", "NOT_LLM", "Enricher", "Outcome"]
@@ -38,6 +39,10 @@ class Outcome(NamedTuple):
     status: Status
     reason: str = ""  # why a span is unpriced
     addition: bytes = b""  # serialized attributes to append to the span
+    texts_size: int = 0  # of the first part of the addition, which is the same for many spans
+    attributes: Mapping[str, bytes] = {}  # those that the span came with
+    usage: Usage | None = None  # what a call consumed, as far as it says so
+    total: float | None = None  # genops.cost.total
     unknown_in: str | None = None  # the market in which the model is unknown
     drift: bool = False  # a cost was reported that can't be right
 
@@ -51,7 +56,14 @@ _STATUS_CODE_ERROR = 2  # opentelemetry.proto.trace.v1.Status.StatusCode
 class Enricher:
     """Prices spans from one catalog. Safe for use by several threads."""
 
-    def __init__(self, catalog: Catalog, attribution: Sequence[AttributionRule] = ()) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        attribution: Sequence[AttributionRule] = (),
+        vocabularies: Sequence[Vocabulary] = (),
+    ) -> None:
+        self.aliases = vocabulary_aliases(vocabularies)
+        """What is to be added in the words of others; see `vocabulary_attributes`."""
         self._catalog = catalog
         self._attribution = attribution
         self._places = Places(catalog)
@@ -93,10 +105,8 @@ class Enricher:
             return self._without_price("aggregate", attributes, common)
 
         usage = read_usage(attributes, kind)
-        if isinstance(usage, Usage):
-            common += _missing_tokens(attributes, usage)
         if "genops.cost.total" in attributes:
-            return self._without_price("foreign_cost", attributes, common)
+            return self._without_price("foreign_cost", attributes, common, usage)
 
         price = self._places.price(place, lens.end_time_unix_nano or lens.start_time_unix_nano)
         charge = _charge(price, usage)
@@ -114,7 +124,7 @@ class Enricher:
         computed = charge.total / charge.divisor if isinstance(charge, Charge) else None
         total = computed if reported is None else reported
         if total is None:
-            outcome = self._without_price(str(charge), attributes, common)
+            outcome = self._without_price(str(charge), attributes, common, usage)
             return outcome._replace(unknown_in=unknown_in, drift=drift)
         source = "computed" if reported is None else "reported"
         status = Status.FREE if price.is_free and total == 0 else Status.PRICED
@@ -124,11 +134,27 @@ class Enricher:
             numbers += _split(charge)
         if computed is not None and reported is not None:
             numbers.append(("genops.cost.estimated", computed))
-        addition = common + block.missing_from(attributes) + _doubles(attributes, numbers)
-        return Outcome(status, "", addition, unknown_in, drift)
+        texts = common + block.missing_from(attributes)
+        counts = usage if isinstance(usage, Usage) else None
+        addition = texts + _missing_tokens(attributes, counts) + _doubles(attributes, numbers)
+        return Outcome(
+            status,
+            "",
+            addition,
+            len(texts),
+            attributes,
+            counts,
+            total,
+            unknown_in=unknown_in,
+            drift=drift,
+        )
 
     def _without_price(
-        self, reason: str, attributes: Mapping[str, bytes], common: bytes
+        self,
+        reason: str,
+        attributes: Mapping[str, bytes],
+        common: bytes,
+        usage: Usage | str | None = None,
     ) -> Outcome:
         block = self._unpriced.get(reason)
         if block is None:
@@ -139,7 +165,10 @@ class Enricher:
                     ("genops.pricing.version", self._catalog.version),
                 ]
             )
-        return Outcome(Status.UNPRICED, reason, common + block.missing_from(attributes))
+        texts = common + block.missing_from(attributes)
+        counts = usage if isinstance(usage, Usage) else None
+        addition = texts + _missing_tokens(attributes, counts)
+        return Outcome(Status.UNPRICED, reason, addition, len(texts), attributes, counts)
 
 
 def _charge(price: Price, usage: Usage | str) -> Charge | str:
@@ -172,7 +201,9 @@ def _doubles(attributes: Mapping[str, bytes], numbers: Iterable[tuple[str, float
     return b"".join([double_attribute(n, v) for n, v in numbers if n not in attributes])
 
 
-def _missing_tokens(attributes: Mapping[str, bytes], usage: Usage) -> bytes:
+def _missing_tokens(attributes: Mapping[str, bytes], usage: Usage | None) -> bytes:
+    if usage is None:
+        return b""
     counts = (
         ("genops.tokens.input", usage.input),
         ("genops.tokens.output", usage.output),

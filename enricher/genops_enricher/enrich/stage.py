@@ -13,8 +13,11 @@ from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.decode.llm_call import KEY_PREFIX
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.status import Status
+from genops_enricher.enrich.tally import Tally
+from genops_enricher.enrich.vocabularies import vocabulary_attributes
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, Signal
+from genops_enricher.spend.ledger import Ledger
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["EnrichStage", "Enriched", "enrich_request"]
@@ -30,11 +33,12 @@ class Enriched(NamedTuple):
     drifted: int  # spans whose reported cost can't be right
 
 
-def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
+def enrich_request(payload: bytes, enricher: Enricher, tally: Tally | None = None) -> Enriched:
     """Enrich the spans of a serialized ExportTraceServiceRequest.
 
     A request to which nothing is added comes back as the bytes that came. Otherwise each span
     keeps its bytes as a prefix, and the envelopes around them their content and order.
+    `tally` gets what the calls cost and consumed.
 
     Raises:
         DecodeError: the envelopes are no ExportTraceServiceRequest.
@@ -59,8 +63,14 @@ def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
                 if outcome.unknown_in is not None:
                     unknown_in[outcome.unknown_in] += 1
                 drifted += outcome.drift
-                if outcome.addition:
-                    spans[index] = span + outcome.addition
+                if tally is not None:
+                    tally.add(outcome)
+                if addition := outcome.addition:
+                    if enricher.aliases:
+                        addition += vocabulary_attributes(
+                            enricher.aliases, outcome.attributes, addition
+                        )
+                    spans[index] = span + addition
                     changed = True
     if not_llm := count - outcomes.total():
         outcomes[Status.NOT_LLM, ""] = not_llm
@@ -71,20 +81,31 @@ def enrich_request(payload: bytes, enricher: Enricher) -> Enriched:
 class EnrichStage:
     """The intake of traces: prices them on their way to the next stage."""
 
-    def __init__(self, enricher: Enricher, next_consumer: Consumer, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        enricher: Enricher,
+        next_consumer: Consumer,
+        telemetry: Telemetry,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """`ledger` gets what the calls of accepted requests cost and consumed."""
         self._enricher = enricher
         self._next = next_consumer
         self._telemetry = telemetry
+        self._ledger = ledger
 
     def accept(self, payload: bytes) -> None:
         """Enrich the request and pass it on. See `Intake.accept`."""
+        tally = Tally(self._ledger.names) if self._ledger else None
         try:
-            enriched = enrich_request(payload, self._enricher)
+            enriched = enrich_request(payload, self._enricher, tally)
         except DecodeError as error:
             raise not_otlp(Signal.TRACES, error) from error
         if enriched.spans:  # OTLP: an empty request succeeds and is not passed on
             self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
         self._count(enriched)
+        if self._ledger and tally:
+            self._ledger.add(tally.amounts())
 
     def _count(self, enriched: Enriched) -> None:
         add = self._telemetry.add

@@ -29,6 +29,8 @@ exporters:
 enrichment:
   overlays: ["a$$b.yaml"]
   attribution: {genops.team: [team.id]}
+  vocabularies: [gen_ai.usage.cost]
+  metrics: {export_interval: 30s}
 """
 
 

@@ -1,0 +1,76 @@
+"""What the calls of one request cost and consumed, by the values of the labels.
+
+Values stay as they are on the wire until the end: the spans of one request mostly share them, and
+reading text from the same bytes hundreds of times would take more time than pricing.
+"""
+
+from __future__ import annotations
+
+from genops_enricher.decode.lens import parse_span
+from genops_enricher.decode.values import as_label
+from genops_enricher.enrich.enricher import Outcome
+from genops_enricher.spend.ledger import FEMTODOLLARS, Amounts, Labels
+
+__all__ = ["Tally"]
+
+# Spans whose tokens stand on another span as well.
+_REPEATED = frozenset({"duplicate", "aggregate"})
+
+# Label values are named by callers. 256 characters are more than any model or team has.
+_VALUE_CHARACTERS_MAX = 256
+
+# A reported cost may be any double, and 1e300 USD would be infinitely many femtodollars.
+_COST_MAX_USD = 1e12
+
+
+class Tally:
+    """Sums over the spans of one request. Used by one thread."""
+
+    __slots__ = ("_names", "_rows")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """`names` are the attributes whose values are the labels."""
+        self._names = names
+        self._rows: dict[tuple[bytes | None, ...], list[int]] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Add a call; spans that are none, and those that repeat another's tokens, are left out."""
+        usage, total = outcome.usage, outcome.total
+        if (usage is None and total is None) or outcome.reason in _REPEATED:
+            return
+        attributes = outcome.attributes
+        key = (
+            outcome.addition[: outcome.texts_size],
+            *[attributes[name] if name in attributes else None for name in self._names],  # noqa: SIM401 - as in Places
+        )
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = [0, 0, 0, 0, 0, 0, 0]
+        if total is not None:
+            row[0] += 1
+            row[1] += round(min(total, _COST_MAX_USD) * FEMTODOLLARS)
+        if usage is not None:
+            row[2] += usage.input
+            row[3] += usage.output
+            row[4] += usage.cache_read
+            row[5] += usage.cache_write
+            row[6] += usage.reasoning
+
+    def amounts(self) -> dict[Labels, Amounts]:
+        """The sums, by label values as text."""
+        out: dict[Labels, Amounts] = {}
+        for (texts, *values), (with_cost, cost, *tokens) in self._rows.items():
+            added = parse_span(texts or b"").attributes
+            labels = tuple(
+                [
+                    _text(added.get(name) if value is None else value)
+                    for name, value in zip(self._names, values, strict=True)
+                ]
+            )
+            sums = Amounts(cost if with_cost else None, *tokens)
+            out[labels] = out[labels].plus(sums) if labels in out else sums
+        return out
+
+
+def _text(raw: bytes | None) -> str:
+    return as_label(raw)[:_VALUE_CHARACTERS_MAX]

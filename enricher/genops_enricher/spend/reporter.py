@@ -1,0 +1,93 @@
+"""Sends the sums on, at an interval, through the queue that other metrics go through.
+
+What the queue does not accept is not lost: the next report covers it. What it has accepted is
+delivered at least once; a request that is delivered twice counts twice where sums are deltas.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from genops_enricher.errors import RetryableError
+from genops_enricher.pipeline import Consumer
+from genops_enricher.spend.ledger import Amounts, Labels, Ledger
+from genops_enricher.spend.otlp import Interval, encode
+
+__all__ = ["Reporter"]
+
+_log = logging.getLogger(__name__)
+
+_NOTHING = Amounts()
+
+# In a request, which has up to six data points for each: under 1 MB with labels of usual length.
+# Many receivers of gRPC take 4 MiB and no more.
+_ROWS_MAX = 500
+
+
+class Reporter:
+    """Reports a ledger every `interval_s`, and once more when it stops."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        next_consumer: Consumer,
+        *,
+        interval_s: float,
+        delta: bool,
+        resource: Mapping[str, str],
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._ledger = ledger
+        self._next = next_consumer
+        self._interval_s = interval_s
+        self._delta = delta
+        self._resource = resource
+        self._now_ns = now_ns
+        self._start_ns = now_ns()
+        self._reported: dict[Labels, Amounts] = {}  # deltas: what is not to be sent again
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="spend", daemon=True)
+
+    def start(self) -> None:
+        """Report from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Make the last report; nothing may be added any more."""
+        self._stopping.set()
+        self._thread.join()
+        self.report()
+
+    def report(self) -> None:
+        """Hand on what there is to say. Not called by two threads at a time."""
+        now_ns = self._now_ns()
+        interval = Interval(self._start_ns, now_ns, self._delta)
+        news = [
+            (labels, row)
+            for labels, row in self._ledger.rows().items()
+            if row != self._reported.get(labels)
+        ]
+        for part in [news[at : at + _ROWS_MAX] for at in range(0, len(news), _ROWS_MAX)]:
+            points = [
+                (self._ledger.attributes(labels), row.minus(self._reported.get(labels, _NOTHING)))
+                for labels, row in part
+            ]
+            try:
+                self._next.consume(encode(points, interval, self._resource))
+            except RetryableError as error:
+                _log.warning("cost metrics wait for the next report: %s", error)
+                return
+            if self._delta:
+                self._reported.update(part)
+        if self._delta:
+            self._start_ns = now_ns
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            try:
+                self.report()
+            except Exception:  # noqa: BLE001 - a thread that ends would end all reports
+                _log.exception("cost metrics were not reported; trying again at the next interval")
