@@ -36,37 +36,36 @@ _PROVIDERS = {
 }
 
 
-def _double(raw: bytes) -> AnyValue | None:
+_TRUE = AnyValue(bool_value=True).SerializeToString()
+
+
+# From a serialized AnyValue to another; None where there is nothing to say.
+def _double(raw: bytes) -> bytes | None:
     number = as_float(raw)
-    return None if number is None else AnyValue(double_value=number)
+    return None if number is None else AnyValue(double_value=number).SerializeToString()
 
 
-def _count(raw: bytes) -> AnyValue | None:
+def _count(raw: bytes) -> bytes | None:
     count = as_count(raw)
-    return None if count == BAD else AnyValue(int_value=count)
+    return None if count == BAD else AnyValue(int_value=count).SerializeToString()
 
 
-def _text(raw: bytes) -> AnyValue | None:
-    text = as_text(raw)
-    return AnyValue(string_value=text) if text else None
+def _text(text: str) -> bytes | None:
+    return AnyValue(string_value=text).SerializeToString() if text else None
 
 
-def _provider(raw: bytes) -> AnyValue | None:
-    text = as_text(raw).lower()
-    return AnyValue(string_value=_PROVIDERS.get(text, text)) if text else None
+def _provider(raw: bytes) -> bytes | None:
+    name = as_text(raw).lower()
+    return _text(_PROVIDERS.get(name, name))
 
 
-def _who_says(raw: bytes) -> AnyValue | None:
-    return AnyValue(string_value="provider" if as_text(raw) == "reported" else "local")
+def _who_says(raw: bytes) -> bytes | None:
+    return _text("provider" if as_text(raw) == "reported" else "local")
 
 
-def _total_in_json(raw: bytes) -> AnyValue | None:
+def _total_in_json(raw: bytes) -> bytes | None:
     number = as_float(raw)
-    return None if number is None else AnyValue(string_value=json.dumps({"total": number}))
-
-
-def _true(_raw: bytes) -> AnyValue:
-    return AnyValue(bool_value=True)
+    return None if number is None else _text(json.dumps({"total": number}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +74,17 @@ class Alias:
 
     name: str
     sources: tuple[str, ...]
-    read: Callable[[bytes], AnyValue | None]
+    read: Callable[[bytes], bytes | None]
     type: str  # string | double | int | bool
 
-    def value(self, attributes: Attributes) -> bytes | None:
-        """The serialized value that follows from `attributes`; None if nothing does."""
+    def value(self, attributes: Attributes, added: Attributes = {}) -> bytes | None:
+        """The serialized AnyValue that follows from a span's attributes; None if nothing does."""
         for source in self.sources:
+            # `in` and `[]` are C here, `.get` is a Python method of the mapping.
             if source in attributes:
-                value = self.read(attributes[source])
-                return None if value is None else value.SerializeToString()
+                return self.read(attributes[source])
+            if source in added:
+                return self.read(added[source])
         return None
 
 
@@ -97,7 +98,7 @@ def _tokens(name: str, *sources: str) -> Alias:
 
 VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
     Vocabulary.PROVIDER_NAME: (
-        Alias("gen_ai.provider.name", ("gen_ai.system", "genops.provider"), _provider, "string"),
+        Alias("gen_ai.provider.name", ("genops.provider",), _provider, "string"),
     ),
     # Names that the conventions have had for the same counts, and ours, which are inclusive.
     Vocabulary.USAGE: (
@@ -123,7 +124,7 @@ VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
     Vocabulary.USAGE_COST: (_cost("gen_ai.usage.cost", "genops.cost.total"),),
     Vocabulary.USAGE_COST_AMOUNT: (
         _cost("gen_ai.usage.cost.amount", "genops.cost.total"),
-        Alias("gen_ai.usage.cost.currency", ("genops.cost.currency",), _text, "string"),
+        Alias("gen_ai.usage.cost.currency", ("genops.cost.currency",), bytes, "string"),
         Alias("gen_ai.usage.cost.source", ("genops.cost.source",), _who_says, "string"),
     ),
     Vocabulary.OPERATION_COST: (_cost("operation.cost", "genops.cost.total"),),
@@ -141,7 +142,9 @@ VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
         ),
     ),
     # Datadog's documentation asks for it on the spans that its LLM view is to show.
-    Vocabulary.DATADOG: (Alias("dd_llmobs_enabled", ("genops.cost.status",), _true, "bool"),),
+    Vocabulary.DATADOG: (
+        Alias("dd_llmobs_enabled", ("genops.cost.status",), lambda _: _TRUE, "bool"),
+    ),
 }
 
 
@@ -163,9 +166,11 @@ def vocabulary_attributes(
         attributes: the attributes that the span came with, as serialized AnyValue messages.
         addition: those that the enricher adds to it, as bytes of a Span.
     """
-    present = {**parse_span(addition).attributes, **attributes}
+    added = parse_span(addition).attributes
     out = b""
     for alias in aliases:
-        if alias.name not in present and (value := alias.value(present)) is not None:
-            out += serialized_attribute(alias.name, value)
+        if alias.name not in attributes and alias.name not in added:
+            value = alias.value(attributes, added)
+            if value is not None:
+                out += serialized_attribute(alias.name, value)
     return out

@@ -1,0 +1,147 @@
+"""The names of other tools: added where asked for, never over what is there."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from genops_enricher.config.model import Vocabulary
+from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.enrich.vocabularies import VOCABULARIES
+from genops_pricing import bundled_catalog
+from otlp import Value, chat, plain_attributes, request, span, spans_of
+
+CATALOG = bundled_catalog()
+COST = 0.0035  # 1000 * 2.50 / 1M + 100 * 10 / 1M
+
+
+def enriched(values: dict[str, Value], *vocabularies: Vocabulary) -> dict[str, object]:
+    result = enrich_request(request(span(values)), Enricher(CATALOG, (), vocabularies))
+    (one,) = spans_of(result.payload)
+    return plain_attributes(one)
+
+
+def added(values: dict[str, Value], *vocabularies: Vocabulary) -> dict[str, object]:
+    """What the vocabularies add beyond what the enricher adds without them."""
+    without = enriched(values)
+    return {k: v for k, v in enriched(values, *vocabularies).items() if k not in without}
+
+
+OLD_NAMES: dict[str, Value] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.system": "xai",
+    "gen_ai.request.model": "grok-4",
+    "gen_ai.usage.prompt_tokens": 1000,
+    "gen_ai.usage.completion_tokens": "100",
+    "gen_ai.usage.cache_creation_input_tokens": "10",
+    "gen_ai.usage.cache_read_input_tokens": 20,
+}
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "values", "expected"),
+    [
+        (Vocabulary.PROVIDER_NAME, OLD_NAMES, {"gen_ai.provider.name": "x_ai"}),
+        (
+            Vocabulary.USAGE,
+            OLD_NAMES,
+            {
+                "gen_ai.usage.input_tokens": 1000,
+                "gen_ai.usage.output_tokens": 100,
+                "gen_ai.usage.cache_read.input_tokens": 20,
+                "gen_ai.usage.cache_write.input_tokens": 10,
+            },
+        ),
+        (Vocabulary.USAGE_COST, chat(), {"gen_ai.usage.cost": COST}),
+        (
+            Vocabulary.USAGE_COST_AMOUNT,
+            chat(),
+            {
+                "gen_ai.usage.cost.amount": COST,
+                "gen_ai.usage.cost.currency": "USD",
+                "gen_ai.usage.cost.source": "local",
+            },
+        ),
+        (
+            Vocabulary.USAGE_COST_AMOUNT,
+            chat(more={"genops.cost.reported": 0.004}),
+            {
+                "gen_ai.usage.cost.amount": 0.004,
+                "gen_ai.usage.cost.currency": "USD",
+                "gen_ai.usage.cost.source": "provider",
+            },
+        ),
+        (Vocabulary.OPERATION_COST, chat(), {"operation.cost": COST}),
+        (
+            Vocabulary.LLM_COST,
+            chat(more={"gen_ai.usage.cache_read.input_tokens": 100}),
+            {
+                "llm.cost.total": 0.003375,  # 900 * 2.50 / 1M + 100 * 1.25 / 1M + 100 * 10 / 1M
+                "llm.cost.prompt_details.input": 0.00225,
+                "llm.cost.prompt_details.cache_read": 0.000125,
+                "llm.cost.completion_details.output": 0.001,
+            },
+        ),
+        (Vocabulary.LANGFUSE, chat(), {"langfuse.observation.cost_details": '{"total": 0.0035}'}),
+        (Vocabulary.DATADOG, chat(), {"dd_llmobs_enabled": True}),
+    ],
+)
+def test_each_vocabulary_adds_what_its_tools_read(
+    vocabulary: Vocabulary, values: dict[str, Value], expected: dict[str, object]
+) -> None:
+    assert added(values, vocabulary) == expected
+
+
+def test_nothing_is_added_unless_asked_for() -> None:
+    names = {alias.name for aliases in VOCABULARIES.values() for alias in aliases}
+
+    assert names.isdisjoint(enriched(OLD_NAMES))
+
+
+def test_every_vocabulary_of_the_configuration_is_in_the_table() -> None:
+    assert set(VOCABULARIES) == set(Vocabulary)
+
+
+@pytest.mark.parametrize("name", ["gen_ai.usage.cost", "operation.cost", "dd_llmobs_enabled"])
+def test_what_a_span_has_is_neither_overwritten_nor_repeated(name: str) -> None:
+    attributes = enriched(chat(more={name: "theirs"}), *Vocabulary)
+
+    assert attributes[name] == "theirs"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        chat("acme/unknown"),
+        chat(more={"gen_ai.operation.name": "invoke_agent"}),
+        chat(more={"genops.cost.total": 5.0, "genops.pricing.version": "2020.1.1"}),
+    ],
+)
+def test_a_span_without_a_cost_of_ours_gets_no_cost_under_any_name(
+    values: dict[str, Value],
+) -> None:
+    assert not [name for name in added(values, *Vocabulary) if "cost" in name]
+
+
+def test_an_aggregate_gets_no_token_counts(  # a sum over spans would count them twice
+) -> None:
+    values: dict[str, Value] = OLD_NAMES | {"gen_ai.operation.name": "invoke_agent"}
+
+    assert "gen_ai.usage.input_tokens" not in added(values, Vocabulary.USAGE)
+
+
+def test_spans_that_are_no_calls_keep_every_byte() -> None:
+    data = request(span({"http.request.method": "GET", "note": "gen_ai.usage."}))
+
+    assert enrich_request(data, Enricher(CATALOG, (), tuple(Vocabulary))).payload == data
+
+
+def test_a_span_keeps_its_bytes_as_a_prefix() -> None:
+    before = span(chat()).SerializeToString()
+    result = enrich_request(request(span(chat())), Enricher(CATALOG, (), tuple(Vocabulary)))
+
+    (after,) = spans_of(result.payload)
+    assert isinstance(after, Span)
+    assert after.SerializeToString().startswith(before[: before.index(b"gen_ai")])
+    assert before in result.payload
