@@ -7,6 +7,7 @@ unpriced LLM spans.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -139,7 +140,9 @@ def _enrich(options: argparse.Namespace) -> int:
     from genops_enricher.commands.enrich import enrich_files
     from genops_enricher.config.load import load_config
     from genops_enricher.config.model import EnrichmentConfig
+    from genops_enricher.enrich.duplicates import Duplicates
     from genops_enricher.enrich.enricher import Enricher
+    from genops_enricher.enrich.orphans import Orphans
     from genops_pricing import load_catalog
 
     config = EnrichmentConfig()
@@ -150,6 +153,8 @@ def _enrich(options: argparse.Namespace) -> int:
     return enrich_files(
         options.files,
         enricher,
+        duplicates=Duplicates(math.inf, sys.maxsize) if config.dedupe.enabled else None,
+        orphans=Orphans(math.inf, sys.maxsize) if config.price_orphan_aggregates else None,
         reprice=options.reprice,
         out=options.output,
         as_json=options.json,

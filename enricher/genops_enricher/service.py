@@ -23,7 +23,10 @@ from google.protobuf.internal import api_implementation
 from genops_enricher.config.model import Config
 from genops_enricher.data_dir import DataDir
 from genops_enricher.decode.pass_through import PassThrough
+from genops_enricher.enrich.drift import Drift
+from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import EnrichStage
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.health import Health, HealthServer, grpc_health
@@ -132,7 +135,20 @@ class Service:
             return PassThrough(signal, queue, self.telemetry)
         enrichment = self._config.enrichment
         enricher = Enricher(self._catalog, enrichment.attribution, enrichment.vocabularies)
-        return EnrichStage(enricher, queue, self.telemetry, self._ledger)
+        dedupe = enrichment.dedupe
+        return EnrichStage(
+            enricher,
+            queue,
+            self.telemetry,
+            self._ledger,
+            duplicates=Duplicates(dedupe.window_s, dedupe.max_ids) if dedupe.enabled else None,
+            orphans=(
+                Orphans(dedupe.window_s, dedupe.max_ids)
+                if enrichment.price_orphan_aggregates
+                else None
+            ),
+            drift=Drift(enrichment.drift_tolerance, self.telemetry),
+        )
 
     def _reporter(self) -> Reporter | None:
         metrics = self._config.enrichment.metrics

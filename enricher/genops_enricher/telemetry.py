@@ -1,7 +1,8 @@
 """The metrics of the enricher itself: one table, and the recorder that only knows that table.
 
 The table decides names, labels and meanings; docs/metrics.md is made from it. Who counts what, and
-when, is decided by the stages. Values are exact integers until Prometheus writes them as text.
+when, is decided by the stages. Values are exact, integers or decimals, until Prometheus writes them
+as text.
 
 Two sums hold at any time that nothing is in flight, and tests assert them:
 
@@ -14,7 +15,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -50,6 +53,8 @@ LABELS = {
     "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
+    "model": "the catalog's id of the model, or `other` once a hundred series are there",
+    "direction": "`billed_more` or `billed_less` than the catalog says",
     "event": "`claude_code.api_request`, `codex.sse_event`, `gemini_cli.api_response`, "
     "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
@@ -103,6 +108,19 @@ METRICS: tuple[Instrument, ...] = (
         (),
         "LLM spans whose reported cost can't be right, such as 0 for tokens of a paid model. They "
         "are priced from the catalog.",
+    ),
+    _counter(
+        "genops_pricing_drift_spans_total",
+        "spans",
+        ("market", "model", "direction"),
+        "LLM spans whose reported cost differs from the computed one by more than "
+        "`enrichment.drift_tolerance`. The reported one is the total.",
+    ),
+    _counter(
+        "genops_pricing_drift_usd_total",
+        "USD",
+        ("market", "model", "direction"),
+        "The sum of these differences, as amounts without a sign.",
     ),
     _counter(
         "genops_llm_log_records_total",
@@ -212,7 +230,8 @@ class Telemetry:
     def __init__(self) -> None:
         self._instruments = {metric.name: metric for metric in METRICS}
         self._lock = threading.Lock()
-        self._numbers: dict[str, dict[tuple[str, ...], float]] = {m.name: {} for m in METRICS}
+        # int and Decimal for counters, float too for gauges; the two are never added.
+        self._numbers: dict[str, dict[tuple[str, ...], Any]] = {m.name: {} for m in METRICS}
         self._readers: dict[str, dict[tuple[str, ...], Callable[[], float]]] = {
             m.name: {} for m in METRICS
         }
@@ -220,7 +239,7 @@ class Telemetry:
         self.registry.register(_TableCollector(self))
         ProcessCollector(registry=self.registry)  # process_*: CPU, memory, open files; Linux only
 
-    def add(self, name: str, amount: int = 1, /, **labels: str) -> None:
+    def add(self, name: str, amount: int | Decimal = 1, /, **labels: str) -> None:
         """Count `amount` more, zero or greater, on a counter."""
         if amount < 0:
             raise ValueError(f"{name}: a counter can't go down (amount {amount})")

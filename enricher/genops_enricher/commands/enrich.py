@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -15,7 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
 from genops_enricher.decode.lens import DecodeError
 from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
+from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import Alias
@@ -27,9 +30,19 @@ EXIT_PRICED, EXIT_UNPRICED = 0, 3
 
 
 def enrich_files(
-    files: Sequence[Path], enricher: Enricher, *, reprice: bool, out: Path | None, as_json: bool
+    files: Sequence[Path],
+    enricher: Enricher,
+    *,
+    duplicates: Duplicates | None,
+    orphans: Orphans | None,
+    reprice: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> int:
     """Enrich files, write them to `out` if given (a folder for several), and print their spans.
+
+    A call of which several spans tell is priced once in all the files, in the order given, if
+    `duplicates` is given; `orphans`: also the aggregates without calls.
 
     Returns the exit code: 0 if every LLM span is priced or free, 3 if any is unpriced.
 
@@ -40,10 +53,22 @@ def enrich_files(
     outcomes: Counter[tuple[Status, str]] = Counter()
     results: list[tuple[Form, list[Part]]] = []
     spans: list[Span] = []
+
+    def enriched(part: Part) -> Part:
+        if part.request is None:
+            return part
+        request = part.request
+        if reprice:
+            request = _without_own_attributes(request, enricher.aliases)
+        with duplicates.request() if duplicates is not None else nullcontext() as seen:
+            result = enrich_request(request, enricher, seen=seen, orphans=orphans)
+        outcomes.update(result.outcomes)
+        return part.with_request(result.payload)
+
     for path in files:
         file = read_file(path)
         try:
-            parts = [_enriched(part, enricher, outcomes, reprice=reprice) for part in file.parts]
+            parts = [enriched(part) for part in file.parts]
             spans += [span for part in parts if part.request for span in _spans(part.request)]
         except DecodeError as error:
             raise FileError(f"{path}: holds a span that can't be read: {error}") from error
@@ -77,19 +102,6 @@ def _targets(files: Sequence[Path], out: Path) -> list[Path]:
 
 def _spans(payload: bytes) -> Iterator[Span]:
     return spans_of(ExportTraceServiceRequest.FromString(payload))
-
-
-def _enriched(
-    part: Part, enricher: Enricher, outcomes: Counter[tuple[Status, str]], *, reprice: bool
-) -> Part:
-    if part.request is None:
-        return part
-    request = part.request
-    if reprice:
-        request = _without_own_attributes(request, enricher.aliases)
-    enriched = enrich_request(request, enricher)
-    outcomes.update(enriched.outcomes)
-    return part.with_request(enriched.payload)
 
 
 def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:

@@ -48,6 +48,13 @@ def dump_config(config: Config) -> str:
                     rule.target: list(rule.sources) for rule in config.enrichment.attribution
                 },
                 "vocabularies": [name.value for name in config.enrichment.vocabularies],
+                "dedupe": {
+                    "enabled": config.enrichment.dedupe.enabled,
+                    "window": _duration(config.enrichment.dedupe.window_s),
+                    "max_ids": config.enrichment.dedupe.max_ids,
+                },
+                "price_orphan_aggregates": config.enrichment.price_orphan_aggregates,
+                "drift_tolerance": config.enrichment.drift_tolerance,
                 "metrics": _metrics(config.enrichment.metrics),
             }
         ),

@@ -344,22 +344,38 @@ _ENRICHMENT = (
         "Names of other tools and conventions to write beside ours, where a span lacks them. "
         "What each adds: [attributes](attributes.md).",
     ),
-    Key("enrichment.dedupe.enabled", BOOLEAN, "true", "Price each response id once.", "0.4"),
-    Key("enrichment.dedupe.window", duration(), None, "How long an id is remembered.", "0.4"),
-    Key("enrichment.dedupe.max_ids", integer(1, 10**8), None, "How many are remembered.", "0.4"),
+    Key(
+        "enrichment.dedupe.enabled",
+        BOOLEAN,
+        "true",
+        "Price each response id once: of several spans that tell of one call the first has the "
+        "cost, and the others are unpriced, `duplicate`. See [duplicates](duplicates.md).",
+    ),
+    Key(
+        "enrichment.dedupe.window",
+        duration(),
+        "1h",
+        "How long an id is remembered at least. Longer than senders try again.",
+    ),
+    Key(
+        "enrichment.dedupe.max_ids",
+        integer(2, 10**8),
+        "100000",
+        "How many are remembered at most, the latest half of them at least. 100,000 take 20 MB.",
+    ),
     Key(
         "enrichment.price_orphan_aggregates",
         BOOLEAN,
         "false",
-        "Price an agent span whose children never come.",
-        "0.4",
+        "Price the span of an agent that states usage, if no span of a call below it has come. "
+        "See [duplicates](duplicates.md).",
     ),
     Key(
         "enrichment.drift_tolerance",
         number(0, 1),
-        None,
-        "How far a reported cost may differ from ours before it is counted.",
-        "0.4",
+        "0.02",
+        "By what share a reported cost may differ from the computed one before it is counted in "
+        "`genops_pricing_drift_spans_total`.",
     ),
     Key(
         "enrichment.metrics.labels",

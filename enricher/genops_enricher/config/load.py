@@ -24,6 +24,7 @@ from genops_enricher.config.exporters import read_exporters
 from genops_enricher.config.model import (
     AttributionRule,
     Config,
+    DedupeConfig,
     EnrichmentConfig,
     ExporterConfig,
     MetricsConfig,
@@ -162,6 +163,7 @@ def _data_dir(reading: Reading) -> Path:
 
 
 def _enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
+    get = reading.settings.get
     path = ("enrichment", "overlays")
     names: tuple[str, ...] = reading.settings.find(tuple, *path) or ()
     overlays = tuple([reading.readable(path, name) for name in names])
@@ -175,6 +177,13 @@ def _enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
         attribution=tuple(AttributionRule(target, rules[target]) for target in rules),
         vocabularies=tuple(Vocabulary(name) for name in vocabularies),
         metrics=_metrics(reading, pipelines),
+        dedupe=DedupeConfig(
+            enabled=get(bool, "enrichment", "dedupe", "enabled"),
+            window_s=get(float, "enrichment", "dedupe", "window"),
+            max_ids=get(int, "enrichment", "dedupe", "max_ids"),
+        ),
+        price_orphan_aggregates=get(bool, "enrichment", "price_orphan_aggregates"),
+        drift_tolerance=get(float, "enrichment", "drift_tolerance"),
     )
 
 

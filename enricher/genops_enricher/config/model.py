@@ -17,6 +17,7 @@ __all__ = [
     "AttributionRule",
     "ClientTls",
     "Config",
+    "DedupeConfig",
     "Endpoint",
     "EnrichmentConfig",
     "ExporterConfig",
@@ -133,6 +134,15 @@ class AttributionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class DedupeConfig:
+    """How many response ids are remembered, and for how long at least."""
+
+    enabled: bool = True
+    window_s: float = 3600.0
+    max_ids: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsConfig:
     """The metrics of cost and tokens. Without an interval they are not sent, only served."""
 
@@ -150,6 +160,9 @@ class EnrichmentConfig:
     attribution: tuple[AttributionRule, ...] = ()
     vocabularies: tuple[Vocabulary, ...] = ()
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    dedupe: DedupeConfig = field(default_factory=DedupeConfig)
+    price_orphan_aggregates: bool = False
+    drift_tolerance: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)

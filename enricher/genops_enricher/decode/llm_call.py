@@ -9,6 +9,7 @@ written to a cache, output holds reasoning.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -23,8 +24,10 @@ __all__ = [
     "Kind",
     "ended_early",
     "has_usage",
+    "read_comparable_cost",
     "read_identity",
     "read_reported_cost",
+    "read_response_id",
     "read_usage",
 ]
 
@@ -99,6 +102,9 @@ _TOTALS = [name for name, field in _COUNTS.items() if field in ("input", "output
 _REPORTED = "genops.cost.reported"
 _UPSTREAM_REPORTED = "genops.cost.upstream_reported"
 _IS_BYOK = "genops.openrouter.is_byok"
+_RESPONSE_ID = "gen_ai.response.id"
+_SUFFIX = re.compile(r":(?:attempt-\d+|generation)\Z")
+_ID_SHORTEST, _ID_LONGEST = 16, 256  # characters
 _ERROR = "error.type"
 _FINISH_REASONS = "gen_ai.response.finish_reasons"
 
@@ -176,6 +182,29 @@ def read_reported_cost(attributes: Attributes) -> float | None:
             return None
         total += amount
     return total if math.isfinite(total) else None
+
+
+def read_comparable_cost(attributes: Attributes) -> float | None:
+    """USD of the reported cost that the catalog's price stands for.
+
+    With a key of one's own that is what the provider bills, without OpenRouter's fee on top.
+    """
+    if as_true(attributes.get(_IS_BYOK)):
+        return as_float(attributes.get(_UPSTREAM_REPORTED))
+    return read_reported_cost(attributes)
+
+
+def read_response_id(attributes: Attributes) -> str:
+    """The id that the provider gave the response; "" where there is none that tells calls apart.
+
+    OpenRouter's Broadcast puts `:attempt-N` and `:generation` behind it on the spans below that of
+    the call. An id of a few characters is not unique: Ollama numbers its responses at random, below
+    a thousand (middleware/openai.go). One that is very long is no id, and not to be remembered.
+    """
+    if _RESPONSE_ID not in attributes:
+        return ""
+    response_id = _SUFFIX.sub("", as_text(attributes[_RESPONSE_ID]))
+    return response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""
 
 
 def ended_early(attributes: Attributes) -> bool:

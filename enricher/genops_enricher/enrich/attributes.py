@@ -37,7 +37,7 @@ class Attribute:
 
 
 _LLM = "every LLM span that lacks it"
-_CALL = "every inference and embedding span that lacks it"
+_CALL = "every inference and embedding span that lacks it and is no duplicate"
 _ALL = "every LLM span"
 
 ATTRIBUTES = (
@@ -74,6 +74,12 @@ ATTRIBUTES = (
         "string",
         "Why there is no cost: one of the reasons below.",
         "unpriced spans",
+    ),
+    Attribute(
+        "genops.cost.duplicate_of",
+        "string",
+        "The span that has the cost of this call, as `TRACE_ID:SPAN_ID` in hex.",
+        "duplicates",
     ),
     Attribute("genops.model_family", "string", "The model's family, such as `claude-3`."),
     Attribute(
@@ -117,7 +123,12 @@ OWN = frozenset(a.name for a in ATTRIBUTES if a.added_to not in (_LLM, _CALL))
 """What only an enricher writes: the attributes that a re-pricing takes away first."""
 
 OWN_OF_UNPRICED = frozenset(
-    {"genops.cost.status", "genops.cost.unpriced_reason", "genops.pricing.version"}
+    {
+        "genops.cost.status",
+        "genops.cost.unpriced_reason",
+        "genops.cost.duplicate_of",
+        "genops.pricing.version",
+    }
 )
 """Of these, what it writes on an unpriced span: a cost beside them is somebody else's."""
 

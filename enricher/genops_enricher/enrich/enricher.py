@@ -14,23 +14,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from genops_enricher.config.model import AttributionRule, Vocabulary
-from genops_enricher.decode.lens import DecodeError, parse_span
+from genops_enricher.decode.lens import DecodeError, SpanLens, parse_span
 from genops_enricher.decode.llm_call import (
     Kind,
     ended_early,
     has_usage,
+    read_comparable_cost,
     read_reported_cost,
     read_usage,
 )
-from genops_enricher.enrich.attributes import COST_PARTS, double_attribute, int_attribute
+from genops_enricher.enrich.attributes import (
+    COST_PARTS,
+    double_attribute,
+    int_attribute,
+    text_attribute,
+)
 from genops_enricher.enrich.attribution import attributed
 from genops_enricher.enrich.block import Block
+from genops_enricher.enrich.drift import Audit
 from genops_enricher.enrich.places import Places, Price
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import vocabulary_aliases
-from genops_pricing import Catalog, Charge, Miss, Usage
+from genops_pricing import Catalog, Charge, Miss, Offer, Usage
 
-__all__ = ["ALREADY_ENRICHED", "NOT_LLM", "Enricher", "Outcome"]
+__all__ = ["NOT_LLM", "Enricher", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -45,10 +52,13 @@ class Outcome(NamedTuple):
     total: float | None = None  # genops.cost.total
     unknown_in: str | None = None  # the market in which the model is unknown
     drift: bool = False  # a cost was reported that can't be right
+    lens: SpanLens | None = None  # the span; None if it has nothing to do with the cost of others
+    is_call: bool = False  # a single inference or embedding, which other spans may tell of too
+    is_reported: bool = False  # the total is the provider's own figure
+    audit: Audit | None = None  # where a cost is both reported and computed
 
 
 NOT_LLM = Outcome(Status.NOT_LLM)
-ALREADY_ENRICHED = Outcome(Status.ALREADY_ENRICHED)
 
 _STATUS_CODE_ERROR = 2  # opentelemetry.proto.trace.v1.Status.StatusCode
 
@@ -74,11 +84,24 @@ class Enricher:
         """The catalog that prices."""
         return self._catalog
 
-    def enrich(self, span: bytes, resource: bytes = b"") -> Outcome:
+    def enrich(
+        self,
+        span: bytes,
+        resource: bytes = b"",
+        *,
+        duplicate_of: bytes = b"",
+        as_call: bool = False,
+    ) -> Outcome:
         """What is to be appended to `span`, a serialized Span of the serialized `resource`.
 
         A span that can't be parsed is passed on as it is: it is the receiver's neighbour, not ours
         to judge.
+
+        Args:
+            span: the serialized Span.
+            resource: the serialized Resource that it belongs to.
+            duplicate_of: trace id and span id of another span, which has the cost of this call.
+            as_call: price an aggregate, because nothing else tells of its calls.
         """
         try:
             lens = parse_span(span)
@@ -86,7 +109,10 @@ class Enricher:
             return NOT_LLM
         attributes = lens.attributes
         if "genops.pricing.version" in attributes:
-            return ALREADY_ENRICHED
+            has_cost = "genops.cost.total" in attributes
+            return Outcome(
+                Status.ALREADY_ENRICHED, lens=lens if has_cost else None, is_call=has_cost
+            )
 
         place = self._places.of(attributes)
         identity = place.identity
@@ -101,8 +127,12 @@ class Enricher:
         common = place.named.missing_from(attributes)
         if self._attribution:
             common += attributed(self._attribution, attributes, resource)
-        if kind is Kind.AGGREGATE:
-            return self._without_price("aggregate", attributes, common)
+        if duplicate_of:
+            common += text_attribute("genops.cost.duplicate_of", _ids(duplicate_of))
+            return self._without_price("duplicate", attributes, common)
+        is_call = kind is not Kind.AGGREGATE
+        if not (is_call or as_call):
+            return self._without_price("aggregate", attributes, common)._replace(lens=lens)
 
         usage = read_usage(attributes, kind)
         if "genops.cost.total" in attributes:
@@ -125,7 +155,7 @@ class Enricher:
         total = computed if reported is None else reported
         if total is None:
             outcome = self._without_price(str(charge), attributes, common, usage)
-            return outcome._replace(unknown_in=unknown_in, drift=drift)
+            return outcome._replace(unknown_in=unknown_in, drift=drift, lens=lens, is_call=is_call)
         source = "computed" if reported is None else "reported"
         status = Status.FREE if price.is_free and total == 0 else Status.PRICED
         block = price.block(source, status, used=computed is not None)
@@ -134,6 +164,11 @@ class Enricher:
             numbers += _split(charge)
         if computed is not None and reported is not None:
             numbers.append(("genops.cost.estimated", computed))
+        audit = None
+        if computed is not None and reported is not None and isinstance(price.found, Offer):
+            billed = read_comparable_cost(attributes)
+            if billed is not None:
+                audit = Audit(price.found.market, price.found.model, billed, computed)
         texts = common + block.missing_from(attributes)
         counts = usage if isinstance(usage, Usage) else None
         addition = texts + _missing_tokens(attributes, counts) + _doubles(attributes, numbers)
@@ -147,6 +182,10 @@ class Enricher:
             total,
             unknown_in=unknown_in,
             drift=drift,
+            lens=lens,
+            is_call=is_call,
+            is_reported=reported is not None,
+            audit=audit,
         )
 
     def _without_price(
@@ -169,6 +208,10 @@ class Enricher:
         counts = usage if isinstance(usage, Usage) else None
         addition = texts + _missing_tokens(attributes, counts)
         return Outcome(Status.UNPRICED, reason, addition, len(texts), attributes, counts)
+
+
+def _ids(span: bytes) -> str:
+    return f"{span[:16].hex()}:{span[16:].hex()}"
 
 
 def _charge(price: Price, usage: Usage | str) -> Charge | str:

@@ -7,11 +7,16 @@ comes again, and must not stand in the books twice.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import NamedTuple
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.decode.llm_call import KEY_PREFIX
+from genops_enricher.enrich.drift import Audit, Drift
+from genops_enricher.enrich.duplicates import Duplicates, Request
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
+from genops_enricher.enrich.once import LlmSpan, mark_duplicates, price_orphans
+from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.tally import Tally
 from genops_enricher.enrich.vocabularies import vocabulary_attributes
@@ -31,23 +36,35 @@ class Enriched(NamedTuple):
     outcomes: Counter[tuple[Status, str]]  # (status, reason) -> spans
     unknown_in: Counter[str]  # market -> spans of models that it does not know
     drifted: int  # spans whose reported cost can't be right
+    audits: list[Audit]  # of the calls whose cost is both reported and computed
 
 
-def enrich_request(payload: bytes, enricher: Enricher, tally: Tally | None = None) -> Enriched:
+def enrich_request(
+    payload: bytes,
+    enricher: Enricher,
+    tally: Tally | None = None,
+    *,
+    seen: Request | None = None,
+    orphans: Orphans | None = None,
+) -> Enriched:
     """Enrich the spans of a serialized ExportTraceServiceRequest.
 
     A request to which nothing is added comes back as the bytes that came. Otherwise each span
     keeps its bytes as a prefix, and the envelopes around them their content and order.
-    `tally` gets what the calls cost and consumed.
+
+    Args:
+        payload: the request.
+        enricher: prices the spans.
+        tally: gets what the calls cost and consumed.
+        seen: price each call once. Without it every span is priced by itself.
+        orphans: price the aggregates of which no call is known. Without it none is.
 
     Raises:
         DecodeError: the envelopes are no ExportTraceServiceRequest.
     """
     request = parse_traces(payload)
-    outcomes: Counter[tuple[Status, str]] = Counter()
-    unknown_in: Counter[str] = Counter()
-    count = drifted = 0
-    changed = False
+    found: list[LlmSpan] = []
+    count = 0
     for resource_spans in request.resource_spans:
         resource = b"".join(resource_spans.resource)
         for scope_spans in resource_spans.scope_spans:
@@ -57,25 +74,37 @@ def enrich_request(payload: bytes, enricher: Enricher, tally: Tally | None = Non
                 if KEY_PREFIX not in span:
                     continue
                 outcome = enricher.enrich(span, resource)
-                if outcome is NOT_LLM:
-                    continue
-                outcomes[outcome.status, outcome.reason] += 1
-                if outcome.unknown_in is not None:
-                    unknown_in[outcome.unknown_in] += 1
-                drifted += outcome.drift
-                if tally is not None:
-                    tally.add(outcome)
-                if addition := outcome.addition:
-                    if enricher.aliases:
-                        addition += vocabulary_attributes(
-                            enricher.aliases, outcome.attributes, addition
-                        )
-                    spans[index] = span + addition
-                    changed = True
+                if outcome is not NOT_LLM:
+                    found.append(LlmSpan(spans, index, resource, outcome))
+    if orphans is not None:
+        price_orphans(found, enricher, orphans)
+    if seen is not None:
+        mark_duplicates(found, enricher, seen)
+
+    outcomes: Counter[tuple[Status, str]] = Counter()
+    unknown_in: Counter[str] = Counter()
+    audits: list[Audit] = []
+    drifted = 0
+    changed = False
+    for each in found:
+        outcome = each.outcome
+        outcomes[outcome.status, outcome.reason] += 1
+        if outcome.unknown_in is not None:
+            unknown_in[outcome.unknown_in] += 1
+        drifted += outcome.drift
+        if outcome.audit is not None:
+            audits.append(outcome.audit)
+        if tally is not None:
+            tally.add(outcome)
+        if addition := outcome.addition:
+            if enricher.aliases:
+                addition += vocabulary_attributes(enricher.aliases, outcome.attributes, addition)
+            each.spans[each.index] = each.span + addition
+            changed = True
     if not_llm := count - outcomes.total():
         outcomes[Status.NOT_LLM, ""] = not_llm
     enriched = request.SerializeToString() if changed else payload
-    return Enriched(enriched, count, outcomes, unknown_in, drifted)
+    return Enriched(enriched, count, outcomes, unknown_in, drifted, audits)
 
 
 class EnrichStage:
@@ -87,22 +116,42 @@ class EnrichStage:
         next_consumer: Consumer,
         telemetry: Telemetry,
         ledger: Ledger | None = None,
+        *,
+        duplicates: Duplicates | None = None,
+        orphans: Orphans | None = None,
+        drift: Drift | None = None,
     ) -> None:
-        """`ledger` gets what the calls of accepted requests cost and consumed."""
+        """Only what is given is done.
+
+        Args:
+            enricher: prices the spans.
+            next_consumer: gets the enriched requests.
+            telemetry: where the books are kept.
+            ledger: gets what the calls of accepted requests cost and consumed.
+            duplicates: which calls have a cost already.
+            orphans: which aggregates have no calls.
+            drift: gets the calls of accepted requests whose cost is both reported and computed.
+        """
         self._enricher = enricher
         self._next = next_consumer
         self._telemetry = telemetry
         self._ledger = ledger
+        self._duplicates = duplicates
+        self._orphans = orphans
+        self._drift = drift
 
     def accept(self, payload: bytes) -> None:
         """Enrich the request and pass it on. See `Intake.accept`."""
         tally = Tally(self._ledger.names) if self._ledger else None
-        try:
-            enriched = enrich_request(payload, self._enricher, tally)
-        except DecodeError as error:
-            raise not_otlp(Signal.TRACES, error) from error
-        if enriched.spans:  # OTLP: an empty request succeeds and is not passed on
-            self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
+        with self._duplicates.request() if self._duplicates is not None else nullcontext() as seen:
+            try:
+                enriched = enrich_request(
+                    payload, self._enricher, tally, seen=seen, orphans=self._orphans
+                )
+            except DecodeError as error:
+                raise not_otlp(Signal.TRACES, error) from error
+            if enriched.spans:  # OTLP: an empty request succeeds and is not passed on
+                self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
         self._count(enriched)
         if self._ledger and tally:
             self._ledger.add(tally.amounts())
@@ -116,3 +165,5 @@ class EnrichStage:
             add("genops_unknown_model_spans_total", spans, market=market)
         if enriched.drifted:
             add("genops_implausible_cost_spans_total", enriched.drifted)
+        if self._drift is not None:
+            self._drift.audit(enriched.audits)

@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from genops_enricher.config.model import AttributionRule
 from genops_enricher.enrich.attributes import ATTRIBUTES, COST_PARTS
-from genops_enricher.enrich.enricher import ALREADY_ENRICHED, NOT_LLM, Enricher
+from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.status import Status
 from genops_pricing import bundled_catalog, load_catalog
 from otlp import JULY_2024_NS, Value, chat, plain_attributes, span
@@ -191,7 +191,8 @@ def test_an_enriched_span_passes_unchanged(enricher: Enricher) -> None:
     before = span(chat("openai/gpt-4o")).SerializeToString()
     enriched = before + enricher.enrich(before).addition
 
-    assert enricher.enrich(enriched) is ALREADY_ENRICHED
+    again = enricher.enrich(enriched)
+    assert (again.status, again.addition) == ("already_enriched", b"")
 
 
 def test_a_resend_is_priced_the_same(enricher: Enricher) -> None:

@@ -1,0 +1,116 @@
+"""Tell an aggregate whose calls never come from one that repeats theirs.
+
+The span of an agent often states the usage of all the calls below it. Where these have spans of
+their own the aggregate is not priced; where nobody instruments them, it is the only record of what
+was spent. Spans come one by one and the calls of an agent end before it does, so they come before
+it, or with it. The rule:
+
+    An aggregate is an orphan if no call of its trace is known that is its child or overlaps with
+    it in time.
+
+That errs on the safe side: with an instrumented call of another branch at the same time an orphan
+stays unpriced, rather than some cost being counted twice. An orphan that was priced counts as a
+call for the aggregates around it, but not for its siblings, such as the steps of one agent that
+run side by side. A call that comes after all when the aggregate around it has been priced is a
+duplicate of it.
+
+What is known of a trace is what was seen, accepted or not: a call that was refused comes again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from genops_enricher.decode.lens import SpanLens
+from genops_enricher.enrich.recent import Recent
+
+__all__ = ["Orphans"]
+
+# Beyond these the calls of one trace are kept as one interval from the first to the last.
+_CALLS_MAX = 64
+
+
+class _Seen(NamedTuple):
+    """A span with a cost of its own."""
+
+    span_id: bytes
+    parent_id: bytes
+    start_ns: int
+    end_ns: int
+    is_aggregate: bool
+
+    def overlaps(self, other: _Seen) -> bool:
+        return self.start_ns < other.end_ns and other.start_ns < self.end_ns
+
+    def contains(self, other: _Seen) -> bool:
+        return self.start_ns <= other.start_ns and other.end_ns <= self.end_ns
+
+    def is_sibling(self, other: _Seen) -> bool:
+        return bool(self.parent_id) and self.parent_id == other.parent_id
+
+
+class Orphans:
+    """The calls of the traces of late. Thread safe."""
+
+    def __init__(
+        self, window_s: float, max_traces: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Keep `max_traces` traces at most, for `window_s` seconds and up to twice that."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._traces: Recent[bytes, tuple[_Seen, ...]] = Recent(window_s, max_traces)
+
+    def call(self, lens: SpanLens) -> bytes | None:
+        """Note a call; gives the ids of the priced aggregate that already holds its cost, if any.
+
+        The ids are the trace id and the span id.
+        """
+        call = _seen(lens, is_aggregate=False)
+        with self._lock:
+            self._traces.forget(self._clock())
+            trace = self._traces.get(lens.trace_id) or ()
+            for seen in trace:
+                if seen.is_aggregate and (seen.span_id == call.parent_id or seen.contains(call)):
+                    return lens.trace_id + seen.span_id
+            self._note(lens.trace_id, trace, call)
+        return None
+
+    def claim(self, lens: SpanLens) -> bool:
+        """Whether the aggregate is an orphan. From then on it has the cost of what is below it."""
+        aggregate = _seen(lens, is_aggregate=True)
+        with self._lock:
+            self._traces.forget(self._clock())
+            trace = self._traces.get(lens.trace_id) or ()
+            for seen in trace:
+                if seen.span_id == aggregate.span_id and seen.is_aggregate:
+                    return True  # a resend
+            for seen in trace:
+                if seen.is_aggregate and seen.is_sibling(aggregate):
+                    continue
+                if seen.parent_id == aggregate.span_id or seen.overlaps(aggregate):
+                    return False
+            self._note(lens.trace_id, trace, aggregate)
+        return True
+
+    def _note(self, trace_id: bytes, trace: tuple[_Seen, ...], span: _Seen) -> None:
+        if span in trace:
+            return
+        calls = [seen for seen in (*trace, span) if not seen.is_aggregate]
+        if len(calls) > _CALLS_MAX:
+            start_ns, end_ns = min(c.start_ns for c in calls), max(c.end_ns for c in calls)
+            calls = [_Seen(b"", b"", start_ns, end_ns, is_aggregate=False)]
+        aggregates = [seen for seen in (*trace, span) if seen.is_aggregate][-_CALLS_MAX:]
+        self._traces.put(trace_id, (*calls, *aggregates))
+
+
+def _seen(lens: SpanLens, *, is_aggregate: bool) -> _Seen:
+    return _Seen(
+        lens.span_id,
+        lens.parent_span_id,
+        lens.start_time_unix_nano,
+        lens.end_time_unix_nano,
+        is_aggregate,
+    )
