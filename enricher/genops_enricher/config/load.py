@@ -198,12 +198,13 @@ def _metrics(reading: Reading, pipelines: Pipelines) -> MetricsConfig:
     )
     names: dict[str, str] = {}
     for name in config.labels:
-        other = names.setdefault(page_label(name), name)
-        if other is not name:
+        label = page_label(name)
+        if other := names.get(label):
             reading.note(
                 (*path, "labels"),
                 f"`{name}` is the same label as `{other}` on the metrics page; keep one",
             )
+        names[label] = name
     if config.export_interval_s is not None and Signal.METRICS not in pipelines:
         reading.note(
             (*path, "export_interval"),

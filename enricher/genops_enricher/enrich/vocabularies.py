@@ -35,7 +35,7 @@ _PROVIDERS = {
     "xai": "x_ai",
 }
 
-
+_NOTHING: Attributes = {}
 _TRUE = AnyValue(bool_value=True).SerializeToString()
 
 
@@ -77,7 +77,7 @@ class Alias:
     read: Callable[[bytes], bytes | None]
     type: str  # string | double | int | bool
 
-    def value(self, attributes: Attributes, added: Attributes = {}) -> bytes | None:
+    def value(self, attributes: Attributes, added: Attributes = _NOTHING) -> bytes | None:
         """The serialized AnyValue that follows from a span's attributes; None if nothing does."""
         for source in self.sources:
             # `in` and `[]` are C here, `.get` is a Python method of the mapping.
