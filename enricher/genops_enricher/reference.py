@@ -14,6 +14,8 @@ from pathlib import Path
 from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.values import Shape
 from genops_enricher.enrich.attributes import ATTRIBUTES, REASONS
+from genops_enricher.enrich.vocabularies import VOCABULARIES, Alias
+from genops_enricher.spend.ledger import METRICS as SPEND_METRICS
 from genops_enricher.telemetry import LABELS, METRICS
 
 __all__ = ["PAGES", "main"]
@@ -127,6 +129,30 @@ The parts `genops.cost.input`, `.output` and so on are always computed, and sum 
 cost.
 """
 
+_VOCABULARIES = """\
+
+## Names of other tools
+
+Backends look for names of their own.
+`enrichment.vocabularies` lists those to write beside ours; by default none.
+A name that the span has already is left alone, and where there is no cost of ours there is none
+under another name either.
+
+| vocabulary | adds | type | made from |
+|---|---|---|---|
+"""
+
+_VOCABULARIES_END = """\
+
+`gen_ai.usage.cost` and `gen_ai.usage.cost.amount` exclude each other in backends that nest dotted
+names: choose one.
+The proposal for `gen_ai.usage.cost.*` means costs that are known when the call is made; ours are
+often worked out later, which is why it has to be asked for.
+
+To price spans again with `genops-enricher enrich --reprice`, give the configuration that they were
+enriched with: then these attributes are made again too.
+"""
+
 _METRICS = f"""\
 {_MADE}
 # Metrics of the enricher
@@ -153,6 +179,18 @@ resident memory, open files.
 
 | label | values |
 |---|---|
+"""
+
+_SPEND = """\
+
+## Cost and tokens
+
+Summed over every LLM call that is accepted, by the attributes that `enrichment.metrics.labels`
+lists; `genops.team` is the label `genops_team`.
+[Dashboards](dashboards.md) tells when to use them, and how to send them as OTLP.
+
+| on the page | as OTLP | unit | meaning |
+|---|---|---|---|
 """
 
 # Heading of a group of keys, and how their paths begin.
@@ -205,7 +243,14 @@ def _metrics() -> str:
         page += (
             f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |\n"
         )
-    return page + _METRICS_END + "".join(f"| `{n}` | {what} |\n" for n, what in LABELS.items())
+    page += _METRICS_END + "".join(f"| `{n}` | {what} |\n" for n, what in LABELS.items())
+    return (
+        page
+        + _SPEND
+        + "".join(
+            f"| `{m.page_name}` | `{m.name}` | `{m.unit}` | {m.meaning} |\n" for m in SPEND_METRICS
+        )
+    )
 
 
 def _attributes() -> str:
@@ -218,7 +263,18 @@ def _attributes() -> str:
         + _REASONS
         + "".join(f"| `{n}` | {what} |\n" for n, what in REASONS.items())
         + _REPORTED
+        + _VOCABULARIES
+        + "".join(
+            f"| `{vocabulary}` | `{alias.name}` | {alias.type} | {_sources(alias)} |\n"
+            for vocabulary, aliases in VOCABULARIES.items()
+            for alias in aliases
+        )
+        + _VOCABULARIES_END
     )
+
+
+def _sources(alias: Alias) -> str:
+    return ", else ".join(f"`{name}`" for name in alias.sources)
 
 
 PAGES = {
