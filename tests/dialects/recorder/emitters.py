@@ -144,9 +144,12 @@ EMITTERS = {
         Emitter(
             "litellm-otel-v2",
             LITELLM,
-            ("litellm_calls.py",),
+            ("litellm_calls.py", "async"),
             apis=("chat", "embeddings"),
-            environment=LITELLM_ENVIRONMENT | {"LITELLM_OTEL_V2": "true"},
+            skips=ALWAYS_ASYNC,
+            # Its exporter is its own, and exports when this time (in ms) has gone by.
+            environment=LITELLM_ENVIRONMENT
+            | {"LITELLM_OTEL_V2": "true", "OTEL_BSP_SCHEDULE_DELAY": "100"},
         ),
         # The same calls through the OpenAI SDK, which is instrumented too: several spans a call.
         Emitter(

@@ -82,30 +82,28 @@ def record(emitter: Emitter, folder: Path) -> tuple[int, int]:
             "OPENROUTER_API_KEY": "sk-or-fake",
             **emitter.environment,
         }
-        with subprocess.Popen(
+        driver = subprocess.Popen(
             command(emitter),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-        ) as driver:
-            assert driver.stdin is not None and driver.stdout is not None
-            watchdog = threading.Timer(RUN_TIMEOUT_S, driver.kill)
-            watchdog.start()
-            with suppress(BrokenPipeError):  # it has failed: its exit code says so
-                for call in calls:
-                    driver.stdin.write(json.dumps(as_json(call)) + "\n")
-                    driver.stdin.flush()
-                    # The driver answers when it has exported the spans of the call.
-                    for line in driver.stdout:
-                        if line == f"done {call.label}\n":
-                            break
-                    take(call.label)
-                driver.stdin.close()
-            code = driver.wait()
-            watchdog.cancel()
-        if code != 0:
-            raise subprocess.CalledProcessError(code, emitter.driver)
+        )
+        watchdog = threading.Timer(RUN_TIMEOUT_S, driver.kill)
+        watchdog.start()
+        assert driver.stdin is not None and driver.stdout is not None
+        with suppress(BrokenPipeError), driver:  # one that fails says so by its exit code
+            for call in calls:
+                driver.stdin.write(json.dumps(as_json(call)) + "\n")
+                driver.stdin.flush()
+                # The driver answers when it has exported the spans of the call.
+                for line in driver.stdout:
+                    if line == f"done {call.label}\n":
+                        break
+                take(call.label)
+        watchdog.cancel()
+        if driver.returncode != 0:
+            raise subprocess.CalledProcessError(driver.returncode, emitter.driver)
         take(calls[-1].label)
         billed = [generation.entry() for generation in fake.ledger.generations()]
         asked = Counter(

@@ -1,10 +1,12 @@
-"""Driver of LiteLLM's `otel` callback: `litellm_calls.py [openllmetry]`.
+"""Driver of LiteLLM's `otel` callback: `litellm_calls.py [async] [openllmetry]`.
 
-`openllmetry`: the OpenAI SDK, through which LiteLLM calls some providers, is instrumented as well.
-LITELLM_OTEL_V2 chooses the callback's version.
+LITELLM_OTEL_V2 chooses the callback's version. `async`: all calls are asynchronous, as version 2
+says nothing of others. `openllmetry`: the OpenAI SDK, through which LiteLLM calls some providers,
+is instrumented as well.
 """
 
-# mypy: disable-error-code="import-not-found"
+# The packages are those of another environment.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
 
 from __future__ import annotations
 
@@ -24,7 +26,6 @@ def arguments_of(call: dict[str, Any], prefix: str) -> dict[str, Any]:
         "model": f"{prefix}/{call['model']}",
         "api_base": BASE_URL,
         "api_key": API_KEY,
-        "extra_headers": {"X-Fake-Scenario": call["script"]},
         "num_retries": 0,
         "max_retries": 0,
     }
@@ -54,11 +55,13 @@ async def make_async_call(call: dict[str, Any], prefix: str) -> None:
     answer = await create(**arguments_of(call, prefix))
     if call["stream"]:
         async for _ in answer:
-            pass
+            if call["abort"]:
+                break
     await asyncio.sleep(CALLBACK_S)
 
 
 def main() -> None:
+    redirect()
     provider = new_provider()
     prefix = "openrouter"
     if "openllmetry" in sys.argv:
@@ -69,7 +72,6 @@ def main() -> None:
     litellm.callbacks = ["otel"]
     litellm.disable_aiohttp_transport = True
     litellm.suppress_debug_info = True
-    redirect()
 
     def export() -> None:
         time.sleep(CALLBACK_S)
@@ -79,7 +81,7 @@ def main() -> None:
         drive(
             lambda call: (
                 runner.run(make_async_call(call, prefix))
-                if call["asynchronous"]
+                if call["asynchronous"] or "async" in sys.argv
                 else make_call(call, prefix)
             ),
             export,

@@ -1,6 +1,7 @@
 """Driver of the OpenAI Agents SDK: its own spans, and those of the OpenAI SDK below it."""
 
-# mypy: disable-error-code="import-not-found"
+# The packages are those of another environment.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
 
 from __future__ import annotations
 
@@ -33,9 +34,7 @@ async def run(call: dict[str, Any], client: Any) -> None:
         name="greeter",
         model=kind(model=call["model"], openai_client=client),
         tools=[weather] if call["tool"] else [],
-        model_settings=ModelSettings(
-            extra_headers={"X-Fake-Scenario": call["script"]}, extra_body=call["body"] or None
-        ),
+        model_settings=ModelSettings(extra_body=call["body"] or None),
     )
     if not call["stream"]:
         await Runner.run(agent, "Say hello.")
@@ -47,11 +46,11 @@ async def run(call: dict[str, Any], client: Any) -> None:
 
 
 def main() -> None:
+    redirect()
     tracers = new_provider()
     OpenAIInstrumentor().instrument(tracer_provider=tracers)
     OpenAIAgentsInstrumentor().instrument(tracer_provider=tracers, disable_openai_trace_export=True)
     client = AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
-    redirect()
     with asyncio.Runner() as runner:
         drive(lambda call: runner.run(run(call, client)), tracers.force_flush)
 

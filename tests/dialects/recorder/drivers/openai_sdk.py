@@ -1,6 +1,7 @@
 """Driver of what instruments the OpenAI SDK: `openai_sdk.py EMITTER`."""
 
-# mypy: disable-error-code="import-not-found"
+# The packages are those of another environment.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
 
 from __future__ import annotations
 
@@ -9,18 +10,16 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from driving import API_KEY, BASE_URL, WEATHER, drive, new_provider, redirect
 
-Export = Callable[[], Any]
 TEXTS = {"chat": "messages", "completions": "prompt", "embeddings": "input", "responses": "input"}
 
 
-def openllmetry() -> Export:
+def openllmetry() -> Any:
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
     provider = new_provider()
@@ -28,7 +27,7 @@ def openllmetry() -> Export:
     return provider.force_flush
 
 
-def openinference() -> Export:
+def openinference() -> Any:
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
     provider = new_provider()
@@ -36,7 +35,7 @@ def openinference() -> Export:
     return provider.force_flush
 
 
-def otel_genai_openai() -> Export:
+def otel_genai_openai() -> Any:
     from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
     provider = new_provider()
@@ -44,7 +43,7 @@ def otel_genai_openai() -> Export:
     return provider.force_flush
 
 
-def otel_openai_v2() -> Export:
+def otel_openai_v2() -> Any:
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
     provider = new_provider()
@@ -52,7 +51,7 @@ def otel_openai_v2() -> Export:
     return provider.force_flush
 
 
-def openlit() -> Export:
+def openlit() -> Any:
     import openlit
 
     # Its price list is fetched from the web by default. Three of its rows, in its form.
@@ -78,7 +77,7 @@ def openlit() -> Export:
     return provider.force_flush
 
 
-def logfire() -> Export:
+def logfire() -> Any:
     import logfire
 
     logfire.configure(
@@ -90,14 +89,14 @@ def logfire() -> Export:
     return logfire.force_flush
 
 
-def langfuse() -> Export:
+def langfuse() -> Any:
     from langfuse import Langfuse
 
     receiver = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]
     return Langfuse(public_key="pk-lf-fake", secret_key="sk-lf-fake", base_url=receiver).flush
 
 
-def genops() -> Export:
+def genops() -> Any:
     import genops
 
     provider = new_provider()
@@ -135,7 +134,6 @@ def arguments_of(call: dict[str, Any]) -> dict[str, Any]:
     arguments = {
         "model": call["model"],
         TEXTS[api]: [{"role": "user", "content": prompt}] if api == "chat" else prompt,
-        "extra_headers": {"X-Fake-Scenario": call["script"]},
     }
     if call["tool"]:
         tool = WEATHER if api == "responses" else {"function": WEATHER}
@@ -169,9 +167,9 @@ async def make_async_call(client: Any, call: dict[str, Any]) -> None:
 
 def main() -> None:
     emitter = sys.argv[1]
+    redirect()
     export = EMITTERS[emitter]()
     client = clients(emitter)
-    redirect()
     with asyncio.Runner() as runner:
         drive(
             lambda call: (

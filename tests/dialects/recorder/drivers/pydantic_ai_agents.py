@@ -4,7 +4,8 @@ Every call is an agent's run; one that offers a tool makes two requests. `aggreg
 agent spans has the names of that of model spans, as in versions before 2.
 """
 
-# mypy: disable-error-code="import-not-found"
+# The packages are those of another environment.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def weather() -> str:
 
 
 async def run(call: dict[str, Any], provider: Any) -> None:
-    settings = {"extra_headers": {"X-Fake-Scenario": call["script"]}, "extra_body": call["body"]}
+    settings = {"extra_body": call["body"]}
     if call["api"] == "embeddings":
         model = OpenAIEmbeddingModel(call["model"], provider=provider)
         await Embedder(model).embed_query("Say hello.", settings=settings)
@@ -51,6 +52,7 @@ async def run(call: dict[str, Any], provider: Any) -> None:
 
 
 def main() -> None:
+    redirect()
     tracers = new_provider()
     instrument = InstrumentationSettings(
         tracer_provider=tracers,
@@ -61,7 +63,6 @@ def main() -> None:
     Embedder.instrument_all(instrument)
     client = AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
     provider = OpenRouterProvider(openai_client=client)
-    redirect()
     with asyncio.Runner() as runner:
         drive(lambda call: runner.run(run(call, provider)), tracers.force_flush)
 
