@@ -1,8 +1,9 @@
 """CPU time per span of the hot path: request bytes in, enriched request bytes out, in process.
 
 Two ways to do the same work are timed in turn in one run: through lens messages, as the enricher
-does it, and with a full decode into OpenTelemetry's protobuf messages. Times are CPU time of this
-process; machines differ and are noisy, so the ratio is the figure to quote.
+does it, and with a full decode into OpenTelemetry's protobuf messages; and the first again with the
+sums of cost and tokens that the service makes beside it. Times are CPU time of this process;
+machines differ and are noisy, so the ratio is the figure to quote.
 
 Run with `make bench`. Options: --spans, --attributes, --rounds, --json.
 """
@@ -25,9 +26,20 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.enrich.tally import Tally
+from genops_enricher.spend import Ledger
 from genops_pricing import Catalog, Charge, Miss, Usage, bundled_catalog
 from otlp import Value, chat, request, span
 
+LABELS = (
+    "genops.team",
+    "genops.project",
+    "genops.customer_id",
+    "genops.provider",
+    "genops.model",
+    "genops.model_family",
+    "genops.model_tier",
+)
 MODELS = (
     "openai/gpt-4o",
     "anthropic/claude-3-haiku",
@@ -125,8 +137,16 @@ def cpu_us_per_span(work: Callable[[], object], spans: int) -> float:
 
 def measure(payload: bytes, spans: int, rounds: int, catalog: Catalog) -> dict[str, list[float]]:
     enricher = Enricher(catalog)
+    ledger = Ledger(LABELS, 2000)
+
+    def with_metrics() -> None:
+        tally = Tally(LABELS)
+        enrich_request(payload, enricher, tally)
+        ledger.add(tally.amounts())
+
     works: dict[str, Callable[[], object]] = {
         "lens": lambda: enrich_request(payload, enricher),
+        "metrics": with_metrics,
         "full decode": lambda: full_decode(payload, catalog),
     }
     assert_same_work(payload, enricher, catalog)
@@ -178,12 +198,14 @@ def main() -> None:
         payload = batch(options.spans, options.attributes, llm_every)
         times = measure(payload, options.spans, options.rounds, catalog)
         lens, full = times["lens"], times["full decode"]
+        metrics = statistics.median(m - n for m, n in zip(times["metrics"], lens, strict=True))
         rows.append(
             {
                 "batch": label,
                 "bytes_per_span": len(payload) // options.spans,
                 "lens_us": round(statistics.median(lens), 2),
                 "lens_us_min_max": [round(min(lens), 2), round(max(lens), 2)],
+                "metrics_us_more": round(metrics, 2),
                 "full_decode_us": round(statistics.median(full), 2),
                 "full_decode_us_min_max": [round(min(full), 2), round(max(full), 2)],
                 "ratio": round(
@@ -203,13 +225,21 @@ def main() -> None:
         f"Python {result['python']}, protobuf {result['protobuf']}, {result['machine']}, "
         f"catalog {catalog.version}\n"
     )
-    heads = ("bytes/span", 11), ("lens", 8), ("min–max", 15), ("full", 8), ("min–max", 15)
+    heads = (
+        ("bytes/span", 11),
+        ("lens", 8),
+        ("min–max", 15),
+        ("metrics", 9),
+        ("full", 8),
+        ("min–max", 15),
+    )
     print(f"{'batch':<16}" + "".join(f"{head:>{width}}" for head, width in heads) + "  full/lens")
     for row in rows:
         lens_range = "–".join(map(str, row["lens_us_min_max"]))
         full_range = "–".join(map(str, row["full_decode_us_min_max"]))
         print(
             f"{row['batch']:<16}{row['bytes_per_span']:>11}{row['lens_us']:>8}{lens_range:>15}"
+            f"{row['metrics_us_more']:>+9}"
             f"{row['full_decode_us']:>8}{full_range:>15}{row['ratio']:>10}x"
         )
 
