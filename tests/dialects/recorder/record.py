@@ -2,8 +2,8 @@
 
 Each emitter's driver runs in an environment of its own against the fake OpenRouter, and exports to
 a receiver here. Two files come of it: the OTLP as it came, scrubbed, one request a line, and the
-fake's ledger with the spans of each call. A driver makes one call at a time and exports before the
-next one, so what arrives belongs to the call that the fake has seen last.
+fake's ledger with the spans of each call. A driver makes one call at a time and exports before it
+answers, so what has arrived by then belongs to that call.
 """
 
 from __future__ import annotations

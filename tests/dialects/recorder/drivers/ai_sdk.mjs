@@ -66,7 +66,7 @@ async function makeCall(call) {
       abort.abort();
     }
     if (part.type === "error") {
-      throw part.error;
+      console.error(`${call.label}: ${part.error.name ?? JSON.stringify(part.error)}`);
     }
   }
 }

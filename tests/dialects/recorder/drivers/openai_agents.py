@@ -40,8 +40,8 @@ async def run(call: dict[str, Any], client: Any) -> None:
         await Runner.run(agent, "Say hello.")
         return
     result = Runner.run_streamed(agent, "Say hello.")
-    async for _ in result.stream_events():
-        if call["abort"]:
+    async for event in result.stream_events():
+        if call["abort"] and event.type == "raw_response_event":
             result.cancel()
 
 
