@@ -11,7 +11,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
+from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import EnrichStage, enrich_request
 from genops_enricher.errors import PermanentError, RetryableError
 from genops_enricher.pipeline import Batch
@@ -190,7 +192,16 @@ VALUES = st.one_of(
     st.booleans(),
     st.integers(-(2**63), 2**63 - 1),
     st.floats(),
-    st.sampled_from(["chat", "embeddings", "openai/gpt-4o", "anthropic/claude-3-haiku", "x"]),
+    st.sampled_from(
+        [
+            "chat",
+            "invoke_agent",
+            "gen-1763900000-abcdefghijkl",
+            "openai/gpt-4o",
+            "anthropic/claude-3-haiku",
+            "x",
+        ]
+    ),
 )
 
 
@@ -203,7 +214,9 @@ def requests(draw: st.DrawFn) -> bytes:
             scope_spans = resource_spans.scope_spans.add(schema_url=draw(st.text(max_size=5)))
             for _ in range(draw(st.integers(0, 4))):
                 one = scope_spans.spans.add(
-                    trace_id=draw(st.binary(max_size=16)),
+                    trace_id=draw(st.sampled_from([bytes(16), b"x" * 16, b"", b"short"])),
+                    span_id=draw(st.sampled_from([bytes(8), b"y" * 8, b"z" * 8, b""])),
+                    parent_span_id=draw(st.sampled_from([b"", b"y" * 8, b"z" * 8])),
                     name=draw(st.text(max_size=10)),
                     end_time_unix_nano=draw(st.integers(0, 2**64 - 1)),
                     flags=draw(st.integers(0, 2**32 - 1)),
@@ -216,7 +229,8 @@ def requests(draw: st.DrawFn) -> bytes:
 @settings(max_examples=300, deadline=None)
 @given(requests())
 def test_any_valid_request_keeps_its_content_and_its_spans_as_prefixes(data: bytes) -> None:
-    result = enrich_request(data, ENRICHER)
+    with Duplicates(60.0, 1000).request() as seen:
+        result = enrich_request(data, ENRICHER, seen=seen, orphans=Orphans(60.0, 1000))
 
     before, after = raw_spans(data), raw_spans(result.payload)
     assert len(after) == len(before) == result.spans == result.outcomes.total()
