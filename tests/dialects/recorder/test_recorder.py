@@ -86,7 +86,9 @@ def test_the_readme_counts_the_calls_and_spans_of_every_recording() -> None:
     readme = (RECORDINGS.parent / "README.md").read_text()
     counted = {
         name: (int(calls), int(spans))
-        for name, calls, spans in re.findall(r"^\| `([\w-]+)` \| (\d+) \| (\d+) \|", readme, re.M)
+        for name, calls, spans in re.findall(
+            r"^\| `([\w-]+)` \| (\d+) \| (\d+) \|", readme, re.MULTILINE
+        )
     }
 
     recorded = {

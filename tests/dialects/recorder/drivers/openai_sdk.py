@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -18,36 +19,18 @@ from driving import API_KEY, BASE_URL, WEATHER, drive, new_provider, redirect
 
 TEXTS = {"chat": "messages", "completions": "prompt", "embeddings": "input", "responses": "input"}
 
+# Instrumentations in the manner of OpenTelemetry: modules with an `OpenAIInstrumentor`.
+INSTRUMENTORS = {
+    "openinference": "openinference.instrumentation.openai",
+    "openllmetry": "opentelemetry.instrumentation.openai",
+    "otel-genai-openai": "opentelemetry.instrumentation.genai.openai",
+    "otel-openai-v2": "opentelemetry.instrumentation.openai_v2",
+}
 
-def openllmetry() -> Any:
-    from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
+def instrument(module: str) -> Any:
     provider = new_provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    return provider.force_flush
-
-
-def openinference() -> Any:
-    from openinference.instrumentation.openai import OpenAIInstrumentor
-
-    provider = new_provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    return provider.force_flush
-
-
-def otel_genai_openai() -> Any:
-    from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
-
-    provider = new_provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
-    return provider.force_flush
-
-
-def otel_openai_v2() -> Any:
-    from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
-
-    provider = new_provider()
-    OpenAIInstrumentor().instrument(tracer_provider=provider)
+    importlib.import_module(module).OpenAIInstrumentor().instrument(tracer_provider=provider)
     return provider.force_flush
 
 
@@ -80,11 +63,10 @@ def openlit() -> Any:
 def logfire() -> Any:
     import logfire
 
+    # It exports to OTEL_EXPORTER_OTLP_ENDPOINT by itself.
     logfire.configure(
-        send_to_logfire=False,
-        console=False,
-        service_name="recorded",
-    )  # it exports to OTEL_EXPORTER_OTLP_ENDPOINT by itself
+        send_to_logfire=False, console=False, service_name="recorded", service_version="1"
+    )
     logfire.instrument_openai()
     return logfire.force_flush
 
@@ -104,19 +86,7 @@ def genops() -> Any:
     return provider.force_flush
 
 
-EMITTERS = {
-    emitter.__name__.replace("_", "-"): emitter
-    for emitter in (
-        genops,
-        langfuse,
-        logfire,
-        openinference,
-        openlit,
-        openllmetry,
-        otel_genai_openai,
-        otel_openai_v2,
-    )
-}
+OTHERS = {"genops": genops, "langfuse": langfuse, "logfire": logfire, "openlit": openlit}
 
 
 def clients(emitter: str) -> Any:
@@ -168,7 +138,7 @@ async def make_async_call(client: Any, call: dict[str, Any]) -> None:
 def main() -> None:
     emitter = sys.argv[1]
     redirect()
-    export = EMITTERS[emitter]()
+    export = instrument(INSTRUMENTORS[emitter]) if emitter in INSTRUMENTORS else OTHERS[emitter]()
     client = clients(emitter)
     with asyncio.Runner() as runner:
         drive(
