@@ -77,10 +77,10 @@ class Duplicates:
         """
         ranked = sorted(tellings, key=lambda telling: telling.weight, reverse=True)
         costs: dict[str, bytes] = {}
+        in_work: dict[str, _Reservation] = {}  # of other requests
         with self._lock:
             self._accepted.forget(self._clock())
-            for telling in ranked:
-                response_id = telling.response_id
+            for response_id, teller, weight in ranked:
                 if response_id in costs:
                     continue
                 span = self._accepted.get(response_id)
@@ -88,16 +88,16 @@ class Duplicates:
                     reservation = self._reserved.get(response_id)
                     if reservation is not None:
                         span = reservation.span
-                    elif telling.weight > Weight.NO_COST:
-                        self._reserved[response_id] = _Reservation(telling.span)
-                        span = held[response_id] = telling.span
+                        in_work[response_id] = reservation
+                    elif weight > Weight.NO_COST:
+                        self._reserved[response_id] = _Reservation(teller)
+                        span = held[response_id] = teller
                 if span is not None:
                     costs[response_id] = span
-            for telling in ranked:  # sent again while the first request is in flight
-                response_id, span = telling.response_id, telling.span
-                reservation = self._reserved.get(response_id)
+            for response_id, span, _ in ranked if in_work else ():
+                reservation = in_work.get(response_id)
                 if reservation and reservation.span == span and response_id not in held:
-                    reservation.requests += 1
+                    reservation.requests += 1  # sent again meanwhile
                     held[response_id] = span
         return costs
 
