@@ -134,7 +134,12 @@ class Service:
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self.telemetry)
         enrichment = self._config.enrichment
-        enricher = Enricher(self._catalog, enrichment.attribution, enrichment.vocabularies)
+        enricher = Enricher(
+            self._catalog,
+            enrichment.attribution,
+            enrichment.vocabularies,
+            enrichment.metrics.labels,
+        )
         dedupe = enrichment.dedupe
         return EnrichStage(
             enricher,

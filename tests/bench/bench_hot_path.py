@@ -137,11 +137,11 @@ def cpu_us_per_span(work: Callable[[], object], spans: int) -> float:
 
 def measure(payload: bytes, spans: int, rounds: int, catalog: Catalog) -> dict[str, list[float]]:
     enricher = Enricher(catalog)
-    ledger = Ledger(LABELS, 2000)
+    with_labels, ledger = Enricher(catalog, labels=LABELS), Ledger(LABELS, 2000)
 
     def with_metrics() -> None:
         tally = Tally(LABELS)
-        enrich_request(payload, enricher, tally)
+        enrich_request(payload, with_labels, tally=tally)
         ledger.add(tally.amounts())
 
     works: dict[str, Callable[[], object]] = {

@@ -19,7 +19,7 @@ Field numbers: opentelemetry-proto, trace/v1, metrics/v1, logs/v1 and resource/v
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
@@ -30,6 +30,7 @@ __all__ = [
     "ResourceSpans",
     "ScopeSpans",
     "SpanLens",
+    "SpanPosition",
     "Status",
     "TraceRequest",
     "count_data_points",
@@ -188,6 +189,31 @@ parse_span = cast("Callable[[bytes], SpanLens]", _CLASSES["Span"].FromString)
 def parse_resource(payload: bytes) -> Mapping[str, bytes]:
     """The attributes of a Resource, as serialized AnyValue messages. Raises DecodeError."""
     return cast("SpanLens", _CLASSES["Resource"].FromString(payload)).attributes
+
+
+class SpanPosition(NamedTuple):
+    """Where a span stands in its trace, and when.
+
+    To be kept in place of a parsed span: a message takes kilobytes, and to hold those of all spans
+    of a request takes a third of the time that pricing them does.
+    """
+
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    start_time_unix_nano: int
+    end_time_unix_nano: int
+
+    @classmethod
+    def of(cls, lens: SpanLens) -> SpanPosition:
+        """The position of a parsed span."""
+        return cls(
+            lens.trace_id,
+            lens.span_id,
+            lens.parent_span_id,
+            lens.start_time_unix_nano,
+            lens.end_time_unix_nano,
+        )
 
 
 class LogRecordLens(Protocol):

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from genops_enricher.config.model import AttributionRule, Vocabulary
-from genops_enricher.decode.lens import DecodeError, SpanLens, parse_span
+from genops_enricher.decode.lens import DecodeError, SpanPosition, parse_span
 from genops_enricher.decode.llm_call import (
     Kind,
     ended_early,
     has_usage,
     read_comparable_cost,
     read_reported_cost,
+    read_response_id,
     read_usage,
 )
 from genops_enricher.enrich.attributes import (
@@ -34,7 +35,7 @@ from genops_enricher.enrich.block import Block
 from genops_enricher.enrich.drift import Audit
 from genops_enricher.enrich.places import Places, Price
 from genops_enricher.enrich.status import Status
-from genops_enricher.enrich.vocabularies import vocabulary_aliases
+from genops_enricher.enrich.vocabularies import vocabulary_aliases, vocabulary_attributes
 from genops_pricing import Catalog, Charge, Miss, Offer, Usage
 
 __all__ = ["NOT_LLM", "Enricher", "Outcome"]
@@ -47,12 +48,13 @@ class Outcome(NamedTuple):
     reason: str = ""  # why a span is unpriced
     addition: bytes = b""  # serialized attributes to append to the span
     texts_size: int = 0  # of the first part of the addition, which is the same for many spans
-    attributes: Mapping[str, bytes] = {}  # those that the span came with
+    labels: tuple[bytes | None, ...] = ()  # the values that the span has of the labels
     usage: Usage | None = None  # what a call consumed, as far as it says so
     total: float | None = None  # genops.cost.total
     unknown_in: str | None = None  # the market in which the model is unknown
     drift: bool = False  # a cost was reported that can't be right
-    lens: SpanLens | None = None  # the span; None if it has nothing to do with the cost of others
+    position: SpanPosition | None = None  # None: it has nothing to do with the cost of others
+    response_id: str = ""  # of a call
     is_call: bool = False  # a single inference or embedding, which other spans may tell of too
     is_reported: bool = False  # the total is the provider's own figure
     audit: Audit | None = None  # where a cost is both reported and computed
@@ -71,9 +73,19 @@ class Enricher:
         catalog: Catalog,
         attribution: Sequence[AttributionRule] = (),
         vocabularies: Sequence[Vocabulary] = (),
+        labels: Sequence[str] = (),
     ) -> None:
+        """Price spans.
+
+        Args:
+            catalog: the prices.
+            attribution: fills governance attributes from others.
+            vocabularies: the names of other tools to write beside ours.
+            labels: the attributes whose values `Outcome.labels` is to hold.
+        """
         self.aliases = vocabulary_aliases(vocabularies)
-        """What is to be added in the words of others; see `vocabulary_attributes`."""
+        """What is written in the names of others."""
+        self._labels = labels
         self._catalog = catalog
         self._attribution = attribution
         self._places = Places(catalog)
@@ -110,8 +122,13 @@ class Enricher:
         attributes = lens.attributes
         if "genops.pricing.version" in attributes:
             has_cost = "genops.cost.total" in attributes
+            if not has_cost:
+                return Outcome(Status.ALREADY_ENRICHED)
             return Outcome(
-                Status.ALREADY_ENRICHED, lens=lens if has_cost else None, is_call=has_cost
+                Status.ALREADY_ENRICHED,
+                position=SpanPosition.of(lens),
+                response_id=read_response_id(attributes),
+                is_call=True,
             )
 
         place = self._places.of(attributes)
@@ -132,7 +149,8 @@ class Enricher:
             return self._without_price("duplicate", attributes, common)
         is_call = kind is not Kind.AGGREGATE
         if not (is_call or as_call):
-            return self._without_price("aggregate", attributes, common)._replace(lens=lens)
+            outcome = self._without_price("aggregate", attributes, common)
+            return outcome._replace(position=SpanPosition.of(lens))
 
         usage = read_usage(attributes, kind)
         if "genops.cost.total" in attributes:
@@ -155,7 +173,13 @@ class Enricher:
         total = computed if reported is None else reported
         if total is None:
             outcome = self._without_price(str(charge), attributes, common, usage)
-            return outcome._replace(unknown_in=unknown_in, drift=drift, lens=lens, is_call=is_call)
+            return outcome._replace(
+                unknown_in=unknown_in,
+                drift=drift,
+                position=SpanPosition.of(lens),
+                response_id=read_response_id(attributes) if is_call else "",
+                is_call=is_call,
+            )
         source = "computed" if reported is None else "reported"
         status = Status.FREE if price.is_free and total == 0 else Status.PRICED
         block = price.block(source, status, used=computed is not None)
@@ -175,14 +199,15 @@ class Enricher:
         return Outcome(
             status,
             "",
-            addition,
+            addition + self._in_other_words(attributes, addition),
             len(texts),
-            attributes,
+            self._label_values(attributes),
             counts,
             total,
             unknown_in=unknown_in,
             drift=drift,
-            lens=lens,
+            position=SpanPosition.of(lens),
+            response_id=read_response_id(attributes) if is_call else "",
             is_call=is_call,
             is_reported=reported is not None,
             audit=audit,
@@ -207,7 +232,21 @@ class Enricher:
         texts = common + block.missing_from(attributes)
         counts = usage if isinstance(usage, Usage) else None
         addition = texts + _missing_tokens(attributes, counts)
-        return Outcome(Status.UNPRICED, reason, addition, len(texts), attributes, counts)
+        return Outcome(
+            Status.UNPRICED,
+            reason,
+            addition + self._in_other_words(attributes, addition),
+            len(texts),
+            self._label_values(attributes),
+            counts,
+        )
+
+    def _in_other_words(self, attributes: Mapping[str, bytes], addition: bytes) -> bytes:
+        return vocabulary_attributes(self.aliases, attributes, addition) if self.aliases else b""
+
+    def _label_values(self, attributes: Mapping[str, bytes]) -> tuple[bytes | None, ...]:
+        # `in` and `[]` are C here, `.get` is a Python method of the mapping: half the time.
+        return tuple([attributes[n] if n in attributes else None for n in self._labels])  # noqa: SIM401
 
 
 def _ids(span: bytes) -> str:

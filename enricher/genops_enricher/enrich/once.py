@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
 
-from genops_enricher.decode.llm_call import read_response_id
 from genops_enricher.enrich.duplicates import Request, Telling, Weight
 from genops_enricher.enrich.enricher import Enricher, Outcome
 from genops_enricher.enrich.orphans import Orphans
@@ -44,16 +43,16 @@ def price_orphans(found: Sequence[LlmSpan], enricher: Enricher, orphans: Orphans
     """Price the aggregates of which no call is known, inner ones first."""
     aggregates = []
     for each in found:
-        lens = each.outcome.lens
-        if lens is None:
+        at = each.outcome.position
+        if at is None:
             continue
         if not each.outcome.is_call:
-            aggregates.append((lens.end_time_unix_nano, -lens.start_time_unix_nano, each, lens))
-        elif above := orphans.call(lens):
+            aggregates.append((at.end_time_unix_nano, -at.start_time_unix_nano, each, at))
+        elif above := orphans.call(at):
             each.outcome = enricher.enrich(each.span, each.resource, duplicate_of=above)
-    for *_, each, lens in sorted(aggregates, key=lambda aggregate: aggregate[:2]):
+    for *_, each, at in sorted(aggregates, key=lambda aggregate: aggregate[:2]):
         priced = enricher.enrich(each.span, each.resource, as_call=True)
-        if priced.total is not None and orphans.claim(lens):
+        if priced.total is not None and orphans.claim(at):
             each.outcome = priced
 
 
@@ -62,13 +61,12 @@ def mark_duplicates(found: Sequence[LlmSpan], enricher: Enricher, request: Reque
     calls, tellings = [], []
     for each in found:
         outcome = each.outcome
-        if not outcome.is_call or outcome.lens is None:
+        if not outcome.response_id or outcome.position is None:
             continue
-        response_id = read_response_id(outcome.lens.attributes)
-        ids = outcome.lens.trace_id + outcome.lens.span_id
-        if response_id and len(ids) == _IDS_SIZE:
+        ids = outcome.position.trace_id + outcome.position.span_id
+        if len(ids) == _IDS_SIZE:
             calls.append(each)
-            tellings.append(Telling(response_id, ids, _weight(outcome)))
+            tellings.append(Telling(outcome.response_id, ids, _weight(outcome)))
     if not tellings:
         return
     costs = request.costs(tellings)

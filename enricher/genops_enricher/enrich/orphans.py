@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from genops_enricher.decode.lens import SpanLens
+from genops_enricher.decode.lens import SpanPosition
 from genops_enricher.enrich.recent import Recent
 
 __all__ = ["Orphans"]
@@ -63,27 +63,27 @@ class Orphans:
         self._lock = threading.Lock()
         self._traces: Recent[bytes, tuple[_Seen, ...]] = Recent(window_s, max_traces)
 
-    def call(self, lens: SpanLens) -> bytes | None:
+    def call(self, span: SpanPosition) -> bytes | None:
         """Note a call; gives the ids of the priced aggregate that already holds its cost, if any.
 
         The ids are the trace id and the span id.
         """
-        call = _seen(lens, is_aggregate=False)
+        call = _seen(span, is_aggregate=False)
         with self._lock:
             self._traces.forget(self._clock())
-            trace = self._traces.get(lens.trace_id) or ()
+            trace = self._traces.get(span.trace_id) or ()
             for seen in trace:
                 if seen.is_aggregate and (seen.span_id == call.parent_id or seen.contains(call)):
-                    return lens.trace_id + seen.span_id
-            self._note(lens.trace_id, trace, call)
+                    return span.trace_id + seen.span_id
+            self._note(span.trace_id, trace, call)
         return None
 
-    def claim(self, lens: SpanLens) -> bool:
+    def claim(self, span: SpanPosition) -> bool:
         """Whether the aggregate is an orphan. From then on it has the cost of what is below it."""
-        aggregate = _seen(lens, is_aggregate=True)
+        aggregate = _seen(span, is_aggregate=True)
         with self._lock:
             self._traces.forget(self._clock())
-            trace = self._traces.get(lens.trace_id) or ()
+            trace = self._traces.get(span.trace_id) or ()
             for seen in trace:
                 if seen.span_id == aggregate.span_id and seen.is_aggregate:
                     return True  # a resend
@@ -92,7 +92,7 @@ class Orphans:
                     continue
                 if seen.parent_id == aggregate.span_id or seen.overlaps(aggregate):
                     return False
-            self._note(lens.trace_id, trace, aggregate)
+            self._note(span.trace_id, trace, aggregate)
         return True
 
     def _note(self, trace_id: bytes, trace: tuple[_Seen, ...], span: _Seen) -> None:
@@ -106,11 +106,11 @@ class Orphans:
         self._traces.put(trace_id, (*calls, *aggregates))
 
 
-def _seen(lens: SpanLens, *, is_aggregate: bool) -> _Seen:
+def _seen(span: SpanPosition, *, is_aggregate: bool) -> _Seen:
     return _Seen(
-        lens.span_id,
-        lens.parent_span_id,
-        lens.start_time_unix_nano,
-        lens.end_time_unix_nano,
+        span.span_id,
+        span.parent_span_id,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
         is_aggregate,
     )

@@ -19,7 +19,6 @@ from genops_enricher.enrich.once import LlmSpan, mark_duplicates, price_orphans
 from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.tally import Tally
-from genops_enricher.enrich.vocabularies import vocabulary_attributes
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, Signal
 from genops_enricher.spend.ledger import Ledger
@@ -42,8 +41,8 @@ class Enriched(NamedTuple):
 def enrich_request(
     payload: bytes,
     enricher: Enricher,
-    tally: Tally | None = None,
     *,
+    tally: Tally | None = None,
     seen: Request | None = None,
     orphans: Orphans | None = None,
 ) -> Enriched:
@@ -96,10 +95,8 @@ def enrich_request(
             audits.append(outcome.audit)
         if tally is not None:
             tally.add(outcome)
-        if addition := outcome.addition:
-            if enricher.aliases:
-                addition += vocabulary_attributes(enricher.aliases, outcome.attributes, addition)
-            each.spans[each.index] = each.span + addition
+        if outcome.addition:
+            each.spans[each.index] = each.span + outcome.addition
             changed = True
     if not_llm := count - outcomes.total():
         outcomes[Status.NOT_LLM, ""] = not_llm
@@ -146,7 +143,7 @@ class EnrichStage:
         with self._duplicates.request() if self._duplicates is not None else nullcontext() as seen:
             try:
                 enriched = enrich_request(
-                    payload, self._enricher, tally, seen=seen, orphans=self._orphans
+                    payload, self._enricher, tally=tally, seen=seen, orphans=self._orphans
                 )
             except DecodeError as error:
                 raise not_otlp(Signal.TRACES, error) from error

@@ -29,20 +29,16 @@ class Tally:
     __slots__ = ("_names", "_rows")
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        """`names` are the attributes whose values are the labels."""
+        """`names` are the labels of the enricher."""
         self._names = names
-        self._rows: dict[tuple[bytes | None, ...], list[int]] = {}
+        self._rows: dict[tuple[bytes, tuple[bytes | None, ...]], list[int]] = {}
 
     def add(self, outcome: Outcome) -> None:
         """Add a call; spans that are none, and those that repeat another's tokens, are left out."""
         usage, total = outcome.usage, outcome.total
         if (usage is None and total is None) or outcome.reason in _REPEATED:
             return
-        attributes = outcome.attributes
-        key = (
-            outcome.addition[: outcome.texts_size],
-            *[attributes[name] if name in attributes else None for name in self._names],  # noqa: SIM401 - as in Places
-        )
+        key = outcome.addition[: outcome.texts_size], outcome.labels
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = [0, 0, 0, 0, 0, 0, 0]
@@ -59,8 +55,8 @@ class Tally:
     def amounts(self) -> dict[Labels, Amounts]:
         """The sums, by label values as text."""
         out: dict[Labels, Amounts] = {}
-        for (texts, *values), (with_cost, cost, *tokens) in self._rows.items():
-            added = parse_span(texts or b"").attributes
+        for (texts, values), (with_cost, cost, *tokens) in self._rows.items():
+            added = parse_span(texts).attributes
             labels = tuple(
                 [
                     _text(added.get(name) if value is None else value)

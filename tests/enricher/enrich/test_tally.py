@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,12 +20,11 @@ from genops_pricing import bundled_catalog
 from otlp import chat, plain_attributes, request, span, spans_of
 
 CATALOG = bundled_catalog()
-ENRICHER = Enricher(CATALOG)
 
 
-def tally(data: bytes, *names: str, enricher: Enricher = ENRICHER) -> dict[Labels, Amounts]:
+def tally(data: bytes, *names: str, rules: Sequence[AttributionRule] = ()) -> dict[Labels, Amounts]:
     sums = Tally(names)
-    enrich_request(data, enricher, sums)
+    enrich_request(data, Enricher(CATALOG, rules, labels=names), tally=sums)
     return sums.amounts()
 
 
@@ -50,7 +50,7 @@ def test_labels_that_attribution_fills_count_as_any_other() -> None:
     rule = AttributionRule("genops.team", ("resource:service.namespace",))
     data = request(span(chat()), resource={"service.namespace": "shop"})
 
-    labels = tally(data, "genops.team", enricher=Enricher(CATALOG, (rule,)))
+    labels = tally(data, "genops.team", rules=[rule])
     assert set(labels) == {("shop",)}
 
 
@@ -74,7 +74,7 @@ def test_the_cost_is_the_sum_of_what_stands_on_the_spans() -> None:
     )
 
     sums = Tally(())
-    payload = enrich_request(data, ENRICHER, sums).payload
+    payload = enrich_request(data, Enricher(CATALOG), tally=sums).payload
     (row,) = sums.amounts().values()
     on_spans = [plain_attributes(one).get("genops.cost.total") for one in spans_of(payload)]
     assert row.cost is not None
@@ -120,7 +120,7 @@ class Next:
 
 def test_a_request_counts_once_it_is_accepted_and_not_before() -> None:
     ledger, after = Ledger(("genops.team",), 10), Next()
-    stage = EnrichStage(ENRICHER, after, Telemetry(), ledger)
+    stage = EnrichStage(Enricher(CATALOG, labels=ledger.names), after, Telemetry(), ledger)
     data = request(span(chat()))
     with pytest.raises(RetryableError):
         stage.accept(data)
