@@ -46,14 +46,6 @@ class Telling(NamedTuple):
     weight: Weight
 
 
-class _Reservation:
-    __slots__ = ("requests", "span")
-
-    def __init__(self, span: bytes) -> None:
-        self.span = span
-        self.requests = 1  # in flight with this span; more than one if it was sent again meanwhile
-
-
 class Duplicates:
     """Which span has the cost of a response, for the responses of late. Thread safe."""
 
@@ -64,7 +56,9 @@ class Duplicates:
         self._clock = clock
         self._lock = threading.Lock()
         self._accepted: Recent[str, bytes] = Recent(window_s, max_ids)
-        self._reserved: dict[str, _Reservation] = {}  # bounded by the requests in flight
+        # Both are bounded by the requests in work.
+        self._reserved: dict[str, bytes] = {}
+        self._resent: dict[str, int] = {}  # further requests in work with a reserved span
 
     def request(self) -> Request:
         """What one request reserves."""
@@ -77,7 +71,7 @@ class Duplicates:
         """
         ranked = sorted(tellings, key=lambda telling: telling.weight, reverse=True)
         costs: dict[str, bytes] = {}
-        in_work: dict[str, _Reservation] = {}  # of other requests
+        in_work: dict[str, bytes] = {}  # of other requests
         with self._lock:
             self._accepted.forget(self._clock())
             for response_id, teller, weight in ranked:
@@ -85,29 +79,27 @@ class Duplicates:
                     continue
                 span = self._accepted.get(response_id)
                 if span is None:
-                    reservation = self._reserved.get(response_id)
-                    if reservation is not None:
-                        span = reservation.span
-                        in_work[response_id] = reservation
+                    span = self._reserved.get(response_id)
+                    if span is not None:
+                        in_work[response_id] = span
                     elif weight > Weight.NO_COST:
-                        self._reserved[response_id] = _Reservation(teller)
-                        span = held[response_id] = teller
+                        span = self._reserved[response_id] = held[response_id] = teller
                 if span is not None:
                     costs[response_id] = span
-            for response_id, span, _ in ranked if in_work else ():
-                reservation = in_work.get(response_id)
-                if reservation and reservation.span == span and response_id not in held:
-                    reservation.requests += 1  # sent again meanwhile
-                    held[response_id] = span
+            for response_id, teller, _ in ranked if in_work else ():
+                if in_work.get(response_id) == teller and response_id not in held:
+                    self._resent[response_id] = self._resent.get(response_id, 0) + 1
+                    held[response_id] = teller
         return costs
 
     def settle(self, held: dict[str, bytes], *, accepted: bool) -> None:
         """End the reservations of a request."""
         with self._lock:
             for response_id, span in held.items():
-                reservation = self._reserved[response_id]
-                reservation.requests -= 1
-                if not reservation.requests:
+                if others := self._resent.pop(response_id, 0) if self._resent else 0:
+                    if others > 1:
+                        self._resent[response_id] = others - 1
+                else:
                     del self._reserved[response_id]
                 if accepted:
                     self._accepted.put(response_id, span)

@@ -41,7 +41,6 @@ class Recent(Generic[K, V]):
         """Remember `value` for another window."""
         if len(self._young) >= self._generation_max and key not in self._young:
             self._old, self._young = self._young, {}
-        self._old.pop(key, None)
         self._young[key] = value
 
     def forget(self, now_s: float) -> None:
