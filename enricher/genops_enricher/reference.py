@@ -265,7 +265,7 @@ def _attributes() -> str:
         + _REPORTED
         + _VOCABULARIES
         + "".join(
-            f"| `{vocabulary}` | `{alias.name}` | {alias.type} | {_sources(alias)} |\n"
+            f"| `{vocabulary}` | `{alias.name}` | {alias.type} | {_source(alias)} |\n"
             for vocabulary, aliases in VOCABULARIES.items()
             for alias in aliases
         )
@@ -273,8 +273,8 @@ def _attributes() -> str:
     )
 
 
-def _sources(alias: Alias) -> str:
-    return ", else ".join(f"`{name}`" for name in alias.sources)
+def _source(alias: Alias) -> str:
+    return f"`{alias.source}`" if alias.read else f"tokens of {alias.source.replace('_', ' ')}"
 
 
 PAGES = {

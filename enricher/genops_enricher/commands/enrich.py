@@ -122,7 +122,7 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
                     alias.name
                     for alias in aliases
                     if alias.name in values
-                    and own.issuperset(alias.sources)
+                    and alias.source in own
                     and alias.value(values) == values[alias.name]
                 }
                 kept = [a for a in span.attributes if a.key not in own]

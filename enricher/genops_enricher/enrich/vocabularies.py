@@ -1,8 +1,8 @@
 """What the enricher knows, under the names that other tools look for. By config, off by default.
 
-One table: for each vocabulary the attributes it adds, and what each is made from. The sources are
-attributes of the enriched span, so a vocabulary never says anything else than `genops.*` does.
-Nothing that a span has is overwritten or repeated.
+One table: for each vocabulary the attributes it adds, and what each is made from: an attribute of
+the enriched span, or a count of its usage. So a vocabulary never says anything else than `genops.*`
+does. Nothing that a span has is overwritten or repeated.
 
 `gen_ai.usage.cost.*` is never added unasked: the proposal that defines it (semantic-conventions-
 genai, pull request 443) leaves costs that are worked out after the fact out of its scope.
@@ -18,8 +18,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from genops_enricher.config.model import Vocabulary
 from genops_enricher.decode.lens import parse_span
-from genops_enricher.decode.values import BAD, as_count, as_float, as_text
+from genops_enricher.decode.values import as_float, as_text
 from genops_enricher.enrich.attributes import serialized_attribute
+from genops_pricing import Usage
 
 __all__ = ["VOCABULARIES", "Alias", "vocabulary_aliases", "vocabulary_attributes"]
 
@@ -45,11 +46,6 @@ def _double(raw: bytes) -> bytes | None:
     return None if number is None else AnyValue(double_value=number).SerializeToString()
 
 
-def _count(raw: bytes) -> bytes | None:
-    count = as_count(raw)
-    return None if count == BAD else AnyValue(int_value=count).SerializeToString()
-
-
 def _text(text: str) -> bytes | None:
     return AnyValue(string_value=text).SerializeToString() if text else None
 
@@ -70,80 +66,66 @@ def _total_in_json(raw: bytes) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An attribute to add, made from the first of `sources` that the span has."""
+    """An attribute to add, made from `source`: an attribute, or a count if `read` is None."""
 
     name: str
-    sources: tuple[str, ...]
-    read: Callable[[bytes], bytes | None]
     type: str  # string | double | int | bool
+    source: str
+    read: Callable[[bytes], bytes | None] | None
 
-    def value(self, attributes: Attributes, added: Attributes = _NOTHING) -> bytes | None:
-        """The serialized AnyValue that follows from a span's attributes; None if nothing does."""
-        for source in self.sources:
-            # `in` and `[]` are C here, `.get` is a Python method of the mapping.
-            if source in attributes:
-                return self.read(attributes[source])
-            if source in added:
-                return self.read(added[source])
-        return None
+    def value(
+        self, attributes: Attributes, added: Attributes = _NOTHING, usage: Usage | None = None
+    ) -> bytes | None:
+        """The serialized AnyValue that follows from a span; None if nothing does."""
+        if self.read is None:
+            count = getattr(usage, self.source, 0)
+            return AnyValue(int_value=count).SerializeToString() if count else None
+        # `in` and `[]` are C here, `.get` is a Python method of the mapping.
+        if self.source in attributes:
+            return self.read(attributes[self.source])
+        return self.read(added[self.source]) if self.source in added else None
 
 
-def _cost(name: str, source: str) -> Alias:
-    return Alias(name, (source,), _double, "double")
+def _cost(name: str, source: str = "genops.cost.total") -> Alias:
+    return Alias(name, "double", source, _double)
 
 
-def _tokens(name: str, *sources: str) -> Alias:
-    return Alias(name, sources, _count, "int")
+def _tokens(name: str, field: str) -> Alias:
+    return Alias(name, "int", field, None)
 
 
 VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
     Vocabulary.PROVIDER_NAME: (
-        Alias("gen_ai.provider.name", ("genops.provider",), _provider, "string"),
+        Alias("gen_ai.provider.name", "string", "genops.provider", _provider),
     ),
-    # Names that the conventions have had for the same counts, and ours, which are inclusive.
     Vocabulary.USAGE: (
-        _tokens("gen_ai.usage.input_tokens", "genops.tokens.input"),
-        _tokens("gen_ai.usage.output_tokens", "genops.tokens.output"),
-        _tokens(
-            "gen_ai.usage.cache_read.input_tokens",
-            "gen_ai.usage.cache_read_input_tokens",
-            "llm.token_count.prompt_details.cache_read",
-        ),
-        _tokens(
-            "gen_ai.usage.cache_write.input_tokens",
-            "gen_ai.usage.cache_creation.input_tokens",
-            "gen_ai.usage.cache_creation_input_tokens",
-            "llm.token_count.prompt_details.cache_write",
-        ),
-        _tokens(
-            "gen_ai.usage.reasoning.output_tokens",
-            "gen_ai.usage.reasoning_tokens",
-            "llm.token_count.completion_details.reasoning",
-        ),
+        _tokens("gen_ai.usage.input_tokens", "input"),
+        _tokens("gen_ai.usage.output_tokens", "output"),
+        _tokens("gen_ai.usage.cache_read.input_tokens", "cache_read"),
+        _tokens("gen_ai.usage.cache_write.input_tokens", "cache_write"),
+        _tokens("gen_ai.usage.reasoning.output_tokens", "reasoning"),
     ),
-    Vocabulary.USAGE_COST: (_cost("gen_ai.usage.cost", "genops.cost.total"),),
+    Vocabulary.USAGE_COST: (_cost("gen_ai.usage.cost"),),
     Vocabulary.USAGE_COST_AMOUNT: (
-        _cost("gen_ai.usage.cost.amount", "genops.cost.total"),
-        Alias("gen_ai.usage.cost.currency", ("genops.cost.currency",), bytes, "string"),
-        Alias("gen_ai.usage.cost.source", ("genops.cost.source",), _who_says, "string"),
+        _cost("gen_ai.usage.cost.amount"),
+        Alias("gen_ai.usage.cost.currency", "string", "genops.cost.currency", bytes),
+        Alias("gen_ai.usage.cost.source", "string", "genops.cost.source", _who_says),
     ),
-    Vocabulary.OPERATION_COST: (_cost("operation.cost", "genops.cost.total"),),
+    Vocabulary.OPERATION_COST: (_cost("operation.cost"),),
     # OpenInference. Its .prompt and .completion are sums that ours does not have in every case.
     Vocabulary.LLM_COST: (
-        _cost("llm.cost.total", "genops.cost.total"),
+        _cost("llm.cost.total"),
         _cost("llm.cost.prompt_details.input", "genops.cost.input"),
         _cost("llm.cost.prompt_details.cache_read", "genops.cost.cache_read"),
         _cost("llm.cost.prompt_details.cache_write", "genops.cost.cache_write"),
         _cost("llm.cost.completion_details.output", "genops.cost.output"),
     ),
     Vocabulary.LANGFUSE: (
-        Alias(
-            "langfuse.observation.cost_details", ("genops.cost.total",), _total_in_json, "string"
-        ),
+        Alias("langfuse.observation.cost_details", "string", "genops.cost.total", _total_in_json),
     ),
     # Datadog's documentation asks for it on the spans that its LLM view is to show.
     Vocabulary.DATADOG: (
-        Alias("dd_llmobs_enabled", ("genops.cost.status",), lambda _: _TRUE, "bool"),
+        Alias("dd_llmobs_enabled", "bool", "genops.cost.status", lambda _: _TRUE),
     ),
 }
 
@@ -157,7 +139,10 @@ def vocabulary_aliases(vocabularies: Iterable[Vocabulary]) -> tuple[Alias, ...]:
 
 
 def vocabulary_attributes(
-    aliases: Iterable[Alias], attributes: Attributes, addition: bytes
+    aliases: Iterable[Alias],
+    attributes: Attributes,
+    addition: bytes,
+    usage: Usage | None = None,
 ) -> bytes:
     """What the vocabularies add to a span.
 
@@ -165,12 +150,13 @@ def vocabulary_attributes(
         aliases: those of the vocabularies in use.
         attributes: the attributes that the span came with, as serialized AnyValue messages.
         addition: those that the enricher adds to it, as bytes of a Span.
+        usage: its token counts, if it is a single call and states them.
     """
     added = parse_span(addition).attributes
     out = b""
     for alias in aliases:
         if alias.name not in attributes and alias.name not in added:
-            value = alias.value(attributes, added)
+            value = alias.value(attributes, added, usage)
             if value is not None:
                 out += serialized_attribute(alias.name, value)
     return out
