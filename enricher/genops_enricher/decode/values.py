@@ -11,7 +11,18 @@ import struct
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-__all__ = ["BAD", "as_count", "as_float", "as_label", "as_text", "as_texts", "as_true"]
+__all__ = [
+    "BAD",
+    "as_count",
+    "as_float",
+    "as_label",
+    "as_text",
+    "as_texts",
+    "as_true",
+    "to_bool",
+    "to_count",
+    "to_float",
+]
 
 BAD = -1
 """What `as_count` answers for a value that is no token count."""
@@ -58,13 +69,17 @@ def as_count(raw: bytes) -> int:
         return raw[1] if raw[1] < 0x80 else BAD
     if len(raw) == 3 and raw[0] == _INT and raw[1] >= 0x80 > raw[2]:
         return (raw[1] & 0x7F) | raw[2] << 7
-    value = _parse(raw)
+    return to_count(_parse(raw))
+
+
+def to_count(value: object) -> int:
+    """A number, or one spelled out, as `as_count` has it."""
     if isinstance(value, str):
         try:
             value = float(value) if not value.strip().isdecimal() else int(value)
         except ValueError:
             return BAD
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return BAD
     if not 0 <= value < _COUNT_LIMIT or value != int(value):  # NaN fails the comparison
         return BAD
@@ -78,21 +93,30 @@ def as_float(raw: bytes | None) -> float | None:
     if len(raw) == 9 and raw[0] == _DOUBLE:
         number = float(_unpack_double(raw, 1)[0])
     else:
-        value = _parse(raw)
-        if value is None or isinstance(value, bool):
-            return None
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            return None
+        return to_float(_parse(raw))
     return number if number - number == 0.0 else None  # inf - inf and nan are not 0
+
+
+def to_float(value: object) -> float | None:
+    """A number, or one spelled out, as `as_float` has it."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if number - number == 0.0 else None
 
 
 def as_true(raw: bytes | None) -> bool:
     """Whether the value is true, as a bool or spelled out."""
     if not raw:
         return False
-    value = _parse(raw)
+    return to_bool(_parse(raw))
+
+
+def to_bool(value: object) -> bool:
+    """Whether a value is true, as `as_true` has it."""
     return value is True or (isinstance(value, str) and value.lower() == "true") or value == 1
 
 

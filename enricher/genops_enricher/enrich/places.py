@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from genops_enricher.decode.llm_call import IDENTITY_NAMES, CallIdentity, read_identity
+from genops_enricher.decode.call import CallIdentity
+from genops_enricher.decode.plan import Plan
 from genops_enricher.enrich.block import Block
 from genops_enricher.enrich.status import Status
 from genops_pricing import Catalog, Conditions, Miss, Offer
@@ -22,6 +23,10 @@ _UNKNOWN_MODEL = Miss(reason="unknown_model", detail="the name is too long for a
 _PLACES_MAX = 4096
 _KEPT_BYTES_MAX = 1024
 _MODEL_CHARACTERS_MAX = 256
+
+# Instrumentations of the OpenAI SDK name OpenAI as provider whoever they call. Where they do not
+# say the host either, a model named `author/model`, which OpenAI has not, tells that it is another.
+_DEFAULT_PROVIDER = "openai"
 
 
 class Price:
@@ -68,13 +73,13 @@ class Place:
 
     __slots__ = ("identity", "market", "model", "named", "price")
 
-    def __init__(self, identity: CallIdentity, market: str | None) -> None:
+    def __init__(self, identity: CallIdentity, market: str | None, provider: str | None) -> None:
         self.identity = identity
         self.market = market
         self.model = identity.response_model or identity.request_model
         self.named = Block(
             [
-                ("genops.provider", identity.provider or market),
+                ("genops.provider", provider),
                 ("genops.model", identity.request_model or identity.response_model),
             ]
         )
@@ -86,26 +91,34 @@ class Places:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._places: dict[tuple[bytes | None, ...], Place] = {}
+        self._places: dict[tuple[Plan, tuple[bytes, ...]], Place] = {}
 
-    def of(self, attributes: Mapping[str, bytes]) -> Place:
-        """The place that a span tells of."""
-        # `in` and `[]` are C here, `.get` is a Python method of the mapping: half the time.
-        key = tuple([attributes[n] if n in attributes else None for n in IDENTITY_NAMES])  # noqa: SIM401
+    def of(self, plan: Plan, attributes: Mapping[str, bytes]) -> Place:
+        """The place that a span tells of; `plan` is the one for its shape."""
+        values = tuple([attributes[name] for name in plan.identity_names])
+        key = (plan, values)
         place = self._places.get(key)
         if place is None:
-            identity = read_identity(attributes)
-            market = self._catalog.market_of(
-                host=identity.host or None,
-                provider=identity.provider or None,
-                model=identity.response_model or identity.request_model or None,
-            )
-            place = Place(identity, market)
+            place = self._locate(plan.identity(attributes))
             if len(self._places) >= _PLACES_MAX:
                 self._places.clear()  # rebuilt in microseconds each; simpler than an order of use
-            if sum(len(value) for value in key if value) <= _KEPT_BYTES_MAX:
+            if sum(map(len, values)) <= _KEPT_BYTES_MAX:
                 self._places[key] = place
         return place
+
+    def _locate(self, identity: CallIdentity) -> Place:
+        market_of = self._catalog.market_of
+        model = identity.response_model or identity.request_model or None
+        of_model = market_of(host=None, provider=None, model=model)
+        of_host = market_of(host=identity.host, provider=None, model=None)
+        of_provider = None
+        for name in _spellings(identity.provider):
+            of_provider = of_provider or market_of(host=None, provider=name, model=None)
+        if identity.provider == _DEFAULT_PROVIDER and of_model and not identity.host:
+            of_provider = None
+        market = of_host or of_provider or of_model
+        # The provider by the name that the span gives it, unless that is not who was called.
+        return Place(identity, market, identity.provider if market == of_provider else market)
 
     def price(self, place: Place, at_ns: int) -> Price:
         """The price in force at `at_ns`, in nanoseconds since the epoch."""
@@ -126,3 +139,9 @@ class Places:
                 )
             price = place.price = Price(found, self._catalog.version)
         return price
+
+
+def _spellings(provider: str) -> list[str]:
+    """The provider, and without the words behind a dot: the AI SDK names `openai.chat`."""
+    words = provider.split(".")[:4]
+    return [".".join(words[:n]) for n in range(len(words), 0, -1)] if provider else []

@@ -10,8 +10,8 @@ from collections import Counter
 from contextlib import nullcontext
 from typing import NamedTuple
 
+from genops_enricher.decode.dialects import HINTS
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.decode.llm_call import KEY_PREFIX
 from genops_enricher.enrich.drift import Audit, Drift
 from genops_enricher.enrich.duplicates import Duplicates, Request
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
@@ -62,6 +62,7 @@ def enrich_request(
         DecodeError: the envelopes are no ExportTraceServiceRequest.
     """
     request = parse_traces(payload)
+    hints = [hint for hint in HINTS if hint in payload]
     found: list[LlmSpan] = []
     count = 0
     for resource_spans in request.resource_spans:
@@ -70,7 +71,10 @@ def enrich_request(
             spans = scope_spans.spans
             count += len(spans)
             for index, span in enumerate(spans):
-                if KEY_PREFIX not in span:
+                for hint in hints:
+                    if hint in span:
+                        break
+                else:
                     continue
                 outcome = enricher.enrich(span, resource)
                 if outcome is not NOT_LLM:

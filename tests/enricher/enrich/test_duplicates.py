@@ -182,11 +182,11 @@ def test_what_is_no_unique_id_makes_no_duplicates(response_id: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [":attempt-1", ":attempt-12", ":generation"])
-def test_a_suffix_that_openrouter_adds_makes_no_other_id(suffix: str) -> None:
+def test_a_suffix_that_openrouter_adds_makes_no_other_call(suffix: str) -> None:
     parts = Parts()
     parts.send(span(call(), number=1))
 
-    assert statuses(parts.send(span(call(ID + suffix), number=2))) == ["duplicate"]
+    assert statuses(parts.send(span(call(ID + suffix), number=2))) == ["aggregate"]
 
 
 def test_a_span_without_ids_of_its_own_is_never_a_duplicate() -> None:
@@ -247,6 +247,27 @@ def test_a_resend_keeps_the_reservation_when_the_first_attempt_is_refused() -> N
 
     assert statuses(parts.queue.accepted) == ["duplicate", "priced"]
     assert statuses(parts.send(span(call(), number=3))) == ["duplicate"]
+    parts.now_s = 200.0
+    assert statuses(parts.send(span(call(), number=4))) == ["priced"]
+
+
+def test_when_every_attempt_is_refused_the_id_is_free_again() -> None:
+    parts = Parts()
+    attempts = 4
+
+    def attempt() -> None:
+        nonlocal attempts
+        attempts -= 1
+        if attempts:
+            parts.queue.before = attempt
+            with pytest.raises(RetryableError):
+                parts.stage.accept(request(span(call(), number=1)))
+
+    parts.queue.refuse = True
+    attempt()
+    parts.queue.refuse = False
+
+    assert statuses(parts.send(span(call(), number=2))) == ["priced"]
 
 
 def test_an_id_is_forgotten_after_its_time() -> None:

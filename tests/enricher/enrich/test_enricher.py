@@ -209,7 +209,7 @@ def test_a_resend_is_priced_the_same(enricher: Enricher) -> None:
         (chat("openrouter/auto"), "dynamic_price"),
         (chat("openai/gpt-4o", input_tokens=-5), "bad_usage"),
         (
-            chat("openai/gpt-4o", {"gen_ai.usage.cache_read.input_tokens": 1001}),
+            chat("openai/gpt-4o", {"gen_ai.usage.audio.input_tokens": 1001}),
             "bad_usage",
         ),
         (chat("openai/gpt-4o", {"gen_ai.usage.output_tokens": "many"}), "bad_usage"),

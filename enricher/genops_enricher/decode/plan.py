@@ -1,0 +1,325 @@
+"""How spans of one shape are read: which of the known names to look at, and in which order.
+
+The shape of a span is the set of known names that it has. An emitter's spans have few shapes, so
+what follows from the table of dialects is worked out once for each and kept, and per span only
+names that are there are touched. JSON is parsed only where it can say what nothing else says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from genops_enricher.decode.call import Call, CallIdentity, Kind, Reported
+from genops_enricher.decode.dialect import Cost, Dialect, Document
+from genops_enricher.decode.dialects import DIALECTS
+from genops_enricher.decode.json_text import at_path, read_object
+from genops_enricher.decode.values import (
+    BAD,
+    as_count,
+    as_float,
+    as_text,
+    as_texts,
+    as_true,
+    to_bool,
+    to_count,
+    to_float,
+)
+from genops_pricing import Usage
+
+__all__ = ["Plan", "plan_of", "read_response_id"]
+
+Attributes = Mapping[str, bytes]
+
+# Shapes are made by whoever sends spans: a flood of them may cost time, but no memory.
+_PLANS_MAX = 1024
+
+_ID_SHORTEST, _ID_LONGEST = 16, 256  # characters
+# OpenRouter Broadcast: behind the response id on the spans below that of the call.
+_PART_OF_CALL = re.compile(r":(?:attempt-\d+|generation)\Z")
+
+_ERROR = "error.type"
+_FINISH = ("gen_ai.response.finish_reasons", "ai.response.finishReason", "llm.finish_reason")
+_UNFINISHED = frozenset(("", "error", "[]", '["error"]'))
+
+_APART = ("cache_read_apart", "cache_write_apart", "reasoning_apart")
+_TOLD_APART = frozenset((*_APART, "cache_write_5m", "cache_write_1h"))
+
+
+class Plan:
+    """How to read the spans of one shape."""
+
+    __slots__ = (
+        "_asked",
+        "_costs",
+        "_counts",
+        "_dialects",
+        "_documents",
+        "_endpoint",
+        "_exclusive_for",
+        "_finish",
+        "_host",
+        "_id",
+        "_is_plain",
+        "_prefixes",
+        "_provider",
+        "_provider_is",
+        "_served",
+        "_service_tier",
+        "has_error",
+        "identity_names",
+        "states_usage",
+    )
+
+    def __init__(self, shape: frozenset[str]) -> None:
+        """Work out what to read of spans that have these of the known names and no other."""
+        dialects = [d for d in DIALECTS if not d.marks or not shape.isdisjoint(d.marks)]
+
+        def present(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(name for name in names if name in shape)
+
+        self._dialects = [d for d in dialects if d.kind or any(r.name in shape for r in d.kinds)]
+        self._provider_is = next((d.provider_is for d in dialects if d.provider_is), "")
+        self._provider = present(n for d in dialects for n in d.provider)
+        self._prefixes = present(n for d in dialects for n in d.provider_prefix)
+        self._served = present(n for d in dialects for n in d.served)
+        self._asked = present(n for d in dialects for n in d.asked)
+        self._host = present(n for d in dialects for n in d.host)
+        self._endpoint = present(n for d in dialects for n in d.endpoint)
+        self._service_tier = present(n for d in dialects for n in d.service_tier)
+        self.identity_names = (
+            *(rule.name for d in self._dialects for rule in d.kinds if rule.name in shape),
+            *self._provider, *self._prefixes, *self._served, *self._asked, *self._host,
+            *self._endpoint, *self._service_tier,
+        )  # fmt: skip
+        """The attributes that `identity` reads: equal values, equal identity."""
+
+        counts: dict[str, str] = {}  # field -> attribute
+        for dialect in dialects:
+            for name, field in dialect.counts.items():
+                if name in shape:
+                    counts.setdefault(field, name)
+        self._counts = tuple(counts.items())
+        self._is_plain = _TOLD_APART.isdisjoint(counts)
+        self._exclusive_for = next((d.exclusive_for for d in dialects if d.exclusive_for), "")
+        self._costs = tuple(c for d in dialects for c in d.costs if c.amount in shape)
+        self._documents = tuple(
+            (document, frozenset(document.counts.values()))
+            for dialect in dialects
+            for document in dialect.documents
+            if document.name in shape
+        )
+        totals = ("input", "output")
+        self.states_usage = any(field in counts for field in totals) or any(
+            total in fields for _, fields in self._documents for total in totals
+        )
+        """Whether such spans state token counts at all, right or wrong."""
+        self.has_error = _ERROR in shape
+        self._id = next(iter(present(n for d in dialects for n in d.ids)), "")
+        self._finish = present(_FINISH)
+
+    def identity(self, attributes: Attributes) -> CallIdentity:
+        """Which model was called where."""
+        provider = self._provider_is or _first_text(attributes, self._provider).lower()
+        if not provider:
+            named, slash, _ = _first_text(attributes, self._prefixes).partition("/")
+            provider = named.lower() if slash else ""
+        return CallIdentity(
+            kind=self._kind(attributes),
+            provider=provider,
+            request_model=_first_text(attributes, self._asked),
+            response_model=_first_text(attributes, self._served),
+            host=_host(_first_text(attributes, self._host)),
+            endpoint=_first_text(attributes, self._endpoint),
+            service_tier=_first_text(attributes, self._service_tier),
+        )
+
+    def _kind(self, attributes: Attributes) -> Kind:
+        """One that says aggregate is believed; else the first that knows the value."""
+        kinds = [kind for d in self._dialects for kind in _kinds(d, attributes)]
+        if Kind.AGGREGATE in kinds:
+            return Kind.AGGREGATE
+        kinds = [kind for kind in kinds if kind is not Kind.UNSTATED]
+        return next(
+            (k for k in kinds if k is not Kind.OTHER), Kind.OTHER if kinds else Kind.UNSTATED
+        )
+
+    def is_part_of_call(self, attributes: Attributes) -> bool:
+        """Whether the span stands for a step of a call that has a span of its own."""
+        if not self._id or b":" not in attributes[self._id]:
+            return False
+        return bool(_PART_OF_CALL.search(as_text(attributes[self._id])))
+
+    def ended_early(self, attributes: Attributes) -> bool:
+        """Whether the call failed or ended without a finish reason: it may really cost 0."""
+        reasons = [reason for name in self._finish for reason in as_texts(attributes[name])]
+        return self.has_error or _UNFINISHED.issuperset(reasons)
+
+    def read(self, attributes: Attributes, identity: CallIdentity, market: str | None) -> Call:
+        """What the call consumed, and what it cost by the provider's word.
+
+        An embedding has no output. An inference that states only one of input and output states no
+        usage: what the other one cost would be a guess.
+        """
+        counts = {field: as_count(attributes[name]) for field, name in self._counts}
+        if not self._is_plain:
+            counts = _inclusive(counts)
+        reported = None
+        for cost in self._costs:
+            if reported is None and cost.only_on in ("", market):
+                reported = _reported_by_attributes(cost, attributes)
+        for document, fields in self._documents:
+            cost_there = document.cost if reported is None else None
+            if cost_there and cost_there.only_on not in ("", market):
+                cost_there = None
+            if not cost_there and fields <= counts.keys():
+                continue
+            content = read_object(attributes[document.name], python=document.python)
+            counts = {**_inclusive(_counts_in(document, content)), **counts}
+            if cost_there:
+                reported = _reported_in(cost_there, content)
+        if identity.kind is Kind.EMBEDDINGS:
+            counts.setdefault("output", 0)
+        exclusive = bool(self._exclusive_for) and self._exclusive_for == identity.provider
+        return Call(_usage(counts, exclusive=exclusive), reported)
+
+
+_KNOWN = frozenset().union(*(dialect.names for dialect in DIALECTS), _FINISH, (_ERROR,))
+_IDS = tuple(name for dialect in DIALECTS for name in dialect.ids)
+_plans: dict[frozenset[str], Plan] = {}
+
+
+def plan_of(attributes: Attributes) -> Plan:
+    """The plan for the shape of a span. Safe for use by several threads."""
+    shape = _KNOWN.intersection(attributes)
+    plan = _plans.get(shape)
+    if plan is None:
+        plan = Plan(shape)
+        if len(_plans) >= _PLANS_MAX:
+            _plans.clear()
+        _plans[shape] = plan
+    return plan
+
+
+def read_response_id(attributes: Attributes) -> str:
+    """The id that the provider gave the response; "" where there is none that tells calls apart.
+
+    An id of a few characters is not unique: Ollama numbers its responses at random, below a
+    thousand (middleware/openai.go). One that is very long is no id, and not to be remembered.
+    """
+    for name in _IDS:
+        if name in attributes:
+            response_id = _PART_OF_CALL.sub("", as_text(attributes[name]))
+            return response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""
+    return ""
+
+
+def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:
+    if dialect.kind:
+        yield dialect.kind
+    for rule in dialect.kinds:
+        if rule.name in attributes and (value := as_text(attributes[rule.name]).lower()):
+            yield rule.kinds.get(
+                value.rpartition(".")[2] if rule.last_word else value, rule.default
+            )
+
+
+def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
+    for name in names:
+        if text := as_text(attributes[name]):
+            return text
+    return ""
+
+
+def _host(text: str) -> str:
+    """A host in lower case, of a host or a URL."""
+    if "/" not in text:
+        return text.lower()
+    try:
+        return urlsplit(text).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _counts_in(document: Document, content: Mapping[str, object]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for path, field in document.counts.items():
+        value = at_path(content, tuple(path.split("/")))
+        if value is not None and field not in counts:
+            counts[field] = to_count(value)
+    return counts
+
+
+def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
+    """The same counts with every part inside the whole. What is no number stays so."""
+    out = {field: count for field, count in counts.items() if field not in _APART}
+    for part, whole in (("cache_read", "input"), ("cache_write", "input"), ("reasoning", "output")):
+        apart = counts.get(f"{part}_apart")
+        if apart is not None and part not in out:
+            out[part] = apart
+            if whole in out:
+                out[whole] = BAD if BAD in (apart, out[whole]) else out[whole] + apart
+    short, long = out.pop("cache_write_5m", None), out.get("cache_write_1h")
+    if "cache_write" not in out and (short is not None or long is not None):
+        out["cache_write"] = BAD if BAD in (short, long) else (short or 0) + (long or 0)
+    return out
+
+
+def _usage(counts: dict[str, int], *, exclusive: bool) -> Usage | str:
+    if "input" not in counts or "output" not in counts:
+        return "no_usage"
+    if BAD in counts.values():
+        return "bad_usage"
+    cached = counts.get("cache_read", 0) + counts.get("cache_write", 0)
+    if exclusive or cached > counts["input"]:  # what is more than the whole is no part of it
+        counts["input"] += cached
+    if counts.get("reasoning", 0) > counts["output"]:
+        # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
+        counts["reasoning"] = counts["output"]
+    return Usage(**counts)
+
+
+def _reported_by_attributes(cost: Cost, attributes: Attributes) -> Reported | None:
+    if cost.only_if:
+        name, value = cost.only_if
+        if as_text(attributes.get(name)).lower() != value:
+            return None
+    upstream = as_float(attributes.get(cost.upstream)) if cost.upstream else None
+    return _reported(
+        cost,
+        as_float(attributes[cost.amount]),
+        upstream,
+        byok=as_true(attributes.get(cost.byok)) if cost.byok else None,
+    )
+
+
+def _reported_in(cost: Cost, content: Mapping[str, object]) -> Reported | None:
+    amount, upstream, byok = (
+        at_path(content, tuple(path.split("/"))) if path else None
+        for path in (cost.amount, cost.upstream, cost.byok)
+    )
+    return _reported(
+        cost, to_float(amount), to_float(upstream), byok=to_bool(byok) if cost.byok else None
+    )
+
+
+def _reported(
+    cost: Cost, amount: float | None, upstream: float | None, *, byok: bool | None
+) -> Reported | None:
+    """What the call cost by the provider's word; None where it says nothing or nothing usable.
+
+    With a key of one's own (BYOK) OpenRouter's `cost` is only its fee, and the provider's bill
+    comes beside it; without one, upstream is a breakdown of the same money. Where nobody says
+    which it is, the fee of 5 % tells: it is less than half of what is upstream.
+    Source: OpenRouter documentation, usage accounting and BYOK.
+    """
+    if amount is None or amount < 0:
+        return None
+    if byok is None and cost.upstream and upstream is not None:
+        byok = amount < upstream / 2
+    if not byok:
+        return Reported(amount, amount, may_be_fee=not (cost.upstream or cost.byok))
+    if upstream is None or upstream < 0 or amount + upstream == float("inf"):
+        return None
+    return Reported(amount + upstream, upstream, may_be_fee=False)
