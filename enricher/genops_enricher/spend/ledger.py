@@ -1,9 +1,7 @@
 """The sums: cost and tokens of all calls, one row for each set of label values.
 
-Own sums and not the counters of OpenTelemetry's SDK, for three reasons. Cost stays exact: it is
-added up in whole femtodollars, where the SDK would add doubles. One bound holds for the metrics
-page and for OTLP together, so that both show the same rows. And an interval that the queue refused
-is in the next one, because nothing is reset until it was accepted.
+See docs/adr/0006-own-sums-for-cost-metrics.md for why these are not the counters of OpenTelemetry's
+SDK. Cost is added up exactly, in whole femtodollars, and one bound holds for the page and for OTLP.
 The bound and the row beyond it are those of the SDK: `max_series` rows, of which the last is the
 one with `otel.metric.overflow`.
 """
