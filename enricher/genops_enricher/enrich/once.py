@@ -72,7 +72,7 @@ def mark_duplicates(found: Sequence[LlmSpan], enricher: Enricher, request: Reque
     costs = request.costs(tellings)
     for each, telling in zip(calls, tellings, strict=True):
         has_cost = costs.get(telling.response_id, telling.span)
-        if has_cost != telling.span and telling.weight is not Weight.STANDS:
+        if has_cost != telling.span:
             each.outcome = enricher.enrich(each.span, each.resource, duplicate_of=has_cost)
 
 

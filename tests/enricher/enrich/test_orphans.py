@@ -142,13 +142,21 @@ def test_a_resend_is_priced_the_same() -> None:
     assert parts.send(outer) == ["aggregate"]
 
 
-def test_a_call_that_comes_after_its_aggregate_was_priced_is_its_duplicate() -> None:
+@pytest.mark.parametrize("place", [(2, 1, 10, 90), (2, 1, 5000, 5100), (2, 77, 10, 90)])
+def test_a_call_that_comes_after_its_aggregate_was_priced_is_its_duplicate(place: Place) -> None:
     parts = Parts()
-    whole, late = agent((1, 0, 0, 100)), call((2, 1, 10, 90))
+    whole, late = agent((1, 0, 0, 100)), call(place)
 
     assert parts.send(whole) == [0.0035]
     assert parts.send(late) == ["duplicate"]
     assert parts.send(whole, late) == [0.0035, "duplicate"]
+
+
+def test_a_call_of_another_branch_is_no_duplicate_of_an_aggregate_that_was_priced() -> None:
+    parts = Parts()
+    parts.send(agent((1, 9, 0, 100)))
+
+    assert parts.send(call((2, 8, 50, 150))) == [0.0035]
 
 
 def test_an_aggregate_that_cannot_be_priced_stands_in_no_ones_way() -> None:
