@@ -153,9 +153,10 @@ def measure(payload: bytes, spans: int, rounds: int, catalog: Catalog) -> dict[s
     times: dict[str, list[float]] = {name: [] for name in works}
     gc.disable()
     try:
-        for _ in range(rounds):
-            for name, work in works.items():
-                times[name].append(cpu_us_per_span(work, spans))
+        for number in range(rounds):
+            # To and fro, so that none always follows the one that leaves the caches cold.
+            for name in list(works)[:: -1 if number % 2 else 1]:
+                times[name].append(cpu_us_per_span(works[name], spans))
             gc.collect()
     finally:
         gc.enable()
