@@ -112,7 +112,9 @@ class Line:
             client, _ = self._listener.accept()
         server = socket.create_connection(self._target)
         self._ends = client, server
-        with client, server, selectors.DefaultSelector() as ready:
+        # Either end may be gone when the line is cut.
+        cut = contextlib.suppress(OSError)
+        with cut, client, server, selectors.DefaultSelector() as ready:
             ready.register(client, selectors.EVENT_READ, server)
             ready.register(server, selectors.EVENT_READ, client)
             while True:
