@@ -6,7 +6,8 @@ read is decided in `plan`.
 Counts are fields of `Usage`, and some that are told apart only here because they are written beside
 the whole instead of inside it: `cache_read_apart` and `cache_write_apart` are no part of the stated
 input, `reasoning_apart` is none of the stated output, and `cache_write_5m` and `cache_write_1h`
-make up the tokens written where nothing else says how many these were.
+make up the tokens written where nothing else says how many these were. `total` tells whether parts
+are really apart.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ _OPENAI_USAGE = {
     "input_tokens": "input",
     "completion_tokens": "output",
     "output_tokens": "output",
+    "total_tokens": "total",
     "prompt_tokens_details/cached_tokens": "cache_read",
     "input_tokens_details/cached_tokens": "cache_read",
     "prompt_tokens_details/cache_write_tokens": "cache_write",
@@ -324,7 +325,8 @@ DIALECTS = (
                     **_OPENAI_USAGE,
                     "input": "input",
                     "output": "output",
-                    # Langfuse's own keys stand for parts that do not overlap.
+                    "total": "total",
+                    # Langfuse's own keys stand for parts that do not overlap, if they are so used.
                     "input_cached_tokens": "cache_read_apart",
                     "input_cache_read": "cache_read_apart",
                     "input_cache_creation": "cache_write_apart",

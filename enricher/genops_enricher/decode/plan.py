@@ -44,7 +44,7 @@ _FINISH = ("gen_ai.response.finish_reasons", "ai.response.finishReason", "llm.fi
 _UNFINISHED = frozenset(("", "error", "[]", '["error"]'))
 
 _APART = ("cache_read_apart", "cache_write_apart", "reasoning_apart")
-_TOLD_APART = frozenset((*_APART, "cache_write_5m", "cache_write_1h"))
+_TOLD_APART = frozenset((*_APART, "cache_write_5m", "cache_write_1h", "total"))
 
 
 class Plan:
@@ -252,13 +252,18 @@ def _counts_in(document: Document, content: Mapping[str, object]) -> dict[str, i
 
 
 def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
-    """The same counts with every part inside the whole. What is no number stays so."""
+    """The same counts with every part inside the whole. What is no number stays so.
+
+    Parts that are written beside the whole may be inside it all the same; if a total is stated that
+    is the sum of the wholes alone, they are.
+    """
     out = {field: count for field, count in counts.items() if field not in _APART}
+    are_inside = out.pop("total", None) == out.get("input", 0) + out.get("output", 0)
     for part, whole in (("cache_read", "input"), ("cache_write", "input"), ("reasoning", "output")):
         apart = counts.get(f"{part}_apart")
         if apart is not None and part not in out:
             out[part] = apart
-            if whole in out:
+            if whole in out and not are_inside:
                 out[whole] = BAD if BAD in (apart, out[whole]) else out[whole] + apart
     short, long = out.pop("cache_write_5m", None), out.get("cache_write_1h")
     if "cache_write" not in out and (short is not None or long is not None):
