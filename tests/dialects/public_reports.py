@@ -123,7 +123,7 @@ def otel(
     }
 
 
-def langfuse(model: str, **usage: int) -> dict[str, Value]:
+def langfuse(model: str, **usage: int | dict[str, int]) -> dict[str, Value]:
     return {
         "langfuse.observation.type": "generation",
         "langfuse.observation.model.name": model,
@@ -228,6 +228,33 @@ REPORTS = (
         theirs="15.804",
         overlay="litellm-14874.yaml",
         note="The tool made 7.902 of both. The second output is ours.",
+    ),
+    Report(
+        "BerriAI/litellm#11364",
+        date(2026, 1, 19),
+        "Cached tokens at the wrong prices: an eighth of the cost",
+        "claude-opus-4-5-20251101: 98,805 in, of which 66,360 read from and 32,435 written to the "
+        "cache; 5,120 out, of which 1,710 reasoning",
+        (
+            Telling(
+                langfuse(
+                    "claude-opus-4-5-20251101",
+                    prompt_tokens=98_805,
+                    completion_tokens=5_120,
+                    total_tokens=103_925,
+                    prompt_tokens_details={"cached_tokens": 66_360},
+                    completion_tokens_details={"reasoning_tokens": 1_710},
+                    cache_read_input_tokens=66_360,
+                    cache_creation_input_tokens=32_435,
+                ),
+                (mtok(10, "5"), mtok(66_360, "0.5"), mtok(32_435, "6.25"), mtok(5_120, "25")),
+            ),
+        ),
+        theirs="0.04708",
+        note=(
+            "On Bedrock in the EU, whose price the catalog has from 2026-02-06 on only; here as "
+            "OpenRouter bills it. The usage as the OpenAI SDK passes it on to Langfuse."
+        ),
     ),
     Report(
         "langfuse/langfuse#10592",
