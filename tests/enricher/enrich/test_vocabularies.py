@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genops_enricher.config.model import Vocabulary
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.enrich.tally import Tally
 from genops_enricher.enrich.vocabularies import VOCABULARIES
+from genops_enricher.spend import Ledger
+from genops_enricher.spend.otlp import Interval, encode
 from genops_pricing import bundled_catalog
 from otlp import Value, chat, plain_attributes, request, span, spans_of
 
@@ -124,8 +128,7 @@ def test_a_span_without_a_cost_of_ours_gets_no_cost_under_any_name(
     assert not [name for name in added(values, *Vocabulary) if "cost" in name]
 
 
-def test_an_aggregate_gets_no_token_counts(  # a sum over spans would count them twice
-) -> None:
+def test_an_aggregate_gets_no_token_counts_that_a_sum_would_count_twice() -> None:
     values: dict[str, Value] = OLD_NAMES | {"gen_ai.operation.name": "invoke_agent"}
 
     assert "gen_ai.usage.input_tokens" not in added(values, Vocabulary.USAGE)
@@ -137,11 +140,30 @@ def test_spans_that_are_no_calls_keep_every_byte() -> None:
     assert enrich_request(data, Enricher(CATALOG, (), tuple(Vocabulary))).payload == data
 
 
-def test_a_span_keeps_its_bytes_as_a_prefix() -> None:
-    before = span(chat()).SerializeToString()
-    result = enrich_request(request(span(chat())), Enricher(CATALOG, (), tuple(Vocabulary)))
+NAMES = [alias.name for aliases in VOCABULARIES.values() for alias in aliases]
+KEYS = [*chat(), *NAMES, "gen_ai.system", "genops.cost.reported", "genops.provider", "genops.team"]
+VALUES = st.one_of(
+    st.text(max_size=20),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.lists(st.text(max_size=5), max_size=3),
+)
 
-    (after,) = spans_of(result.payload)
-    assert isinstance(after, Span)
-    assert after.SerializeToString().startswith(before[: before.index(b"gen_ai")])
-    assert before in result.payload
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8))
+def test_no_values_break_a_request_or_repeat_a_name(values: dict[str, Value]) -> None:
+    before = span(chat() | values)
+    labels = ("genops.team", "gen_ai.request.model", "gen_ai.usage.cost")
+    enricher = Enricher(CATALOG, (), tuple(Vocabulary), labels)
+    ledger = Ledger(labels, 10)
+
+    tally = Tally(labels)
+    (after,) = spans_of(enrich_request(request(before), enricher, tally=tally).payload)
+    ledger.add(tally.amounts())
+    rows = [(ledger.attributes(row), amounts) for row, amounts in ledger.rows().items()]
+    encode(rows, Interval(1, 2, delta=False), {})
+
+    assert after.SerializeToString().startswith(before.SerializeToString())
+    plain_attributes(after)  # fails on a repeated name
