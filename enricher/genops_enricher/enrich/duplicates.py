@@ -32,7 +32,7 @@ __all__ = ["Duplicates", "Request", "Telling", "Weight"]
 class Weight(IntEnum):
     """How much a span knows of what the call cost. Of spans in one request the greatest counts."""
 
-    NO_COST = 0  # never counts as the one that has the cost
+    NO_COST = 0  # or 0: never counts as the one that has the cost
     COMPUTED = 1
     REPORTED = 2
     STANDS = 3  # priced before it came here, and not changed

@@ -79,6 +79,6 @@ def mark_duplicates(found: Sequence[LlmSpan], enricher: Enricher, request: Reque
 def _weight(outcome: Outcome) -> Weight:
     if outcome.status is Status.ALREADY_ENRICHED:
         return Weight.STANDS
-    if outcome.total is None:
-        return Weight.NO_COST
+    if not outcome.total and outcome.status is not Status.FREE:
+        return Weight.NO_COST  # 0 is also what some write who did not see the counts
     return Weight.REPORTED if outcome.is_reported else Weight.COMPUTED

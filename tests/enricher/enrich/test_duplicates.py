@@ -152,6 +152,23 @@ def test_a_span_that_cannot_be_priced_leaves_the_cost_to_the_next() -> None:
     assert statuses(parts.send(without_usage)) == ["duplicate"]
 
 
+def test_a_span_whose_counts_are_all_0_leaves_the_cost_to_the_next() -> None:
+    zeros: dict[str, Value] = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+    parts = Parts()
+    (first,) = parts.send(span(call(more=zeros), number=1))
+
+    assert first["genops.cost.total"] == 0.0
+    assert statuses(parts.send(span(call(), number=2))) == ["priced"]
+
+
+def test_the_call_of_a_free_model_has_its_duplicates_too() -> None:
+    free: dict[str, Value] = {"gen_ai.response.model": "meta-llama/llama-3.2-3b-instruct:free"}
+    parts = Parts()
+
+    assert statuses(parts.send(span(call(more=free), number=1))) == ["free"]
+    assert statuses(parts.send(span(call(more=free), number=2))) == ["duplicate"]
+
+
 def test_a_span_that_an_enricher_priced_before_counts_as_the_first() -> None:
     before = span(call(), number=1).SerializeToString()
     enriched = Span.FromString(before + ENRICHER.enrich(before).addition)
