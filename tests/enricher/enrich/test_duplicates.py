@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from genops_enricher.decode.otlp_json import from_json
 from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.stage import EnrichStage
+from genops_enricher.enrich.stage import EnrichStage, enrich_request
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Batch
 from genops_enricher.telemetry import Telemetry
@@ -152,12 +156,15 @@ def test_a_span_that_cannot_be_priced_leaves_the_cost_to_the_next() -> None:
     assert statuses(parts.send(without_usage)) == ["duplicate"]
 
 
-def test_a_span_whose_counts_are_all_0_leaves_the_cost_to_the_next() -> None:
-    zeros: dict[str, Value] = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+@pytest.mark.parametrize("reported", [{}, {"genops.cost.reported": 0.0, "error.type": "timeout"}])
+def test_a_span_whose_counts_are_all_0_leaves_the_cost_to_the_next(
+    reported: dict[str, Value],
+) -> None:
+    zeros = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
     parts = Parts()
-    (first,) = parts.send(span(call(more=zeros), number=1))
+    (first,) = parts.send(span(call(more=zeros | reported), number=1))
 
-    assert first["genops.cost.total"] == 0.0
+    assert first.get("genops.cost.total", 0.0) == 0.0
     assert statuses(parts.send(span(call(), number=2))) == ["priced"]
 
 
@@ -327,3 +334,30 @@ def test_of_many_senders_at_once_exactly_one_has_the_cost_of_each_call() -> None
     assert sorted(str(one["gen_ai.response.id"]) for one in priced) == ids
     assert len(parts.queue.accepted) == 8 * 50
     assert parts.books_balance()
+
+
+# ---- two real packages on one client ------------------------------------------------------------
+
+LAYERED = Path(__file__).parents[2] / "dialects" / "recordings" / "litellm-and-openllmetry.jsonl"
+
+
+def costs_by_id(duplicates: Duplicates | None) -> dict[object, list[float]]:
+    """Response id -> the costs above 0 on the spans that have it, of LiteLLM and OpenLLMetry."""
+    out: dict[object, list[float]] = {}
+    for line in LAYERED.read_bytes().splitlines():
+        payload = from_json(line, ExportTraceServiceRequest()).SerializeToString()
+        with duplicates.request() if duplicates is not None else nullcontext() as seen:
+            enriched = enrich_request(payload, ENRICHER, seen=seen)
+        for one in spans_of(enriched.payload):
+            values = plain_attributes(one)
+            cost = values.get("genops.cost.total")
+            if isinstance(cost, float) and cost and "gen_ai.response.id" in values:
+                out.setdefault(values["gen_ai.response.id"], []).append(cost)
+    return out
+
+
+def test_of_litellm_and_openllmetry_on_the_same_calls_one_has_the_cost() -> None:
+    each, once = costs_by_id(None), costs_by_id(Duplicates(60.0, 10_000))
+
+    assert sum(len(costs) == 2 for costs in each.values()) > 10
+    assert once == {response_id: costs[:1] for response_id, costs in each.items()}
