@@ -41,7 +41,7 @@ class Reported(NamedTuple):
 
     total: float
     comparable: float  # the part that the catalog's price stands for
-    may_be_fee: bool  # with a key of one's own it would be the router's fee only, and not say so
+    is_second_hand: bool  # a copy that may lack a part of the cost, or stand for "unknown"
 
 
 class Call(NamedTuple):

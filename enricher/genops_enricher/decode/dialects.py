@@ -219,7 +219,7 @@ DIALECTS = (
                 ),
             ),
         ),
-        costs=(Cost("litellm.cost.total", only_on="openrouter"),),
+        costs=(Cost("litellm.cost.total", unless="litellm.cost.original", only_on="openrouter"),),
         estimates=("gen_ai.cost.total_cost", "litellm.cost.total"),
         note="The child `raw_gen_ai_request` repeats the usage in a notation that nothing reads.",
     ),

@@ -28,7 +28,7 @@ from genops_enricher.decode.values import (
 )
 from genops_pricing import Usage
 
-__all__ = ["Plan", "plan_of", "read_response_id"]
+__all__ = ["Plan", "plan_of"]
 
 Attributes = Mapping[str, bytes]
 
@@ -103,16 +103,18 @@ class Plan:
         self._counts = tuple(counts.items())
         self._is_plain = _TOLD_APART.isdisjoint(counts)
         self._exclusive_for = next((d.exclusive_for for d in dialects if d.exclusive_for), "")
-        self._costs = tuple(c for d in dialects for c in d.costs if c.amount in shape)
+        self._costs = tuple(
+            c for d in dialects for c in d.costs if c.amount in shape and c.unless not in shape
+        )
         self._documents = tuple(
-            (document, frozenset(document.counts.values()))
+            document
             for dialect in dialects
             for document in dialect.documents
             if document.name in shape
         )
         totals = ("input", "output")
         self.states_usage = any(field in counts for field in totals) or any(
-            total in fields for _, fields in self._documents for total in totals
+            total in document.counts.values() for document in self._documents for total in totals
         )
         """Whether such spans state token counts at all, right or wrong."""
         self.has_error = _ERROR in shape
@@ -145,11 +147,19 @@ class Plan:
             (k for k in kinds if k is not Kind.OTHER), Kind.OTHER if kinds else Kind.UNSTATED
         )
 
-    def is_part_of_call(self, attributes: Attributes) -> bool:
-        """Whether the span stands for a step of a call that has a span of its own."""
-        if not self._id or b":" not in attributes[self._id]:
-            return False
-        return bool(_PART_OF_CALL.search(as_text(attributes[self._id])))
+    def response_id(self, attributes: Attributes) -> tuple[str, bool]:
+        """The id that the provider gave the response, and whether the span is a part of its call.
+
+        The id is "" where there is none that tells calls apart. One of a few characters is not
+        unique: Ollama numbers its responses at random, below a thousand (middleware/openai.go).
+        One that is very long is no id, and not to be remembered.
+        """
+        if not self._id:
+            return "", False
+        text = as_text(attributes[self._id])
+        response_id = _PART_OF_CALL.sub("", text) if ":" in text else text
+        is_part = len(response_id) != len(text)
+        return (response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""), is_part
 
     def ended_early(self, attributes: Attributes) -> bool:
         """Whether the call failed or ended without a finish reason: it may really cost 0."""
@@ -169,24 +179,23 @@ class Plan:
         for cost in self._costs:
             if reported is None and cost.only_on in ("", market):
                 reported = _reported_by_attributes(cost, attributes)
-        for document, fields in self._documents:
+        for document in self._documents:
             cost_there = document.cost if reported is None else None
             if cost_there and cost_there.only_on not in ("", market):
                 cost_there = None
-            if not cost_there and fields <= counts.keys():
+            if not (cost_there or document.counts):
                 continue
             content = read_object(attributes[document.name], python=document.python)
             counts = {**_inclusive(_counts_in(document, content)), **counts}
             if cost_there:
                 reported = _reported_in(cost_there, content)
-        if identity.kind is Kind.EMBEDDINGS:
-            counts.setdefault("output", 0)
-        exclusive = bool(self._exclusive_for) and self._exclusive_for == identity.provider
-        return Call(_usage(counts, exclusive=exclusive), reported)
+        if identity.kind is Kind.EMBEDDINGS and "output" not in counts:
+            counts["output"] = 0
+        exclusive = self._exclusive_for and self._exclusive_for == identity.provider
+        return Call(_usage(counts, exclusive=bool(exclusive)), reported)
 
 
 _KNOWN = frozenset().union(*(dialect.names for dialect in DIALECTS), _FINISH, (_ERROR,))
-_IDS = tuple(name for dialect in DIALECTS for name in dialect.ids)
 _plans: dict[frozenset[str], Plan] = {}
 
 
@@ -200,19 +209,6 @@ def plan_of(attributes: Attributes) -> Plan:
             _plans.clear()
         _plans[shape] = plan
     return plan
-
-
-def read_response_id(attributes: Attributes) -> str:
-    """The id that the provider gave the response; "" where there is none that tells calls apart.
-
-    An id of a few characters is not unique: Ollama numbers its responses at random, below a
-    thousand (middleware/openai.go). One that is very long is no id, and not to be remembered.
-    """
-    for name in _IDS:
-        if name in attributes:
-            response_id = _PART_OF_CALL.sub("", as_text(attributes[name]))
-            return response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""
-    return ""
 
 
 def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:
@@ -276,12 +272,13 @@ def _usage(counts: dict[str, int], *, exclusive: bool) -> Usage | str:
         return "no_usage"
     if BAD in counts.values():
         return "bad_usage"
-    cached = counts.get("cache_read", 0) + counts.get("cache_write", 0)
-    if exclusive or cached > counts["input"]:  # what is more than the whole is no part of it
-        counts["input"] += cached
-    if counts.get("reasoning", 0) > counts["output"]:
-        # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
-        counts["reasoning"] = counts["output"]
+    if len(counts) > 2:
+        cached = counts.get("cache_read", 0) + counts.get("cache_write", 0)
+        if exclusive or cached > counts["input"]:  # what is more than the whole is no part of it
+            counts["input"] += cached
+        if counts.get("reasoning", 0) > counts["output"]:
+            # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
+            counts["reasoning"] = counts["output"]
     return Usage(**counts)
 
 
@@ -324,7 +321,7 @@ def _reported(
     if byok is None and cost.upstream and upstream is not None:
         byok = amount < upstream / 2
     if not byok:
-        return Reported(amount, amount, may_be_fee=not (cost.upstream or cost.byok))
+        return Reported(amount, amount, is_second_hand=not (cost.upstream or cost.byok))
     if upstream is None or upstream < 0 or amount + upstream == float("inf"):
         return None
-    return Reported(amount + upstream, upstream, may_be_fee=False)
+    return Reported(amount + upstream, upstream, is_second_hand=False)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from genops_enricher.config.model import AttributionRule, Vocabulary
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.lens import DecodeError, SpanPosition, parse_span
-from genops_enricher.decode.plan import plan_of, read_response_id
+from genops_enricher.decode.plan import plan_of
 from genops_enricher.enrich.attributes import (
     COST_PARTS,
     double_attribute,
@@ -125,7 +125,7 @@ class Enricher:
             return Outcome(
                 Status.ALREADY_ENRICHED,
                 position=SpanPosition.of(lens),
-                response_id=read_response_id(attributes),
+                response_id=plan_of(attributes).response_id(attributes)[0],
                 is_call=True,
             )
 
@@ -134,7 +134,8 @@ class Enricher:
         kind = place.identity.kind
         if kind is Kind.OTHER:
             return NOT_LLM
-        if plan.is_part_of_call(attributes):
+        response_id, is_part_of_call = plan.response_id(attributes)
+        if is_part_of_call:
             kind = Kind.AGGREGATE
         if kind is Kind.UNSTATED and not (place.model and plan.states_usage):
             return NOT_LLM
@@ -166,11 +167,16 @@ class Enricher:
         drift = False
         if report is not None and report.total == 0 and not price.is_free:
             failed = any(status.code == _STATUS_CODE_ERROR for status in lens.status)
-            drift = not _may_cost_nothing(usage, ended_early=failed or plan.ended_early(attributes))
-        elif report is not None and report.may_be_fee and computed:
+            early = failed or plan.ended_early(attributes)
+            drift = report.is_second_hand or not _may_cost_nothing(usage, ended_early=early)
+        elif report is not None and report.is_second_hand and computed:
             drift = _FEE_LOW < report.total / computed < _FEE_HIGH
         if drift:
             report = None
+        if report is None and isinstance(usage, Usage) and not (usage.input or usage.output):
+            # What emitters write where they know of no counts: every call consumes something.
+            usage = charge = "no_usage"
+            computed, drift = None, False
 
         reported = None if report is None else report.total
         total = computed if reported is None else reported
@@ -180,7 +186,7 @@ class Enricher:
                 unknown_in=unknown_in,
                 drift=drift,
                 position=SpanPosition.of(lens),
-                response_id=read_response_id(attributes) if is_call else "",
+                response_id=response_id if is_call else "",
                 is_call=is_call,
             )
         source = "computed" if reported is None else "reported"
@@ -208,7 +214,7 @@ class Enricher:
             unknown_in=unknown_in,
             drift=drift,
             position=SpanPosition.of(lens),
-            response_id=read_response_id(attributes) if is_call else "",
+            response_id=response_id if is_call else "",
             is_call=is_call,
             is_reported=reported is not None,
             audit=audit,
