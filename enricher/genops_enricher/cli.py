@@ -140,9 +140,9 @@ def _enrich(options: argparse.Namespace) -> int:
     from genops_enricher.commands.enrich import enrich_files
     from genops_enricher.config.load import load_config
     from genops_enricher.config.model import EnrichmentConfig
-    from genops_enricher.enrich.duplicates import Duplicates
     from genops_enricher.enrich.enricher import Enricher
-    from genops_enricher.enrich.orphans import Orphans
+    from genops_enricher.seen.duplicates import Duplicates
+    from genops_enricher.seen.orphans import Orphans
     from genops_pricing import load_catalog
 
     config = EnrichmentConfig()

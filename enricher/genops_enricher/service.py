@@ -23,17 +23,17 @@ from google.protobuf.internal import api_implementation
 from genops_enricher.config.model import Config
 from genops_enricher.data_dir import DataDir
 from genops_enricher.decode.pass_through import PassThrough
-from genops_enricher.enrich.drift import Drift
-from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import EnrichStage
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.health import Health, HealthServer, grpc_health
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.queue import DurableQueue
 from genops_enricher.receive.grpc_server import GrpcReceiver
+from genops_enricher.seen.duplicates import Duplicates
+from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spend import Ledger, Reporter, SpendCollector
+from genops_enricher.spend.drift import Drift
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 

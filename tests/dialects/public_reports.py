@@ -16,9 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.seen.duplicates import Duplicates
 from genops_pricing import load_catalog
 from otlp import Value, plain_attributes, request, span, spans_of
 

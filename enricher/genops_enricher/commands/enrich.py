@@ -16,12 +16,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
 from genops_enricher.decode.lens import DecodeError
 from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
-from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import Alias
+from genops_enricher.seen.duplicates import Duplicates
+from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spans import Span, short_json, spans_of
 
 __all__ = ["enrich_files"]

@@ -25,10 +25,10 @@ from genops_enricher.enrich.attributes import (
 )
 from genops_enricher.enrich.attribution import attributed
 from genops_enricher.enrich.block import Block
-from genops_enricher.enrich.drift import Audit
 from genops_enricher.enrich.places import Places, Price
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import vocabulary_aliases, vocabulary_attributes
+from genops_enricher.spend.drift import Audit
 from genops_pricing import Catalog, Charge, Miss, Offer, Usage
 
 __all__ = ["NOT_LLM", "Enricher", "Outcome"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
 
-from genops_enricher.enrich.duplicates import Request, Telling, Weight
 from genops_enricher.enrich.enricher import Enricher, Outcome
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.status import Status
+from genops_enricher.seen.duplicates import Request, Telling, Weight
+from genops_enricher.seen.orphans import Orphans
 
 __all__ = ["LlmSpan", "mark_duplicates", "price_orphans"]
 

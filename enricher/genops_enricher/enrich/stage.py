@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 from genops_enricher.decode.dialects import HINTS
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.enrich.drift import Audit, Drift
-from genops_enricher.enrich.duplicates import Duplicates, Request
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.once import LlmSpan, mark_duplicates, price_orphans
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.tally import Tally
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, Signal
+from genops_enricher.seen.duplicates import Duplicates, Request
+from genops_enricher.seen.orphans import Orphans
+from genops_enricher.spend.drift import Audit, Drift
 from genops_enricher.spend.ledger import Ledger
 from genops_enricher.telemetry import Telemetry
 

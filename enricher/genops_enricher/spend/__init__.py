@@ -1,7 +1,7 @@
 """What LLM calls cost and consumed, summed by team, model and so on, as metrics.
 
 Where to start reading: `ledger` (the sums), `page` (for Prometheus), `otlp` (as OTLP), `reporter`
-(when they are sent).
+(when they are sent), `drift` (bills that differ from the catalog).
 """
 
 from genops_enricher.spend.ledger import Amounts, Labels, Ledger

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from genops_enricher.enrich.drift import Audit, Drift
 from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.spend.drift import Audit, Drift
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import bundled_catalog
 from otlp import Value, chat, span

@@ -11,8 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.decode.otlp_json import from_json
 from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import enrich_request
+from genops_enricher.seen.orphans import Orphans
 from genops_pricing import bundled_catalog
 from otlp import OCT_2026_NS, Value, attributes, plain_attributes, request, spans_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genops_enricher.enrich.recent import Recent
+from genops_enricher.seen.recent import Recent
 
 
 def test_an_entry_is_kept_for_a_window_and_gone_after_two() -> None:

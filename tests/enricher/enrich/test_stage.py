@@ -11,12 +11,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
-from genops_enricher.enrich.duplicates import Duplicates
 from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.orphans import Orphans
 from genops_enricher.enrich.stage import EnrichStage, enrich_request
 from genops_enricher.errors import PermanentError, RetryableError
 from genops_enricher.pipeline import Batch
+from genops_enricher.seen.duplicates import Duplicates
+from genops_enricher.seen.orphans import Orphans
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import bundled_catalog
 from otlp import any_value, chat, request, span, spans_of

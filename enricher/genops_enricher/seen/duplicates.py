@@ -24,7 +24,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import NamedTuple
 
-from genops_enricher.enrich.recent import Recent
+from genops_enricher.seen.recent import Recent
 
 __all__ = ["Duplicates", "Request", "Telling", "Weight"]
 
@@ -52,7 +52,10 @@ class Duplicates:
     def __init__(
         self, window_s: float, max_ids: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Keep `max_ids` ids at most, for `window_s` seconds and up to twice that."""
+        """Keep `max_ids` ids at most, for `window_s` seconds and up to twice that.
+
+        `clock` gives seconds, and never goes back.
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._accepted: Recent[str, bytes] = Recent(window_s, max_ids)

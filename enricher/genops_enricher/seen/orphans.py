@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from genops_enricher.decode.lens import SpanPosition
-from genops_enricher.enrich.recent import Recent
+from genops_enricher.seen.recent import Recent
 
 __all__ = ["Orphans"]
 
@@ -58,7 +58,10 @@ class Orphans:
     def __init__(
         self, window_s: float, max_traces: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Keep `max_traces` traces at most, for `window_s` seconds and up to twice that."""
+        """Keep `max_traces` traces at most, for `window_s` seconds and up to twice that.
+
+        `clock` gives seconds, and never goes back.
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._traces: Recent[bytes, tuple[_Seen, ...]] = Recent(window_s, max_traces)

@@ -18,7 +18,7 @@ __all__ = ["Audit", "Drift"]
 
 _log = logging.getLogger(__name__)
 
-_LEAST_USD = 1e-9  # less is rounding: OpenRouter states costs to at most this many places
+_LEAST_USD = 1e-9  # less is rounding
 _MODELS_MAX = 100
 _OTHER = "other"
 
