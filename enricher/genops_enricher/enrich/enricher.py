@@ -155,7 +155,8 @@ class Enricher:
 
         usage, report = plan.read(attributes, place.identity, place.market)
         if "genops.cost.total" in attributes:
-            return self._without_price("foreign_cost", attributes, common, usage)
+            outcome = self._without_price("foreign_cost", attributes, common, usage)
+            return outcome._replace(position=SpanPosition.of(lens), is_call=is_call)
 
         price = self._places.price(place, lens.end_time_unix_nano or lens.start_time_unix_nano)
         charge = _charge(price, usage)
@@ -167,9 +168,9 @@ class Enricher:
         drift = False
         if report is not None and report.total == 0 and not price.is_free:
             failed = any(status.code == _STATUS_CODE_ERROR for status in lens.status)
-            early = failed or plan.ended_early(attributes)
-            drift = report.is_second_hand or not _may_cost_nothing(usage, ended_early=early)
-        elif report is not None and report.is_second_hand and computed:
+            early = failed or plan.ended_early(attributes, kind)
+            drift = not _may_cost_nothing(usage, ended_early=early)
+        elif report is not None and report.may_be_fee and computed:
             drift = _FEE_LOW < report.total / computed < _FEE_HIGH
         if drift:
             report = None

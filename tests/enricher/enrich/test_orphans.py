@@ -104,6 +104,15 @@ def test_calls_below_spans_that_are_no_llm_spans_are_seen_by_their_time() -> Non
     assert parts.send(agent((1, 0, 0, 100))) == ["aggregate"]
 
 
+def test_a_call_with_a_cost_of_somebody_elses_is_a_call() -> None:
+    foreign = call((2, 1, 10, 90))
+    foreign.attributes.extend(attributes({"genops.cost.total": 0.5}))
+    parts = Parts()
+    parts.send(foreign)
+
+    assert parts.send(agent((1, 0, 0, 100))) == ["aggregate"]
+
+
 def test_a_child_is_seen_by_its_parent_id_whatever_the_clocks_say() -> None:
     parts = Parts()
     parts.send(call((2, 1, 5000, 5100)))
