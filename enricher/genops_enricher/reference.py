@@ -1,4 +1,4 @@
-"""Makes the reference pages under docs/ from the tables: attributes, configuration, metrics.
+"""Makes the reference pages under docs/ from the tables: attributes, configuration, dialects, metrics.
 
     python -m genops_enricher.reference docs
 
@@ -15,6 +15,7 @@ from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.values import Shape
 from genops_enricher.enrich.attributes import ATTRIBUTES, REASONS
 from genops_enricher.enrich.vocabularies import VOCABULARIES, Alias
+from genops_enricher.reference_dialects import dialects_page
 from genops_enricher.spend.ledger import METRICS as SPEND_METRICS
 from genops_enricher.telemetry import LABELS, METRICS
 
@@ -280,6 +281,7 @@ def _source(alias: Alias) -> str:
 PAGES = {
     "attributes.md": _attributes,
     "configuration.md": _configuration,
+    "dialects.md": lambda: dialects_page(_MADE),
     "metrics.md": _metrics,
 }
 

@@ -41,7 +41,7 @@ class Reported(NamedTuple):
 
     total: float
     comparable: float  # the part that the catalog's price stands for
-    is_second_hand: bool  # a copy that may lack a part of the cost, or stand for "unknown"
+    may_be_fee: bool  # with a key of one's own it is the router's fee only, and does not say so
 
 
 class Call(NamedTuple):

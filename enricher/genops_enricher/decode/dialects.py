@@ -130,8 +130,7 @@ DIALECTS = (
     ),
     Dialect(
         title="OpenRouter Broadcast and Sentry",
-        source="https://docs.sentry.io/platforms/python/tracing/instrumentation/custom-"
-        "instrumentation/ai-agents-module/",
+        source="sentry_sdk/consts.py",
         counts={
             "gen_ai.usage.input_tokens.cached": "cache_read",
             "gen_ai.usage.input_tokens.cache_write": "cache_write",
@@ -172,6 +171,8 @@ DIALECTS = (
             "gen_ai.usage.details.cache_read_tokens": "cache_read",
             "gen_ai.usage.details.cache_write_tokens": "cache_write",
             "gen_ai.usage.details.reasoning_tokens": "reasoning",
+            "gen_ai.usage.details.input_audio_tokens": "input_audio",
+            "gen_ai.usage.details.output_audio_tokens": "output_audio",
         },
         estimates=("operation.cost",),
     ),

@@ -161,10 +161,15 @@ class Plan:
         is_part = len(response_id) != len(text)
         return (response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""), is_part
 
-    def ended_early(self, attributes: Attributes) -> bool:
-        """Whether the call failed or ended without a finish reason: it may really cost 0."""
+    def ended_early(self, attributes: Attributes, kind: Kind) -> bool:
+        """Whether the call failed or ended without a finish reason: it may really cost 0.
+
+        Embeddings have no finish reason.
+        """
+        if self.has_error or kind is Kind.EMBEDDINGS:
+            return self.has_error
         reasons = [reason for name in self._finish for reason in as_texts(attributes[name])]
-        return self.has_error or _UNFINISHED.issuperset(reasons)
+        return _UNFINISHED.issuperset(reasons)
 
     def read(self, attributes: Attributes, identity: CallIdentity, market: str | None) -> Call:
         """What the call consumed, and what it cost by the provider's word.
@@ -321,7 +326,7 @@ def _reported(
     if byok is None and cost.upstream and upstream is not None:
         byok = amount < upstream / 2
     if not byok:
-        return Reported(amount, amount, is_second_hand=not (cost.upstream or cost.byok))
+        return Reported(amount, amount, may_be_fee=not (cost.upstream or cost.byok))
     if upstream is None or upstream < 0 or amount + upstream == float("inf"):
         return None
-    return Reported(amount + upstream, upstream, is_second_hand=False)
+    return Reported(amount + upstream, upstream, may_be_fee=False)
