@@ -1,4 +1,4 @@
-"""Makes the reference pages under docs/ from the tables: attributes, configuration, dialects, metrics.
+"""Makes the reference pages under docs/ from the tables of what they describe.
 
     python -m genops_enricher.reference docs
 
