@@ -36,6 +36,7 @@ Attributes = Mapping[str, bytes]
 _PLANS_MAX = 1024
 
 _ID_SHORTEST, _ID_LONGEST = 16, 256  # characters
+_HOST_LONGEST = 1024  # characters; it may be a URL
 # OpenRouter Broadcast: behind the response id on the spans below that of the call.
 _PART_OF_CALL = re.compile(r":(?:attempt-\d+|generation)\Z")
 
@@ -235,6 +236,8 @@ def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
 
 def _host(text: str) -> str:
     """A host in lower case, of a host or a URL."""
+    if len(text) > _HOST_LONGEST:  # not only no host: `urlsplit` remembers what it took apart
+        return ""
     if "/" not in text:
         return text.lower()
     try:

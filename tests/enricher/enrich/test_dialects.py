@@ -1,0 +1,528 @@
+"""Spans of each dialect, as small as they can be, and what they cost. Prices on OpenRouter:
+
+openai/gpt-4o is 2.50 USD per million tokens in, 10 out, 1.25 read from a cache;
+anthropic/claude-sonnet-4.5 is 3 in, 15 out, 0.30 read from a cache, 3.75 written to it, 6 for an
+hour; openai/text-embedding-3-small is 0.02 in.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from genops_enricher.decode.dialects import DIALECTS, HINTS
+from genops_enricher.enrich.enricher import NOT_LLM, Enricher
+from genops_enricher.enrich.stage import enrich_request
+from genops_pricing import bundled_catalog
+from otlp import Value, plain_attributes, request, span, spans_of
+
+ENRICHER = Enricher(bundled_catalog())
+M = 1_000_000
+
+GPT, SONNET = "openai/gpt-4o", "anthropic/claude-sonnet-4.5"
+# 1000 tokens in, 600 of them from the cache; 100 out.
+CACHED = (400 * Decimal("2.5") + 600 * Decimal("1.25") + 100 * 10) / M
+PLAIN = (1000 * Decimal("2.5") + 100 * 10) / M
+# 1000 in, of which 600 read and 300 written; 100 out.
+WRITTEN = (100 * 3 + 600 * Decimal("0.3") + 300 * Decimal("3.75") + 100 * 15) / M
+REPORTED = Decimal("0.004321")
+BYOK = Decimal("0.0002") + Decimal("0.004")  # OpenRouter's fee and the provider's bill
+
+
+def enriched(values: dict[str, Value]) -> dict[str, object]:
+    """The attributes of the span after the way that requests take."""
+    return plain_attributes(spans_of(enrich_request(request(span(values)), ENRICHER).payload)[0])
+
+
+def openai_usage(**more: object) -> str:
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 100,
+        "prompt_tokens_details": {"cached_tokens": 600},
+    }
+    return json.dumps(usage | more)
+
+
+AI_SDK: dict[str, Value] = {
+    "ai.operationId": "ai.generateText.doGenerate",
+    "ai.model.provider": "openrouter",
+    "ai.model.id": GPT,
+    "ai.response.model": GPT,
+}
+LITELLM: dict[str, Value] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.system": "",
+    "gen_ai.request.model": GPT,
+    "litellm.call_id": "1",
+    "litellm.provider.model": f"openrouter/{GPT}",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
+LOGFIRE: dict[str, Value] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": GPT,
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
+LANGFUSE: dict[str, Value] = {
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.model.name": GPT,
+}
+BROADCAST: dict[str, Value] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.response.model": SONNET,
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+    "trace.metadata.openrouter.provider_slug": "anthropic",
+}
+
+CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
+    "OpenTelemetry, names of today": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",  # whoever is called
+            "server.address": "openrouter.ai",
+            "gen_ai.response.model": SONNET,
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+            "gen_ai.usage.cache_read.input_tokens": 600,
+            "gen_ai.usage.cache_write.input_tokens": 300,
+        },
+        WRITTEN,
+    ),
+    "OpenTelemetry, old and new names together": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.system": "openrouter",
+            "gen_ai.request.model": GPT,
+            "gen_ai.usage.prompt_tokens": 1000,
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.completion_tokens": 100,
+            "gen_ai.usage.output_tokens": 100,
+        },
+        PLAIN,
+    ),
+    "OpenTelemetry, cost by the provider's word": (
+        LOGFIRE
+        | {
+            "gen_ai.usage.cost.amount": 0.004321,
+            "gen_ai.usage.cost.currency": "USD",
+            "gen_ai.usage.cost.source": "provider",
+        },
+        REPORTED,
+    ),
+    "OpenTelemetry, cost by the client's reckoning": (
+        LOGFIRE | {"gen_ai.usage.cost.amount": 9.9, "gen_ai.usage.cost.source": "local"},
+        PLAIN,
+    ),
+    "OpenLLMetry": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openrouter",
+            "gen_ai.response.model": "gpt-4o",  # without the author
+            "gen_ai.usage.input_tokens": "1000",
+            "gen_ai.usage.output_tokens": 100.0,
+            "gen_ai.usage.cache_read_input_tokens": 600,
+        },
+        CACHED,
+    ),
+    "OpenLLMetry, of old": (
+        {
+            "llm.request.type": "chat",
+            "gen_ai.system": "OpenAI",
+            "gen_ai.openai.api_base": "https://openrouter.ai/api/v1/",
+            "gen_ai.response.model": GPT,
+            "gen_ai.usage.prompt_tokens": 1000,
+            "gen_ai.usage.completion_tokens": 100,
+        },
+        PLAIN,
+    ),
+    "OpenInference": (
+        {
+            "openinference.span.kind": "LLM",
+            "llm.system": "openai",
+            "llm.model_name": SONNET,
+            "llm.token_count.prompt": 1000,
+            "llm.token_count.completion": 100,
+            "llm.token_count.prompt_details.cache_read": 600,
+            "llm.token_count.prompt_details.cache_write": 300,
+            "llm.cost.total": 7.0,
+        },
+        WRITTEN,
+    ),
+    "OpenInference, embedding": (
+        {
+            "openinference.span.kind": "EMBEDDING",
+            "embedding.model_name": "openai/text-embedding-3-small",
+            "llm.token_count.prompt": 500,
+        },
+        500 * Decimal("0.02") / M,
+    ),
+    "OpenLIT": (
+        LOGFIRE | {"gen_ai.client.token.usage": 1100, "gen_ai.usage.cost": 0.0},
+        PLAIN,
+    ),
+    "Logfire": (LOGFIRE | {"gen_ai.usage.raw": openai_usage(cost=0.004321)}, REPORTED),
+    "Logfire, key of one's own": (
+        LOGFIRE
+        | {
+            "gen_ai.usage.raw": openai_usage(
+                cost=0.0002, is_byok=True, cost_details={"upstream_inference_cost": 0.004}
+            )
+        },
+        BYOK,
+    ),
+    "Logfire, another provider": (
+        LOGFIRE | {"gen_ai.usage.raw": openai_usage()},
+        CACHED,
+    ),
+    "pydantic-ai": (
+        LOGFIRE | {"gen_ai.usage.details.cache_read_tokens": 600, "operation.cost": 0.5},
+        CACHED,
+    ),
+    "Langfuse": (
+        LANGFUSE
+        | {
+            "langfuse.observation.usage_details": openai_usage(),
+            "langfuse.observation.cost_details": '{"total": 0.004321}',
+        },
+        REPORTED,
+    ),
+    "Langfuse, its own keys, whose parts do not overlap": (
+        LANGFUSE
+        | {
+            "langfuse.observation.usage_details": json.dumps(
+                {"input": 400, "input_cached_tokens": 600, "output": 100, "total": 1100}
+            )
+        },
+        CACHED,
+    ),
+    "Langfuse, a cost that OpenRouter did not report": (
+        LANGFUSE
+        | {
+            "gen_ai.system": "openai",
+            "langfuse.observation.model.name": "gpt-4o",
+            "langfuse.observation.usage_details": openai_usage(),
+            "langfuse.observation.cost_details": '{"total": 5.0}',
+        },
+        CACHED,
+    ),
+    "AI SDK 5 and 6": (
+        AI_SDK
+        | {
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.outputTokens": 100,
+            "ai.usage.cachedInputTokens": 600,
+        },
+        CACHED,
+    ),
+    "AI SDK, OpenRouter's word": (
+        AI_SDK
+        | {
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.outputTokens": 100,
+            "ai.response.providerMetadata": '{"openrouter":{"usage":{"cost":0.004321}}}',
+        },
+        REPORTED,
+    ),
+    "AI SDK, key of one's own": (
+        AI_SDK
+        | {
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.outputTokens": 100,
+            "ai.response.providerMetadata": json.dumps(
+                {
+                    "openrouter": {
+                        "usage": {"cost": 0.0002, "costDetails": {"upstreamInferenceCost": 0.004}}
+                    }
+                }
+            ),
+        },
+        BYOK,
+    ),
+    "AI SDK 4": (
+        AI_SDK | {"ai.usage.promptTokens": 1000, "ai.usage.completionTokens": 100},
+        PLAIN,
+    ),
+    "AI SDK, provider with the kind of model behind a dot": (
+        AI_SDK
+        | {
+            "ai.model.provider": "openai.chat",
+            "ai.response.model": "gpt-4o",
+            "ai.usage.promptTokens": 1000,
+            "ai.usage.completionTokens": 100,
+        },
+        PLAIN,
+    ),
+    "AI SDK, embedding": (
+        {
+            "ai.operationId": "ai.embed.doEmbed",
+            "ai.model.provider": "openrouter",
+            "ai.model.id": "openai/text-embedding-3-small",
+            "ai.usage.tokens": 500,
+        },
+        500 * Decimal("0.02") / M,
+    ),
+    "LiteLLM 2": (LITELLM | {"litellm.cost.total": 0.004321}, REPORTED),
+    "LiteLLM 2, OpenRouter's fee and nothing else": (
+        LITELLM | {"litellm.cost.total": float(PLAIN / 20)},
+        PLAIN,
+    ),
+    "LiteLLM 2, its own reckoning": (
+        LITELLM | {"litellm.cost.total": 8.0, "litellm.cost.original": 8.0},
+        PLAIN,
+    ),
+    "LiteLLM 1": (
+        LITELLM
+        | {
+            "gen_ai.operation.name": "acompletion",
+            "gen_ai.cost.total_cost": 0.0,
+            "metadata.usage_object": str(json.loads(openai_usage(other=None))),
+        },
+        CACHED,
+    ),
+    "LiteLLM 1, OpenRouter's word": (
+        LITELLM
+        | {
+            "hidden_params": json.dumps(
+                {"additional_headers": {"llm_provider-x-litellm-response-cost": 0.004321}}
+            )
+        },
+        REPORTED,
+    ),
+    "Broadcast": (BROADCAST | {"gen_ai.usage.total_cost": 0.004321}, REPORTED),
+    "Broadcast, without a cost": (
+        BROADCAST
+        | {
+            "gen_ai.usage.input_tokens.cached": 600,
+            "gen_ai.usage.input_tokens.cache_write": 300,
+            "gen_ai.usage.output_tokens.reasoning": 90,
+        },
+        WRITTEN,
+    ),
+    "Broadcast, written for five minutes and for an hour": (
+        BROADCAST
+        | {
+            "gen_ai.usage.input_tokens.cache_write_5m": 100,
+            "gen_ai.usage.input_tokens.cache_write_1h": 200,
+        },
+        (700 * 3 + 100 * Decimal("3.75") + 200 * 6 + Decimal(100 * 15)) / M,
+    ),
+    "a total cost that is not Broadcast's": (
+        LOGFIRE | {"gen_ai.usage.total_cost": 3.0},
+        PLAIN,
+    ),
+    "Claude Code, cached tokens apart": (
+        {
+            "span.type": "llm_request",
+            "gen_ai.system": "anthropic",
+            "model": "claude-sonnet-4-5-20250929",
+            "input_tokens": 100,
+            "output_tokens": 100,
+            "cache_read_tokens": 600,
+            "cache_creation_tokens": 300,
+        },
+        WRITTEN,
+    ),
+    "Codex": (
+        LOGFIRE | {"cached_input_tokens": 600, "reasoning_output_tokens": 10},
+        CACHED,
+    ),
+    "Gemini CLI, thoughts apart": (
+        LOGFIRE
+        | {
+            "gen_ai.operation.name": "llm_call",
+            "gen_ai.usage.output_tokens": 40,
+            "thoughts_token_count": 60,
+            "cached_content_token_count": 600,
+        },
+        CACHED,
+    ),
+    "agentgateway, Anthropic's own counts": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+            "gen_ai.usage.cache_read.input_tokens": 600,
+            "gen_ai.usage.cache_creation.input_tokens": 300,
+            "agw.ai.usage.cost.total": "0.5",
+        },
+        (1000 * 3 + 600 * Decimal("0.3") + 300 * Decimal("3.75") + Decimal(100 * 15)) / M,
+    ),
+    "any emitter, more cached than there is input": (
+        LOGFIRE
+        | {
+            "gen_ai.response.model": SONNET,
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.cache_read.input_tokens": 600,
+            "gen_ai.usage.cache_creation.input_tokens": 300,
+        },
+        WRITTEN,
+    ),
+    "any emitter, more reasoning than output": (
+        LOGFIRE | {"gen_ai.usage.reasoning_tokens": 2590},
+        PLAIN,
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "cost"), CALLS.values(), ids=CALLS)
+def test_a_call_costs_what_its_usage_says(values: dict[str, Value], cost: Decimal) -> None:
+    attributes = enriched(values)
+
+    assert attributes.get("genops.cost.total") == pytest.approx(float(cost), rel=1e-12)
+    is_reported = cost in (REPORTED, BYOK)
+    assert attributes["genops.cost.source"] == ("reported" if is_reported else "computed")
+
+
+USAGE: dict[str, Value] = {"gen_ai.usage.input_tokens": 9, "gen_ai.usage.output_tokens": 9}
+AGGREGATES: dict[str, dict[str, Value]] = {
+    "pydantic-ai": {
+        "gen_ai.operation.name": "invoke_agent",
+        "model_name": GPT,
+        "gen_ai.aggregated_usage.input_tokens": 9,
+        "gen_ai.aggregated_usage.output_tokens": 9,
+    },
+    "pydantic-ai, of old": {"gen_ai.operation.name": "invoke_agent", "model_name": GPT, **USAGE},
+    "AI SDK 7, agent": {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.request.model": GPT,
+        **USAGE,
+    },
+    "AI SDK 7, step": {"gen_ai.operation.name": "agent_step", **USAGE},
+    "AI SDK 6": AI_SDK | {"ai.operationId": "ai.streamText", "ai.usage.inputTokens": 9},
+    "OpenInference": {
+        "openinference.span.kind": "CHAIN",
+        "llm.model_name": GPT,
+        "llm.token_count.prompt": 9,
+    },
+    "Langfuse": LANGFUSE
+    | {"langfuse.observation.type": "agent", "langfuse.observation.usage_details": openai_usage()},
+    "Broadcast, an attempt": BROADCAST | {"gen_ai.response.id": "gen-1795429147-2b6f:attempt-0"},
+    "Broadcast, the generation": BROADCAST
+    | {"gen_ai.response.id": "gen-1795429147-2b6f:generation"},
+    "Logfire, a span that has not ended": LOGFIRE | {"logfire.span_type": "pending_span"},
+    "Codex, a turn": {
+        "codex.turn.token_usage.input_tokens": 9,
+        "codex.turn.token_usage.output_tokens": 9,
+        "gen_ai.request.model": "gpt-5-codex",
+    },
+}
+
+
+@pytest.mark.parametrize("values", AGGREGATES.values(), ids=AGGREGATES)
+def test_what_repeats_the_usage_of_calls_is_an_aggregate(values: dict[str, Value]) -> None:
+    attributes = enriched(values)
+
+    assert attributes["genops.cost.unpriced_reason"] == "aggregate"
+    assert "genops.cost.total" not in attributes
+
+
+OTHERS: dict[str, dict[str, Value]] = {
+    "a tool": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "weather", **USAGE},
+    "a tool of OpenInference": {"openinference.span.kind": "TOOL", "llm.model_name": GPT},
+    "a tool of the AI SDK": AI_SDK | {"ai.operationId": "ai.toolCall", **USAGE},
+    "an agent that states no usage": {"gen_ai.operation.name": "invoke_agent"},
+    "an attempt that states no usage": {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": GPT,
+        "gen_ai.response.id": "gen-1795429147-2b6f:attempt-1",
+    },
+    "LiteLLM's raw request": {
+        "gen_ai.system": "openrouter",
+        "llm.openrouter.usage": "Usage(completion_tokens=9, prompt_tokens=9)",
+        "llm.openrouter.model": GPT,
+    },
+    "a request of the HTTP client": {
+        "http.url": "https://openrouter.ai/api/v1/chat/completions",
+        "http.method": "POST",
+        "model": GPT,
+        "input_tokens": 5,
+    },
+}
+
+
+@pytest.mark.parametrize("values", OTHERS.values(), ids=OTHERS)
+def test_what_is_no_call_stays_byte_for_byte(values: dict[str, Value]) -> None:
+    payload = request(span(values))
+
+    assert enrich_request(payload, ENRICHER).payload is payload
+
+
+def test_a_tools_estimate_is_no_price_for_an_unknown_model() -> None:
+    estimates: dict[str, Value] = {name: 0.5 for d in DIALECTS for name in d.estimates}
+    attributes = enriched(
+        LOGFIRE
+        | estimates
+        | {"gen_ai.request.model": "example/unknown", "litellm.cost.original": 1}
+    )
+
+    assert attributes["genops.cost.unpriced_reason"] == "unknown_model"
+
+
+@pytest.mark.parametrize("zero", ["usage", "cost"])
+def test_a_copied_0_for_an_embedding_is_not_its_price(zero: str) -> None:
+    counts: dict[str, Value] = {"gen_ai.usage.input_tokens": 0 if zero == "usage" else 500}
+    attributes = enriched(
+        {
+            **LITELLM,
+            "gen_ai.operation.name": "embeddings",
+            "gen_ai.request.model": "openai/text-embedding-3-small",
+            "gen_ai.usage.output_tokens": 0,
+            **({"litellm.cost.total": 0.0} if zero == "cost" else {}),
+            **counts,
+        }
+    )
+
+    if zero == "cost":
+        assert attributes["genops.cost.total"] == pytest.approx(500 * 0.02 / M)
+    else:
+        assert attributes["genops.cost.unpriced_reason"] == "no_usage"
+
+
+def test_who_was_called_is_the_host_and_not_the_sdks_default() -> None:
+    attributes = enriched(LOGFIRE | {"server.address": "openrouter.ai"})
+
+    assert attributes["genops.provider"] == "openrouter"
+
+
+def test_an_unknown_host_is_not_taken_for_openrouter() -> None:
+    attributes = enriched(
+        LOGFIRE | {"server.address": "llm.example.com", "gen_ai.request.model": SONNET}
+    )
+
+    assert attributes["genops.cost.unpriced_reason"] == "unknown_model"
+
+
+@pytest.mark.parametrize("values", [v for v, _ in CALLS.values()] + [*AGGREGATES.values()])
+def test_no_call_lacks_the_bytes_that_requests_are_searched_for(values: dict[str, Value]) -> None:
+    bytes_of_span = span(values).SerializeToString()
+
+    assert ENRICHER.enrich(bytes_of_span) is not NOT_LLM
+    assert any(hint in bytes_of_span for hint in HINTS)
+
+
+def test_reading_json_is_bounded_in_size_and_depth() -> None:
+    deep = '{"total":' * 20_000 + "1" + "}" * 20_000
+    for text in (deep, "[" * 100_000, '{"a":"' + "x" * 10_000_000 + '"}', "{", "1" * 5000, "NaN"):
+        attributes = enriched(LANGFUSE | {"langfuse.observation.usage_details": text})
+
+        assert attributes["genops.cost.unpriced_reason"] == "no_usage"
+
+
+def test_a_span_with_a_key_that_stands_twice_counts_once() -> None:
+    twice = (
+        span(LOGFIRE).SerializeToString()
+        + Span(attributes=span({"gen_ai.usage.input_tokens": 2000}).attributes).SerializeToString()
+    )
+
+    outcome = ENRICHER.enrich(twice)
+
+    assert outcome.total == pytest.approx((2000 * 2.5 + 100 * 10) / M)
