@@ -28,7 +28,7 @@ from genops_enricher.decode.values import (
 )
 from genops_pricing import Usage
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "Plans"]
 
 Attributes = Mapping[str, bytes]
 
@@ -69,12 +69,18 @@ class Plan:
         "_served",
         "_service_tier",
         "has_error",
+        "has_own",
         "identity_names",
         "states_usage",
     )
 
-    def __init__(self, shape: frozenset[str]) -> None:
-        """Work out what to read of spans that have these of the known names and no other."""
+    def __init__(self, shape: frozenset[str], own: frozenset[str]) -> None:
+        """Work out what to read of spans that have these of the known names and no other.
+
+        Args:
+            shape: the names that such spans have.
+            own: those that the enricher writes.
+        """
         dialects = [d for d in DIALECTS if not d.marks or not shape.isdisjoint(d.marks)]
 
         def present(names: Iterable[str]) -> tuple[str, ...]:
@@ -118,6 +124,8 @@ class Plan:
             total in document.counts.values() for document in self._documents for total in totals
         )
         """Whether such spans state token counts at all, right or wrong."""
+        self.has_own = not shape.isdisjoint(own)
+        """Whether such spans have an attribute already that the enricher writes."""
         self.has_error = _ERROR in shape
         self._id = next(iter(present(n for d in dialects for n in d.ids)), "")
         self._finish = present(_FINISH)
@@ -202,19 +210,27 @@ class Plan:
 
 
 _KNOWN = frozenset().union(*(dialect.names for dialect in DIALECTS), _FINISH, (_ERROR,))
-_plans: dict[frozenset[str], Plan] = {}
 
 
-def plan_of(attributes: Attributes) -> Plan:
-    """The plan for the shape of a span. Safe for use by several threads."""
-    shape = _KNOWN.intersection(attributes)
-    plan = _plans.get(shape)
-    if plan is None:
-        plan = Plan(shape)
-        if len(_plans) >= _PLANS_MAX:
-            _plans.clear()
-        _plans[shape] = plan
-    return plan
+class Plans:
+    """The plans for the shapes seen so far. Safe for use by several threads."""
+
+    def __init__(self, own: frozenset[str] = frozenset()) -> None:
+        """`own`: the attributes that the enricher writes."""
+        self._own = own
+        self._names = _KNOWN | own
+        self._plans: dict[frozenset[str], Plan] = {}
+
+    def of(self, attributes: Attributes) -> Plan:
+        """The plan for the shape of a span."""
+        shape = self._names.intersection(attributes)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = Plan(shape, self._own)
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()
+            self._plans[shape] = plan
+        return plan
 
 
 def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:

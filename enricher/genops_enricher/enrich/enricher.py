@@ -16,8 +16,9 @@ from typing import NamedTuple
 from genops_enricher.config.model import AttributionRule, Vocabulary
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.lens import DecodeError, SpanPosition, parse_span
-from genops_enricher.decode.plan import plan_of
+from genops_enricher.decode.plan import Plans
 from genops_enricher.enrich.attributes import (
+    ATTRIBUTES,
     COST_PARTS,
     double_attribute,
     int_attribute,
@@ -55,6 +56,9 @@ class Outcome(NamedTuple):
 
 NOT_LLM = Outcome(Status.NOT_LLM)
 
+_OWN = frozenset(attribute.name for attribute in ATTRIBUTES)
+_NOTHING: Mapping[str, bytes] = {}
+
 # With a provider key of one's own OpenRouter charges 5 % of what the provider bills, and nothing
 # else. Where an emitter copies that as the cost and can't say so, it is not believed.
 # Source: OpenRouter documentation, BYOK.
@@ -86,6 +90,7 @@ class Enricher:
         self._labels = labels
         self._catalog = catalog
         self._attribution = attribution
+        self._plans = Plans(_OWN)
         self._places = Places(catalog)
         self._unpriced: dict[str, Block] = {}
 
@@ -118,18 +123,19 @@ class Enricher:
         except DecodeError:
             return NOT_LLM
         attributes = lens.attributes
-        if "genops.pricing.version" in attributes:
-            has_cost = "genops.cost.total" in attributes
+        plan = self._plans.of(attributes)
+        present = attributes if plan.has_own else _NOTHING  # of what may be added
+        if "genops.pricing.version" in present:
+            has_cost = "genops.cost.total" in present
             if not has_cost:
                 return Outcome(Status.ALREADY_ENRICHED)
             return Outcome(
                 Status.ALREADY_ENRICHED,
                 position=SpanPosition.of(lens),
-                response_id=plan_of(attributes).response_id(attributes)[0],
+                response_id=plan.response_id(attributes)[0],
                 is_call=True,
             )
 
-        plan = plan_of(attributes)
         place = self._places.of(plan, attributes)
         kind = place.identity.kind
         if kind is Kind.OTHER:
@@ -142,7 +148,7 @@ class Enricher:
         if kind is Kind.AGGREGATE and not plan.states_usage:
             return NOT_LLM
 
-        common = place.named.missing_from(attributes)
+        common = place.named.missing_from(present)
         if self._attribution:
             common += attributed(self._attribution, attributes, resource)
         if duplicate_of:
@@ -154,7 +160,7 @@ class Enricher:
             return outcome._replace(position=SpanPosition.of(lens))
 
         usage, report = plan.read(attributes, place.identity, place.market)
-        if "genops.cost.total" in attributes:
+        if "genops.cost.total" in present:
             outcome = self._without_price("foreign_cost", attributes, common, usage)
             return outcome._replace(position=SpanPosition.of(lens), is_call=is_call)
 
@@ -201,9 +207,9 @@ class Enricher:
         audit = None
         if computed is not None and report is not None and isinstance(price.found, Offer):
             audit = Audit(price.found.market, price.found.model, report.comparable, computed)
-        texts = common + block.missing_from(attributes)
+        texts = common + block.missing_from(present)
         counts = usage if isinstance(usage, Usage) else None
-        addition = texts + _missing_tokens(attributes, counts) + _doubles(attributes, numbers)
+        addition = texts + _missing_tokens(present, counts) + _doubles(present, numbers)
         return Outcome(
             status,
             "",
