@@ -10,13 +10,24 @@ from __future__ import annotations
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.dialect import Cost, Dialect, Document, KindRule
 
-__all__ = ["DIALECTS", "HINTS"]
+__all__ = ["DIALECTS", "HINTS", "PROVIDERS"]
 
 HINTS = (b"gen_ai.", b"openinference.span.kind", b"ai.model.provider", b"langfuse.observation.")
 """Bytes of which one stands in every span that tells of a call, in any dialect.
 
 They are looked for in whole requests, so they are few, and long where they can be.
 """
+
+PROVIDERS = {
+    "google.vertex": "gcp.vertex_ai",  # AI SDK
+    "azure-openai": "azure.ai.openai",
+    "vertex_ai_beta": "gcp.vertex_ai",  # LiteLLM
+    "bedrock_converse": "aws.bedrock",
+    "azure_ai": "azure.ai.inference",
+    "vertexai": "gcp.vertex_ai",  # OpenInference
+    "aws": "aws.bedrock",
+}
+"""Names of providers that the catalog does not know, and what OpenTelemetry calls them."""
 
 # The usage object of OpenAI's APIs, and of all that imitate them. OpenRouter adds what a call cost:
 # https://openrouter.ai/docs/guides/guides/usage-accounting

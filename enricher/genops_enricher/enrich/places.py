@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from genops_enricher.decode.call import CallIdentity
+from genops_enricher.decode.dialects import PROVIDERS
 from genops_enricher.decode.plan import Plan
 from genops_enricher.enrich.block import Block
 from genops_enricher.enrich.status import Status
@@ -144,4 +145,5 @@ class Places:
 def _spellings(provider: str) -> list[str]:
     """The provider, and without the words behind a dot: the AI SDK names `openai.chat`."""
     words = provider.split(".")[:4]
-    return [".".join(words[:n]) for n in range(len(words), 0, -1)] if provider else []
+    names = [".".join(words[:n]) for n in range(len(words), 0, -1)]
+    return [PROVIDERS.get(name, name) for name in names if name]

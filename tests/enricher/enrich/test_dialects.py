@@ -493,6 +493,31 @@ def test_who_was_called_is_the_host_and_not_the_sdks_default() -> None:
     assert attributes["genops.provider"] == "openrouter"
 
 
+@pytest.mark.parametrize(
+    ("provider", "market"),
+    [
+        ("openai.chat", "openai"),
+        ("google.vertex.chat", "google-vertex"),
+        ("google.generative-ai", "google"),
+        ("azure-openai.chat", "azure"),
+        ("amazon-bedrock", "bedrock"),
+        ("aws.bedrock", "bedrock"),
+        ("vertex_ai_beta", "google-vertex"),
+        ("OpenRouter", "openrouter"),
+    ],
+)
+def test_providers_are_known_by_the_names_that_emitters_give_them(
+    provider: str, market: str
+) -> None:
+    outcome = ENRICHER.enrich(
+        span(
+            LOGFIRE | {"gen_ai.provider.name": provider, "gen_ai.request.model": "none-such-1"}
+        ).SerializeToString()
+    )
+
+    assert outcome.unknown_in == market
+
+
 def test_an_unknown_host_is_not_taken_for_openrouter() -> None:
     attributes = enriched(
         LOGFIRE | {"server.address": "llm.example.com", "gen_ai.request.model": SONNET}
