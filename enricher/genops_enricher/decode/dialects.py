@@ -7,6 +7,8 @@ tokens they are taken to be part of the input.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.dialect import Cost, Dialect, Document, KindRule
 
@@ -51,6 +53,8 @@ _OPENAI_USAGE = {
     "cache_read_input_tokens": "cache_read_apart",
     "cache_creation_input_tokens": "cache_write_apart",
 }
+
+_OPENROUTER_COST = Cost("cost", upstream="cost_details/upstream_inference_cost", byok="is_byok")
 
 _OPERATIONS = {
     "chat": Kind.INFERENCE,
@@ -207,13 +211,7 @@ DIALECTS = (
         kinds=(
             KindRule("logfire.span_type", {"pending_span": Kind.AGGREGATE}, default=Kind.UNSTATED),
         ),
-        documents=(
-            Document(
-                "gen_ai.usage.raw",
-                _OPENAI_USAGE,
-                Cost("cost", upstream="cost_details/upstream_inference_cost", byok="is_byok"),
-            ),
-        ),
+        documents=(Document("gen_ai.usage.raw", _OPENAI_USAGE, _OPENROUTER_COST),),
         estimates=("operation.cost",),
         note="The usage of a stream stands on a span of its own, of type `log`.",
     ),
@@ -223,7 +221,14 @@ DIALECTS = (
         marks=("litellm.call_id", "litellm.provider.model"),
         provider_prefix=("litellm.provider.model",),
         documents=(
-            Document("metadata.usage_object", _OPENAI_USAGE, python=True),
+            # On a stream of another market LiteLLM can put its own reckoning there
+            # (`include_cost_in_streaming_usage`).
+            Document(
+                "metadata.usage_object",
+                _OPENAI_USAGE,
+                replace(_OPENROUTER_COST, only_on="openrouter"),
+                python=True,
+            ),
             Document(
                 "hidden_params",
                 cost=Cost(

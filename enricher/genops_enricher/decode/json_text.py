@@ -10,6 +10,7 @@ from genops_enricher.decode.values import as_text
 __all__ = ["at_path", "read_object"]
 
 _BYTES_MAX = 128 * 1024
+_PYTHON = (("'", '"'), ("None", "null"), ("True", "true"), ("False", "false"))
 
 
 def read_object(raw: bytes, *, python: bool = False) -> dict[str, Any]:
@@ -17,13 +18,14 @@ def read_object(raw: bytes, *, python: bool = False) -> dict[str, Any]:
 
     Args:
         raw: the serialized AnyValue.
-        python: the text is Python's notation of a dictionary of numbers.
+        python: the text is Python's notation of a dictionary of numbers and truths.
     """
     if len(raw) > _BYTES_MAX:
         return {}
     text = as_text(raw)
     if python:
-        text = text.replace("'", '"').replace("None", "null")
+        for theirs, ours in _PYTHON:
+            text = text.replace(theirs, ours)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

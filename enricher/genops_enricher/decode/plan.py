@@ -316,7 +316,7 @@ def _reported_by_attributes(cost: Cost, attributes: Attributes) -> Reported | No
         cost,
         as_float(attributes[cost.amount]),
         upstream,
-        byok=as_true(attributes.get(cost.byok)) if cost.byok else None,
+        byok=as_true(attributes[cost.byok]) if cost.byok in attributes else None,
     )
 
 
@@ -326,7 +326,7 @@ def _reported_in(cost: Cost, content: Mapping[str, object]) -> Reported | None:
         for path in (cost.amount, cost.upstream, cost.byok)
     )
     return _reported(
-        cost, to_float(amount), to_float(upstream), byok=to_bool(byok) if cost.byok else None
+        cost, to_float(amount), to_float(upstream), byok=None if byok is None else to_bool(byok)
     )
 
 
@@ -345,7 +345,7 @@ def _reported(
     if byok is None and cost.upstream and upstream is not None:
         byok = amount < upstream / 2
     if not byok:
-        return Reported(amount, amount, may_be_fee=not (cost.upstream or cost.byok))
+        return Reported(amount, amount, may_be_fee=byok is None and upstream is None)
     if upstream is None or upstream < 0 or amount + upstream == float("inf"):
         return None
     return Reported(amount + upstream, upstream, may_be_fee=False)

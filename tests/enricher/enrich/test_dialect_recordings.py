@@ -32,7 +32,7 @@ NO_AUDIO = {"audio"}  # that a part of the input was audio
 
 LEFT_OUT: dict[str, set[str]] = {
     "ai-sdk-7": NO_FEE | NO_AUDIO,
-    "litellm": NO_FEE,
+    "litellm": {"byok_stream"},
     "litellm-otel-v2": NO_FEE,
     "openai-agents": NO_FEE,
     # It counts the tokens itself where a stream brings no usage, and reads no cache in streams.

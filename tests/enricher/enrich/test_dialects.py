@@ -30,6 +30,7 @@ PLAIN = (1000 * Decimal("2.5") + 100 * 10) / M
 WRITTEN = (100 * 3 + 600 * Decimal("0.3") + 300 * Decimal("3.75") + 100 * 15) / M
 REPORTED = Decimal("0.004321")
 BYOK = Decimal("0.0002") + Decimal("0.004")  # OpenRouter's fee and the provider's bill
+UPSTREAM = {"cost_details": {"upstream_inference_cost": 0.004}}
 
 
 def enriched(values: dict[str, Value]) -> dict[str, object]:
@@ -169,12 +170,7 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
     ),
     "Logfire": (LOGFIRE | {"gen_ai.usage.raw": openai_usage(cost=0.004321)}, REPORTED),
     "Logfire, key of one's own": (
-        LOGFIRE
-        | {
-            "gen_ai.usage.raw": openai_usage(
-                cost=0.0002, is_byok=True, cost_details={"upstream_inference_cost": 0.004}
-            )
-        },
+        LOGFIRE | {"gen_ai.usage.raw": openai_usage(cost=0.0002, is_byok=True, **UPSTREAM)},
         BYOK,
     ),
     "Logfire, another provider": (
@@ -283,6 +279,41 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
             "gen_ai.operation.name": "acompletion",
             "gen_ai.cost.total_cost": 0.0,
             "metadata.usage_object": str(json.loads(openai_usage(other=None))),
+        },
+        CACHED,
+    ),
+    "LiteLLM 1, OpenRouter's usage with a key of one's own": (
+        LITELLM
+        | {
+            "metadata.usage_object": str(
+                json.loads(openai_usage(cost=0.0002, is_byok=True, **UPSTREAM))
+            ),
+            "hidden_params": json.dumps(
+                {"additional_headers": {"llm_provider-x-litellm-response-cost": 0.0002}}
+            ),
+        },
+        BYOK,
+    ),
+    "LiteLLM 1, OpenRouter's usage without such a key": (
+        LITELLM
+        | {
+            "metadata.usage_object": str(
+                json.loads(openai_usage(cost=0.004321, is_byok=False, **UPSTREAM))
+            )
+        },
+        REPORTED,
+    ),
+    "LiteLLM 1, the usage of a stream, of which OpenRouter's fee is all it keeps": (
+        LITELLM | {"metadata.usage_object": str(json.loads(openai_usage(cost=float(CACHED / 20))))},
+        CACHED,
+    ),
+    "LiteLLM 1, its own reckoning in the usage": (
+        LITELLM
+        | {
+            "gen_ai.system": "openai",
+            "gen_ai.request.model": "gpt-4o",
+            "litellm.provider.model": "gpt-4o",
+            "metadata.usage_object": str(json.loads(openai_usage(cost=8.0))),
         },
         CACHED,
     ),
