@@ -36,7 +36,8 @@ Attributes = Mapping[str, bytes]
 _PLANS_MAX = 1024
 
 _ID_SHORTEST, _ID_LONGEST = 16, 256  # characters
-_HOST_LONGEST = 1024  # characters; it may be a URL
+# Of names, ids and hosts no more is looked at than this; what is longer is none of them.
+_TEXT_LONGEST = 4096  # characters
 # OpenRouter Broadcast: behind the response id on the spans below that of the call.
 _PART_OF_CALL = re.compile(r":(?:attempt-\d+|generation)\Z")
 
@@ -165,7 +166,7 @@ class Plan:
         """
         if not self._id:
             return "", False
-        text = as_text(attributes[self._id])
+        text = as_text(attributes[self._id])[:_TEXT_LONGEST]
         response_id = _PART_OF_CALL.sub("", text) if ":" in text else text
         is_part = len(response_id) != len(text)
         return (response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""), is_part
@@ -177,7 +178,10 @@ class Plan:
         """
         if self.has_error or kind is Kind.EMBEDDINGS:
             return self.has_error
-        reasons = [reason for name in self._finish for reason in as_texts(attributes[name])]
+        values = [attributes[name] for name in self._finish]
+        if any(len(value) > _TEXT_LONGEST for value in values):
+            return False
+        reasons = [reason for value in values for reason in as_texts(value)]
         return _UNFINISHED.issuperset(reasons)
 
     def read(self, attributes: Attributes, identity: CallIdentity, market: str | None) -> Call:
@@ -237,7 +241,9 @@ def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:
     if dialect.kind:
         yield dialect.kind
     for rule in dialect.kinds:
-        if rule.name in attributes and (value := as_text(attributes[rule.name]).lower()):
+        if value := _first_text(
+            attributes, (rule.name,) if rule.name in attributes else ()
+        ).lower():
             yield rule.kinds.get(
                 value.rpartition(".")[2] if rule.last_word else value, rule.default
             )
@@ -246,14 +252,12 @@ def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:
 def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
     for name in names:
         if text := as_text(attributes[name]):
-            return text
+            return text[:_TEXT_LONGEST]
     return ""
 
 
 def _host(text: str) -> str:
     """A host in lower case, of a host or a URL."""
-    if len(text) > _HOST_LONGEST:  # not only no host: `urlsplit` remembers what it took apart
-        return ""
     if "/" not in text:
         return text.lower()
     try:

@@ -28,6 +28,7 @@ BAD = -1
 """What `as_count` answers for a value that is no token count."""
 
 _COUNT_LIMIT = 1 << 53  # beyond it a double no longer tells neighbouring integers apart
+_NUMBER_BYTES_MAX = 512  # spelled out; what is longer is no number, and not worth a look
 
 # First byte of an AnyValue with one field: its number and wire type.
 _STRING, _BOOL, _INT, _DOUBLE = 0x0A, 0x10, 0x18, 0x21
@@ -69,7 +70,7 @@ def as_count(raw: bytes) -> int:
         return raw[1] if raw[1] < 0x80 else BAD
     if len(raw) == 3 and raw[0] == _INT and raw[1] >= 0x80 > raw[2]:
         return (raw[1] & 0x7F) | raw[2] << 7
-    return to_count(_parse(raw))
+    return to_count(_parse(raw)) if len(raw) <= _NUMBER_BYTES_MAX else BAD
 
 
 def to_count(value: object) -> int:
@@ -93,7 +94,7 @@ def as_float(raw: bytes | None) -> float | None:
     if len(raw) == 9 and raw[0] == _DOUBLE:
         number = float(_unpack_double(raw, 1)[0])
     else:
-        return to_float(_parse(raw))
+        return to_float(_parse(raw)) if len(raw) <= _NUMBER_BYTES_MAX else None
     return number if number - number == 0.0 else None  # inf - inf and nan are not 0
 
 

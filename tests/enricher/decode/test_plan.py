@@ -17,9 +17,10 @@ from genops_enricher.decode.plan import Plans
 from genops_enricher.decode.values import BAD
 from genops_enricher.enrich.attributes import serialized_attribute
 from genops_enricher.enrich.enricher import Enricher
+from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
 from genops_pricing import Usage, bundled_catalog
-from otlp import Value, any_value, chat, span
+from otlp import Value, any_value, chat, plain_attributes, request, span, spans_of
 
 ENRICHER = Enricher(bundled_catalog())
 
@@ -154,3 +155,29 @@ def test_values_nested_deeply_are_no_numbers() -> None:
             pair.value.CopyFrom(nested)
 
     assert ENRICHER.enrich(message.SerializeToString()).reason == "bad_usage"
+
+
+def test_spans_that_mean_harm_leave_the_prices_of_their_neighbours_alone() -> None:
+    harm: list[dict[str, Value]] = [
+        {f"gen_ai.usage.{n}": n for n in range(10_000)},
+        chat(more={"gen_ai.usage.raw": "[" * 100_000}),
+        chat(more={"gen_ai.usage.input_tokens": "9" * 1_000_000}),
+        chat(more={"gen_ai.response.id": ":attempt-1" * 100_000}),
+        chat(more={"gen_ai.response.finish_reasons": ["stop"] * 100_000}),
+        chat("m" * 1_000_000),
+        chat(more={"gen_ai.input.messages": "x" * 10_000_000}),
+    ]
+    payload = request(*[span(values, number=n) for n, values in enumerate([*harm, chat()])])
+
+    last = plain_attributes(spans_of(enrich_request(payload, ENRICHER).payload)[-1])
+
+    assert last["genops.cost.status"] == "priced"
+
+
+@pytest.mark.parametrize(
+    "name", [name for d in DIALECTS for name in (*d.served, *d.asked, *d.provider, *d.host, *d.ids)]
+)
+def test_long_texts_are_not_repeated_on_the_span(name: str) -> None:
+    enriched = ENRICHER.enrich(span(chat(more={name: "x" * 1_000_000})).SerializeToString())
+
+    assert len(enriched.addition) < 10_000
