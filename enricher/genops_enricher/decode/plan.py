@@ -61,6 +61,7 @@ class Plan:
         "_endpoint",
         "_exclusive_for",
         "_finish",
+        "_has_error",
         "_host",
         "_id",
         "_is_plain",
@@ -69,7 +70,6 @@ class Plan:
         "_provider_is",
         "_served",
         "_service_tier",
-        "has_error",
         "has_own",
         "identity_names",
         "states_usage",
@@ -127,7 +127,7 @@ class Plan:
         """Whether such spans state token counts at all, right or wrong."""
         self.has_own = not shape.isdisjoint(own)
         """Whether such spans have an attribute already that the enricher writes."""
-        self.has_error = _ERROR in shape
+        self._has_error = _ERROR in shape
         self._id = next(iter(present(n for d in dialects for n in d.ids)), "")
         self._finish = present(_FINISH)
 
@@ -176,8 +176,8 @@ class Plan:
 
         Embeddings have no finish reason.
         """
-        if self.has_error or kind is Kind.EMBEDDINGS:
-            return self.has_error
+        if self._has_error or kind is Kind.EMBEDDINGS:
+            return self._has_error
         values = [attributes[name] for name in self._finish]
         if any(len(value) > _TEXT_LONGEST for value in values):
             return False

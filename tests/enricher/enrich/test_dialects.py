@@ -177,6 +177,10 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         LOGFIRE | {"gen_ai.usage.raw": openai_usage()},
         CACHED,
     ),
+    "Logfire, attributes and another count in the raw usage": (
+        LOGFIRE | {"gen_ai.usage.raw": openai_usage(prompt_tokens=9999)},
+        CACHED,
+    ),
     "pydantic-ai": (
         LOGFIRE | {"gen_ai.usage.details.cache_read_tokens": 600, "operation.cost": 0.5},
         CACHED,
@@ -547,6 +551,13 @@ def test_providers_are_known_by_the_names_that_emitters_give_them(
     )
 
     assert outcome.unknown_in == market
+
+
+def test_what_broadcast_tells_of_is_billed_by_openrouter_whoever_made_the_model() -> None:
+    attributes = enriched(BROADCAST)
+
+    assert attributes["genops.provider"] == "openrouter"
+    assert str(attributes["genops.pricing.entry"]).startswith("openrouter/")
 
 
 def test_an_unknown_host_is_not_taken_for_openrouter() -> None:
