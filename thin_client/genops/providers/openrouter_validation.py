@@ -46,6 +46,12 @@ _FACTS: Final = (
     "openrouter_key",
 )
 
+# How OpenTelemetry is told to export nothing.
+_SWITCHED_OFF: Final = (("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"))
+_SWITCH_ON: Final = (
+    "Unset OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER, and correct OTEL_EXPORTER_OTLP_ENDPOINT"
+)
+
 _REINSTALL: Final = "pip install --force-reinstall genops-ai"
 _CATALOG_OLD_DAYS: Final = 60  # as the enricher, which warns of the same
 
@@ -178,14 +184,13 @@ def _check_export(setup: _Setup) -> Findings:
 
 
 def _configuration_problems(config: ClientConfig, environ: Mapping[str, str]) -> Findings:
-    nowhere = config.export.kind == "none"
     for problem in config.problems:
-        yield Finding("error" if nowhere else "warning", problem)
-    if nowhere and not config.problems:
-        message = "OTEL_TRACES_EXPORTER is none: no spans are exported"
-        yield Finding("warning", message, "Unset it, or set it to otlp")
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        yield Finding("warning", "OTEL_SDK_DISABLED is true: nothing is recorded", "Unset it")
+        yield Finding("warning", problem)
+    if config.export.kind == "none":
+        wanted = any(
+            environ.get(name, "").strip().lower() == value for name, value in _SWITCHED_OFF
+        )
+        yield Finding("warning" if wanted else "error", "no spans are exported", _SWITCH_ON)
 
 
 def _check_recording(setup: _Setup) -> Findings:
@@ -194,8 +199,10 @@ def _check_recording(setup: _Setup) -> Findings:
         initialized=status.initialized,
         instrumented_providers=list(status.instrumented_providers),
     )
+    told = _installation.problems()  # by the check of the installation
     for problem in dict.fromkeys((*status.problems, *status.not_instrumented.values())):
-        yield _with_hint("warning", problem)
+        if problem not in told:
+            yield _with_hint("warning", problem)
     if status.instrumented_providers:
         providers = ", ".join(status.instrumented_providers)
         yield Finding("info", f"calls are recorded, to: {providers}")
