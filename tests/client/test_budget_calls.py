@@ -25,6 +25,7 @@ from genops.providers.openrouter import (
     patch_openrouter,
     unpatch_openrouter,
 )
+from genops.providers.openrouter_pricing import calculate_openrouter_cost
 
 MODEL = "openai/gpt-4o"
 CALL: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 1000}  # some 0.01 USD
@@ -202,6 +203,23 @@ def test_what_a_call_cost_takes_the_place_of_its_estimate(
         books = left(adapter)
 
     assert (books.spent_usd, books.reserved_usd) == (spent, 0.0)
+
+
+@pytest.mark.usefixtures("patched")
+def test_the_responses_api_is_under_the_budget_too(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer
+) -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
+    server.answer({"id": "gen-1", "object": "response", "model": MODEL, "usage": usage})
+    create = adapter.client.responses.create
+
+    with set_governance_context(budget_limit=1):
+        create(model=MODEL, input="Hello", max_output_tokens=1000)
+        assert left(adapter).spent_usd == 0.0045
+        with pytest.raises(BudgetUncheckedError, match="previous_response_id"):
+            create(model=MODEL, input="And then?", previous_response_id="gen-1")
+
+    assert len(server.requests) == 1
 
 
 def test_a_raw_response_is_counted_too(
@@ -409,6 +427,24 @@ def test_of_several_models_the_dearest_must_fit(
     assert caught.value.model == dear
     assert caught.value.estimate_usd > 0.075
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "provider", ["azure", {"only": ["azure"]}, {"order": ["azure"], "allow_fallbacks": False}]
+)
+def test_a_provider_that_is_asked_for_counts_at_its_own_price(
+    adapter: GenOpsOpenRouterAdapter, provider: Any
+) -> None:
+    model = "deepseek/deepseek-r1"
+    base = calculate_openrouter_cost(model, output_tokens=10**6)
+    own = calculate_openrouter_cost(model, "azure", output_tokens=10**6)
+
+    with pytest.raises(BudgetExceededError) as caught:
+        adapter.chat_completions_create(
+            model=model, messages=[], max_tokens=10**6, provider=provider, budget_limit=0
+        )
+
+    assert base < own == caught.value.estimate_usd
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ is decided by `genops_pricing`, whether the call fits by `core.budget`.
 
 An estimate is the input as counted by `tokens` at the full input price, plus the output: its stated
 maximum, else 0.3 of the input, at least 512 tokens. An answer without a maximum may be longer: who
-needs a hard bound states one. Of several models or providers that may answer, the dearest counts.
-Not estimated, though counted afterwards: web searches and other plugins.
+needs a hard bound states one. Of the models and the providers that the request names, the dearest
+counts; where it names no provider, OpenRouter may choose a dearer one than the model's price says
+(`provider.max_price` bounds that). Not estimated, though counted afterwards: web searches and other
+plugins.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ _USAGE: Final = {
     "input_audio": names.USAGE_AUDIO_INPUT,
     "output_audio": names.USAGE_AUDIO_OUTPUT,
     "output_image": names.USAGE_IMAGE_OUTPUT,
+    "web_searches": names.USAGE_WEB_SEARCHES,
 }
 
 
