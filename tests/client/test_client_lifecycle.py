@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import openai
@@ -13,22 +10,10 @@ import pytest
 from opentelemetry.sdk.trace import SpanProcessor
 
 import genops
+from client.processes import python
 from client.recorder import Recorder
 from client.scripted_server import CHUNKS, ScriptedServer, completion
 from genops.auto_instrumentation import GenOpsInstrumentor
-
-
-def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter; the time limit only keeps a hang from lasting."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "GENOPS_"))}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env={**clean, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_importing_loads_the_trace_api_and_nothing_heavy() -> None:
@@ -275,6 +260,7 @@ def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) ->
     genops.init(tracer_provider=recorder.provider, otlp_endpoint="127.0.0.1:1")
     recorder.provider.add_span_processor(Last())
     genops.shutdown()
+    flushed.clear()
 
     assert recorder.provider.force_flush()
     assert flushed == [True]

@@ -10,18 +10,23 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from opentelemetry import trace
 
-from genops import _runtime
-from genops._config import ClientConfig, ExportConfig, read_config
+from genops import _installation, _runtime
+from genops._config import ClientConfig, read_config
 from genops._export import Export, existing_provider
+from genops._vendors import cost_warning
 from genops.auto_instrumentation import GenOpsInstrumentor
+from genops.core.content import captures_content
 from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
+from genops.providers.openrouter_generation import finish_lookups
 
 __all__ = ["Status", "config_in_force", "init", "shutdown", "status", "uninstrument"]
 
@@ -40,7 +45,8 @@ class Status:
 
     initialized: bool
     exporter: str  # e.g. "otlp grpc to localhost:4317", "console", "existing tracer provider"
-    instrumented_providers: tuple[str, ...]
+    metrics_exporter: str = "none"  # likewise
+    instrumented_providers: tuple[str, ...] = ()
     not_instrumented: Mapping[str, str] = field(default_factory=dict)  # name → why, and what to do
     default_attributes: Mapping[str, Scalar] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # settings that could not be used, each with its reason
@@ -50,7 +56,6 @@ class Status:
 class _Started:
     config: ClientConfig
     export: Export
-    exporter: str
     not_instrumented: Mapping[str, str]
     problems: tuple[str, ...]
 
@@ -72,27 +77,33 @@ def init(
     default_environment: str | None = None,
     resource_attributes: Mapping[str, str | bool | int | float] | None = None,
     openrouter_metadata: bool = True,
+    openrouter_complete_aborted: bool = False,
     openrouter_base_url: str | None = None,
     tracer_provider: trace.TracerProvider | None = None,
     debug: bool = False,
 ) -> Status:
-    """Record the LLM calls of this process and export them.
+    """Record the LLM calls of this process and export them, and the application's metrics.
 
     Arguments win over the environment, the environment over defaults. If the application has set
     up a tracer provider, it is used as it is; an exporter is added to it only if `exporter_type` or
-    `otlp_endpoint` is given here. A second call, without `shutdown` in between, keeps the settings
-    of the first and undoes `uninstrument`.
+    `otlp_endpoint` is given here. Under the same condition a meter provider is set up, unless there
+    is one, so that metrics of `opentelemetry.metrics.get_meter` leave the way spans do. A second
+    call, without `shutdown` in between, keeps the settings of the first and undoes `uninstrument`.
+
+    Forked processes (gunicorn, multiprocessing) go on recording and exporting.
 
     Args:
         service_name: Resource attribute service.name; else OTEL_SERVICE_NAME.
         service_version: Resource attribute service.version; else OTEL_SERVICE_VERSION.
-        exporter_type: "otlp" (default), "console" (prints spans to stdout) or "none"; else
-            OTEL_TRACES_EXPORTER.
-        otlp_endpoint: Where to send spans; else OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-            OTEL_EXPORTER_OTLP_ENDPOINT, then localhost. For HTTP, /v1/traces is appended.
-        otlp_protocol: "grpc" or "http/protobuf"; else OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
-            OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for port 4317 or an endpoint without scheme,
-            HTTP for others.
+        exporter_type: "otlp" (default), "console" (prints to stdout) or "none"; else
+            OTEL_TRACES_EXPORTER. For metrics too, unless OTEL_METRICS_EXPORTER is "none"; else
+            OTEL_METRICS_EXPORTER.
+        otlp_endpoint: Where to send them; else OTEL_EXPORTER_OTLP_{TRACES,METRICS}_ENDPOINT (used
+            as it is), OTEL_EXPORTER_OTLP_ENDPOINT, then localhost. For HTTP, /v1/traces and
+            /v1/metrics are appended.
+        otlp_protocol: "grpc" or "http/protobuf"; else
+            OTEL_EXPORTER_OTLP_{TRACES,METRICS}_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for
+            port 4317 or an endpoint without scheme, HTTP for others.
         otlp_headers: Headers for the exporter, e.g. a vendor's key; else
             OTEL_EXPORTER_OTLP_HEADERS.
         default_team: genops.team of every call that states none.
@@ -102,6 +113,9 @@ def init(
         resource_attributes: More resource attributes.
         openrouter_metadata: Ask OpenRouter to report its routing (which provider served, failed
             attempts) by the request header X-OpenRouter-Metadata.
+        openrouter_complete_aborted: Ask OpenRouter afterwards, in the background and with the
+            call's own client, for usage and cost of a stream that was not read to its end. Such a
+            span is exported some seconds later; its end time stays that of the abort.
         openrouter_base_url: A further base URL that is OpenRouter (a gateway, a test server); else
             GENOPS_OPENROUTER_BASE_URL. Hosts under openrouter.ai always are.
         tracer_provider: Record with this provider in place of the global one.
@@ -129,6 +143,7 @@ def init(
         default_environment=default_environment,
         resource_attributes=resource_attributes,
         openrouter_metadata=openrouter_metadata,
+        openrouter_complete_aborted=openrouter_complete_aborted,
         openrouter_base_url=openrouter_base_url,
         debug=debug,
     )
@@ -136,6 +151,7 @@ def init(
         if _started is None:
             _started = _start(config, tracer_provider)
             atexit.register(shutdown, EXIT_TIMEOUT_S)
+            _flush_in_children_too()
         else:
             if _started.config != config:
                 logger.warning(
@@ -150,37 +166,43 @@ def init(
 def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -> _Started:
     if config.debug:
         _log_debug()
-    problems = list(config.problems)
     existing = tracer_provider or existing_provider()
-    try:
-        export = Export(config, existing)
-    except Exception as error:  # noqa: BLE001 - e.g. a certificate file from the environment
-        problems.append(f"the exporter could not be made ({error}). No spans are exported")
-        config = replace(config, export=ExportConfig(kind="none"))
-        export = Export(config, existing)
-    exporter = str(config.export)
-    if existing is not None:
-        added = f", and {exporter}" if config.export.explicit else ""
-        exporter = "existing tracer provider" + added
-        if config.resource:
-            problems.append(
-                f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "
-                "exists already. Set them on its resource"
-            )
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        problems.append("OTEL_SDK_DISABLED is true: nothing is recorded")
+    export = Export(config, existing)
+    problems = [*config.problems, *export.problems, *_installation.problems()]
+    if existing is not None and config.resource:
+        problems.append(
+            f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "
+            "exists already. Set them on its resource"
+        )
+    if export.sends_spans and (warning := cost_warning(config.export.endpoint)):
+        problems.append(warning)
     _runtime.install(
         _runtime.Runtime(
             tracer_provider=export.provider,
             governance=config.governance,
             openrouter_metadata=config.openrouter_metadata,
+            openrouter_complete_aborted=config.openrouter_complete_aborted,
             openrouter_base_url=config.openrouter_base_url,
+            capture_content=captures_content(os.environ),
         )
     )
     not_instrumented = GenOpsInstrumentor().instrument()
     for problem in (*problems, *not_instrumented.values()):
         logger.warning("%s", problem)
-    return _Started(config, export, exporter, not_instrumented, tuple(problems))
+    return _Started(config, export, not_instrumented, tuple(problems))
+
+
+@cache
+def _flush_in_children_too() -> None:
+    """Shut down at the end of processes that `multiprocessing` forked: these skip `atexit`."""
+    from multiprocessing import util
+
+    def at_end(_: object) -> None:
+        # Negative: after the finalizers of the application, which may record.
+        util.Finalize(None, shutdown, (EXIT_TIMEOUT_S,), exitpriority=-1)
+
+    at_end(None)  # this process may be such a child
+    util.register_after_fork(shutdown, at_end)
 
 
 def _log_debug() -> None:
@@ -197,7 +219,8 @@ def status() -> Status:
         return Status(initialized=False, exporter="none", instrumented_providers=instrumented)
     return Status(
         initialized=True,
-        exporter=started.exporter,
+        exporter=started.export.spans,
+        metrics_exporter=started.export.metrics,
         instrumented_providers=instrumented,
         not_instrumented=started.not_instrumented,
         default_attributes=started.config.governance,
@@ -236,5 +259,7 @@ def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
         uninstrument()
         _runtime.install(None)
     atexit.unregister(shutdown)
+    deadline = time.monotonic() + timeout
     end_open_streams()
-    return started is None or started.export.stop(timeout)
+    finish_lookups(timeout / 2)
+    return started is None or started.export.stop(max(0.0, deadline - time.monotonic()))

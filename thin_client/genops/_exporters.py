@@ -1,0 +1,105 @@
+"""Make the SDK's exporters for a destination.
+
+Each function loads what it needs of the SDK when it is called. A connection is opened, and gRPC
+started, by what the makers return, not by the makers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from genops._destination import ExportConfig
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+__all__ = ["metric_exporter_like", "metric_exporter_maker", "span_exporter_maker"]
+
+_FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
+
+
+def span_exporter_maker(
+    export: ExportConfig, timeout_s: float | None = None
+) -> Callable[[], SpanExporter]:
+    """What makes an OTLP exporter of spans; `timeout_s` bounds one export, in seconds.
+
+    Raises:
+        ValueError: a variable of the environment that the exporter reads is wrong.
+    """
+    _check_environment("TRACES")
+    headers = dict(export.headers) or None  # None: the exporter reads the environment's
+    if export.protocol == "http/protobuf":
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
+
+        return lambda: http.OTLPSpanExporter(export.endpoint, headers=headers, timeout=timeout_s)
+    from genops._per_process import before_grpc_is_loaded, before_grpc_is_used
+
+    before_grpc_is_loaded()
+    from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
+
+    def make() -> SpanExporter:
+        before_grpc_is_used()
+        return grpc.OTLPSpanExporter(
+            export.endpoint, export.insecure, headers=headers, timeout=timeout_s
+        )
+
+    return make
+
+
+def metric_exporter_maker(export: ExportConfig) -> Callable[[], MetricExporter]:
+    """What makes an exporter of metrics, OTLP or console.
+
+    Raises:
+        ValueError: a variable of the environment that the exporter reads is wrong.
+    """
+    if export.kind == "console":
+        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+
+        return ConsoleMetricExporter
+    _check_environment("METRICS")
+    headers = dict(export.headers) or None
+    if export.protocol == "http/protobuf":
+        from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
+
+        return lambda: http.OTLPMetricExporter(export.endpoint, headers=headers)
+    from genops._per_process import before_grpc_is_loaded, before_grpc_is_used
+
+    before_grpc_is_loaded()
+    from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc
+
+    def make() -> MetricExporter:
+        before_grpc_is_used()
+        return grpc.OTLPMetricExporter(export.endpoint, export.insecure, headers=headers)
+
+    return make
+
+
+def metric_exporter_like(export: ExportConfig) -> MetricExporter:
+    """An exporter with the temporality and aggregation that the environment asks for."""
+    if export.kind == "console":
+        from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+
+        return ConsoleMetricExporter()
+    # For gRPC too: both read the same variables, and this one starts nothing.
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+    return OTLPMetricExporter(export.endpoint or None)
+
+
+def _check_environment(signal: str) -> None:
+    """Find what the exporters stumble over later, each in its own way."""
+    for prefix in ("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{signal}_"):
+        timeout = os.environ.get(prefix + "TIMEOUT")
+        if timeout is not None:
+            try:
+                float(timeout)
+            except ValueError:
+                raise ValueError(f"{prefix}TIMEOUT={timeout!r} is no number of seconds") from None
+        for kind in _FILES:
+            path = os.environ.get(prefix + kind)
+            if path and not Path(path).is_file():
+                raise ValueError(f"{prefix}{kind}={path!r} is no file")
