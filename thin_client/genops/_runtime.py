@@ -37,6 +37,7 @@ class Runtime:
     governance: Mapping[str, Scalar] = field(default_factory=dict)  # by span attribute name
     openrouter_metadata: bool = True
     openrouter_base_url: str | None = None
+    openrouter_complete_aborted: bool = False
     capture_content: bool = False
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 
@@ -161,6 +161,38 @@ class Call:
         if self._ended:
             return
         self._ended = True
+        ended_at = time.time_ns()
+
+        def finish(found: Mapping[str, object] | None) -> None:
+            whole = {**response, **found} if found and isinstance(response, dict) else response
+            self._finish(whole, error, stream_completed, ended_at)
+
+        if not (stream_completed is False and self._look_up(response, finish)):
+            finish(None)
+
+    def _look_up(
+        self, response: object, finish: Callable[[Mapping[str, object] | None], None]
+    ) -> bool:
+        """Whether what an aborted stream has not told is being asked for, and `finish` waits."""
+        identity = get(response, "generation_id") or get(response, "id")
+        look_up = self.request.look_up
+        with guard("completing an aborted stream"):
+            return (
+                look_up is not None
+                and self.wants_response
+                and isinstance(identity, str)
+                and get(response, "usage") is None
+                and look_up(identity, finish)
+            )
+        return False
+
+    def _finish(
+        self,
+        response: object,
+        error: BaseException | None,
+        stream_completed: bool | None,
+        ended_at: int,
+    ) -> None:
         attributes: Attributes | None = None
         try:
             if self.wants_response:
@@ -171,7 +203,7 @@ class Call:
                 with guard("counting the cost"):
                     self._reservation.settle(attributes)
             with guard("ending the span"):
-                self.span.end()
+                self.span.end(ended_at)
 
     def _record(
         self, response: object, error: BaseException | None, stream_completed: bool | None

@@ -88,6 +88,9 @@ class Request:
     port: int | None = None
     asked: Mapping[str, str] = field(default_factory=dict)  # routing that the caller asked for
     observe: Callable[[object], Observation] | None = None
+    # Asks the provider later, by id, for what an aborted stream has not told: takes the id and what
+    # to call, once, with the missing parts of the response or None. False: it will not.
+    look_up: Callable[[str, Callable[[Mapping[str, object] | None], None]], bool] | None = None
     # The arguments of the call, if the operator asks for content; nothing else reads them.
     content: Mapping[str, object] | None = field(default=None, repr=False)
 

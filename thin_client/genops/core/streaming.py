@@ -66,8 +66,10 @@ class StreamedResponse:
 
     __slots__ = ("_content", "_fields", "_finish_reasons")
 
-    def __init__(self, *, content: bool = False) -> None:
+    def __init__(self, *, content: bool = False, generation_id: object = None) -> None:
         self._fields: dict[str, object] = {}
+        if isinstance(generation_id, str):  # known before the first chunk
+            self._fields["generation_id"] = generation_id
         self._finish_reasons: dict[int, str] = {}
         self._content = StreamedContent() if content else None
 
@@ -127,9 +129,11 @@ class StreamRecorder:
 
     __slots__ = ("_call", "_response", "chunks", "stepping")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, generation_id: object = None) -> None:
         self._call = call
-        self._response = StreamedResponse(content=call.request.content is not None)
+        self._response = StreamedResponse(
+            content=call.request.content is not None, generation_id=generation_id
+        )
         self.chunks = 0  # fetched so far
         self.stepping = False  # a chunk is being fetched
         _open.add(self)

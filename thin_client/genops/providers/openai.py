@@ -28,6 +28,8 @@ from genops.core.recording import Request, get
 from genops.providers import openrouter_routing as routing
 from genops.providers.hosts import OPENROUTER, address, provider_of
 from genops.providers.openai_results import Create, run, run_async
+from genops.providers.openrouter_generation import look_up as look_up_generation
+from genops.providers.openrouter_generation import prepare_lookups
 
 __all__ = [
     "OPERATIONS",
@@ -240,7 +242,13 @@ def begin(
         reservation = estimate.reserve(budgets, operation, client, kwargs, provider=provider)
     call: Call | None = None
     with guard("starting the span"):
+        settings = _runtime.current()
         is_openrouter = provider == OPENROUTER
+        is_stream = bool(kwargs.get("stream"))
+        look_up = None
+        if is_openrouter and is_stream and settings.openrouter_complete_aborted:
+            prepare_lookups()
+            look_up = partial(look_up_generation, client)
         host, port = address(str(get(client, "base_url")))
         model, extra_body = kwargs.get("model"), kwargs.get("extra_body")
         call = calls.start(
@@ -248,17 +256,18 @@ def begin(
                 operation=operation,
                 provider=provider,
                 model=text(model) if isinstance(model, str) else None,
-                stream=bool(kwargs.get("stream")),
+                stream=is_stream,
                 address=host,
                 port=port,
                 asked=routing.asked(extra_body, route) if is_openrouter else {},
                 observe=routing.observer(model, extra_body) if is_openrouter else None,
-                content=kwargs if _runtime.current().capture_content else None,
+                look_up=look_up,
+                content=kwargs if settings.capture_content else None,
             ),
             governance,
             reservation,
         )
-        if is_openrouter and call.is_recording and _runtime.current().openrouter_metadata:
+        if is_openrouter and call.is_recording and settings.openrouter_metadata:
             kwargs = _with_metadata_header(client, kwargs)
     if call is None and reservation is not None:
         reservation.settle(None)  # nobody will see what the call costs

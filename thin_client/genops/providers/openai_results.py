@@ -79,7 +79,8 @@ def _follow(call: Call, result: Any, stream: Any, close: str) -> None:
     HTTP response.
     """
     if get(stream, "_iterator") is not None and hasattr(get(stream, "response"), close):
-        recorder = StreamRecorder(call)
+        generation_id = get(stream, "response", "headers", "x-generation-id")  # OpenRouter's
+        recorder = StreamRecorder(call, generation_id)
         _on_close(stream.response, close, lambda: _stream_closed(recorder, stream.response))
         chunks = Chunks if close == "close" else AsyncChunks
         stream._iterator = chunks(stream._iterator, recorder)

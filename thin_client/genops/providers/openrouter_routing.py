@@ -181,7 +181,7 @@ def _routing(response: object, metadata: object, alternatives: Sequence[str]) ->
     used = _fallback_used(attempts, get(response, "model"), alternatives)
     if used is not None:
         attributes[names.FALLBACK_USED] = used
-    identity = get(response, "id")
+    identity = get(response, "generation_id") or get(response, "id")
     if isinstance(identity, str) and identity.startswith("gen-"):
         attributes[names.GENERATION_ID] = text(identity)
     return attributes
