@@ -253,6 +253,33 @@ def test_live_an_endpoint_that_never_answers_is_given_up(export_to: Exports, pro
     assert "an empty request was not accepted" in message
 
 
+def test_live_a_certificate_that_is_not_there_is_an_error(export_to: Exports) -> None:
+    with listening() as server:
+        export_to(
+            f"https://127.0.0.1:{port_of(server)}", OTEL_EXPORTER_OTLP_CERTIFICATE="/nowhere.pem"
+        )
+
+        result = validate_setup(live=True)
+
+    [(level, message)] = findings(result, "export")
+    assert level == "error"
+    assert "/nowhere.pem" in message
+
+
+def test_a_base_url_that_is_none_is_a_warning_and_ignored_as_by_init(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "gateway-key")
+    monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", "gateway")
+
+    result = validate_setup()
+
+    assert [level for level, _ in findings(result, "api_key")] == ["error"]
+    level, message = findings(result, "configuration")[0]
+    assert level == "warning"
+    assert "GENOPS_OPENROUTER_BASE_URL='gateway'" in message
+
+
 def test_a_step_that_hangs_is_left_behind() -> None:
     release = threading.Event()
 
@@ -282,9 +309,10 @@ def test_an_endpoint_that_is_none_is_an_error(export_to: Exports) -> None:
     result = validate_setup()
 
     assert not result.is_valid
-    said = findings(result, "export")
-    assert "OTEL_EXPORTER_OTLP_ENDPOINT='ftp://collector'" in said[0][1]
-    assert said[-1] == ("error", "no spans are exported")
+    assert findings(result, "export") == [("error", "no spans are exported")]
+    level, message = findings(result, "configuration")[0]
+    assert level == "warning"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT='ftp://collector'" in message
 
 
 def test_exporting_nothing_on_purpose_is_a_warning(
@@ -311,7 +339,7 @@ def test_a_started_client_is_judged_by_what_init_was_told() -> None:
             genops.shutdown(0)
 
     assert findings(result, "export")[0][1].endswith("something listens there")
-    said = findings(result, "recording")
+    said = findings(result, "configuration")
     assert [level for level, _ in said] == ["warning", "info"]
     assert "x-key" in said[0][1]
     assert said[1][1] == "calls are recorded, to: openrouter, openai"
@@ -324,7 +352,7 @@ def test_a_client_that_was_uninstrumented_warns(recorder: Recorder) -> None:
 
     result = validate_setup()
 
-    assert findings(result, "recording") == [("warning", "no calls are recorded")]
+    assert findings(result, "configuration") == [("warning", "no calls are recorded")]
 
 
 def test_live_openrouter_is_asked_about_the_key_for_free(openrouter: FakeOpenRouter) -> None:

@@ -15,7 +15,7 @@ from genops import _installation
 from genops.providers.openrouter import validate_setup
 print(*_installation.problems(), sep="\\n")
 for issue in validate_setup().issues:
-    if issue.level == "error" and issue.component in ("installation", "recording"):
+    if issue.level == "error" and issue.component in ("installation", "configuration"):
         print(issue.message, "|", issue.fix_suggestion)
 """
 

@@ -11,7 +11,7 @@ import logging
 import re
 from typing import Final
 
-from genops._config import ExportConfig
+from genops._destination import ExportConfig
 from genops._export import span_exporter
 from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import address
@@ -73,7 +73,10 @@ def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
     from opentelemetry.sdk.trace.export import SpanExportResult
 
     no_success = f"no success within {timeout_s:g} s"
-    exporter = span_exporter(export, timeout_s)
+    try:
+        exporter = span_exporter(export, timeout_s)
+    except (OSError, RuntimeError, ValueError) as error:
+        return str(error)  # e.g. a certificate file of the environment's that is not there
     try:
         with _Log("opentelemetry.exporter.otlp") as log:
             result = within(timeout_s, lambda: exporter.export(()))

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 
 from genops import _installation, _lifecycle, _runtime
 from genops._config import ClientConfig, read_config
+from genops._destination import ExportConfig
 from genops._export import existing_provider
 from genops._probe import Finding, Findings, Level
 from genops._probe_export import check_endpoint
@@ -30,7 +31,7 @@ from genops.providers.openrouter_key import check_form, check_with_openrouter
 
 __all__ = ["TIMEOUT_S", "ValidationIssue", "ValidationResult", "validate_setup"]
 
-Component = Literal["api_key", "installation", "pricing", "export", "recording", "openrouter"]
+Component = Literal["api_key", "installation", "pricing", "export", "configuration", "openrouter"]
 
 TIMEOUT_S: Final = 2.0
 
@@ -91,8 +92,13 @@ class _Setup:
     summary: dict[str, Any]
 
     @property
+    def config(self) -> ClientConfig:
+        """What `init` was told, or would be by the environment."""
+        return _lifecycle.config_in_force() or read_config(self.environ)
+
+    @property
     def base_url(self) -> str:
-        return _runtime.current().openrouter_base_url or DEFAULT_BASE_URL
+        return self.config.openrouter_base_url or DEFAULT_BASE_URL
 
 
 def validate_setup(*, live: bool = False, timeout: float = TIMEOUT_S) -> ValidationResult:
@@ -167,14 +173,10 @@ def _check_pricing(setup: _Setup) -> Findings:
 
 
 def _check_export(setup: _Setup) -> Findings:
-    started = _lifecycle.config_in_force()
-    config = started or read_config(setup.environ)
-    export = config.export
-    setup.summary["exporter"] = _lifecycle.status().exporter if started else str(export)
-    if not started:  # else they are among the problems of `status`
-        yield from _configuration_problems(config, setup.environ)
-        if warning := cost_warning(export.endpoint):
-            yield Finding("warning", warning)
+    status, export = _lifecycle.status(), setup.config.export
+    setup.summary["exporter"] = status.exporter if status.initialized else str(export)
+    if not status.initialized:  # else the choice was made in code, and `status` warns of vendors
+        yield from _doubts(setup.environ, export)
     if existing_provider() is not None and not export.explicit:
         yield Finding("info", "spans go where the application's own tracer provider sends them")
     elif export.kind == "console":
@@ -183,24 +185,25 @@ def _check_export(setup: _Setup) -> Findings:
         yield from check_endpoint(export, live=setup.live, timeout_s=setup.timeout_s)
 
 
-def _configuration_problems(config: ClientConfig, environ: Mapping[str, str]) -> Findings:
-    for problem in config.problems:
-        yield Finding("warning", problem)
-    if config.export.kind == "none":
+def _doubts(environ: Mapping[str, str], export: ExportConfig) -> Findings:
+    if warning := cost_warning(export.endpoint):
+        yield Finding("warning", warning)
+    if export.kind == "none":
         wanted = any(
             environ.get(name, "").strip().lower() == value for name, value in _SWITCHED_OFF
         )
         yield Finding("warning" if wanted else "error", "no spans are exported", _SWITCH_ON)
 
 
-def _check_recording(setup: _Setup) -> Findings:
+def _check_configuration(setup: _Setup) -> Findings:
     status = _lifecycle.status()
     setup.summary.update(
         initialized=status.initialized,
         instrumented_providers=list(status.instrumented_providers),
     )
     told = _installation.problems()  # by the check of the installation
-    for problem in dict.fromkeys((*status.problems, *status.not_instrumented.values())):
+    problems = status.problems if status.initialized else setup.config.problems
+    for problem in dict.fromkeys((*problems, *status.not_instrumented.values())):
         if problem not in told:
             yield _with_hint("warning", problem)
     if status.instrumented_providers:
@@ -231,6 +234,6 @@ _CHECKS: Final[Mapping[Component, Callable[[_Setup], Findings]]] = {
     "installation": _check_installation,
     "pricing": _check_pricing,
     "export": _check_export,
-    "recording": _check_recording,
+    "configuration": _check_configuration,
     "openrouter": _check_openrouter,
 }
