@@ -109,4 +109,4 @@ def test_the_error_survives_a_process_boundary_and_speaks_plainly() -> None:
 
     assert str(copy) == str(error)
     assert "it may cost 0.0000005 USD" in str(error)
-    assert "budget of 0.5 USD 0.0001234 USD are spent and 0 USD reserved" in str(error)
+    assert "budget of 0.5 USD, 0.0001234 USD are spent and 0 USD reserved" in str(error)

@@ -495,7 +495,9 @@ def test_tools_and_earlier_answers_are_part_of_the_input(
 ) -> None:
     server.answer(costing(0.02))
     message = adapter.chat_completions_create(**CALL).choices[0].message
-    tool = {"type": "function", "function": {"name": "f", "description": "x" * 4000}}
+    parameters = {"type": "object", "properties": {"type": {"type": "string", "maxLength": 9}}}
+    function = {"name": "f", "description": "x" * 4000, "parameters": parameters}
+    tool = {"type": "function", "function": function}
 
     with pytest.raises(BudgetExceededError) as caught:
         adapter.chat_completions_create(
