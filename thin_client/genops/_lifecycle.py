@@ -167,6 +167,10 @@ def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -
     if config.debug:
         _log_debug()
     existing = tracer_provider or existing_provider()
+    if _exports_as_the_environment_says(existing) and (
+        replace(config.export, explicit=False) == read_config(os.environ).export
+    ):
+        config = replace(config, export=replace(config.export, explicit=False))
     export = Export(config, existing)
     problems = [*config.problems, *export.problems, *_installation.problems()]
     if existing is not None and config.resource:
@@ -190,6 +194,12 @@ def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -
     for problem in (*problems, *not_instrumented.values()):
         logger.warning("%s", problem)
     return _Started(config, export, not_instrumented, tuple(problems))
+
+
+def _exports_as_the_environment_says(provider: trace.TracerProvider | None) -> bool:
+    """Whether `opentelemetry-instrument` made it: its resource says so, by a conventional name."""
+    resource = getattr(provider, "resource", None)
+    return "telemetry.auto.version" in getattr(resource, "attributes", ())
 
 
 @cache

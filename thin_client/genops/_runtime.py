@@ -1,7 +1,7 @@
 """What `genops.init` set up, as the recording code sees it: one immutable value, swapped whole.
 
 Before `init` the defaults hold: the global tracer provider (a no-op until an application sets one)
-and `GENOPS_OPENROUTER_BASE_URL` from the environment.
+and `GENOPS_OPENROUTER_BASE_URL` and `ENVIRONMENT` from the environment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib import metadata
 from opentelemetry import trace
 
 from genops.core.content import captures_content
-from genops.core.governance import Scalar
+from genops.core.governance import Scalar, clean
 
 __all__ = [
     "OPENROUTER_BASE_URL_VARIABLE",
@@ -57,6 +57,7 @@ def current() -> Runtime:
     if _installed is not None:
         return _installed
     return Runtime(
+        governance=clean({"environment": os.environ.get("ENVIRONMENT") or None}),
         openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE),
         capture_content=captures_content(os.environ),
     )
