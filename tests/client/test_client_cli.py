@@ -19,7 +19,7 @@ KEY = "sk-or-v1-" + "0" * 64
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("OTEL_", "GENOPS_", "OPENROUTER_")):
+        if name.startswith(("OTEL_", "GENOPS_", "OPENROUTER_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
 

@@ -36,11 +36,12 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good key, and nowhere to send spans."""
+    """A good key, no OpenRouter to ask, and nowhere to send spans."""
     for name in os.environ:
         if name.startswith(("OTEL_", "GENOPS_", "OPENROUTER_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+    monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
 
 
@@ -154,6 +155,7 @@ def test_the_form_of_the_key_is_judged_and_never_shown(
     monkeypatch: pytest.MonkeyPatch, key: str, level: str, said: str
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", key)
+    monkeypatch.delenv("GENOPS_OPENROUTER_BASE_URL")
 
     result = validate_setup()
 
@@ -346,6 +348,17 @@ def test_a_started_client_is_judged_by_what_init_was_told() -> None:
     assert result.summary["initialized"] is True
 
 
+def test_the_endpoint_of_the_environment_is_not_tried_beside_a_provider_of_the_applications(
+    export_to: Exports, recorder: Recorder
+) -> None:
+    export_to("http://127.0.0.1:1")
+    genops.init(tracer_provider=recorder.provider)
+
+    result = validate_setup()
+
+    assert findings(result, "export") == [("info", "spans go to: existing tracer provider")]
+
+
 def test_a_client_that_was_uninstrumented_warns(recorder: Recorder) -> None:
     genops.init(tracer_provider=recorder.provider)
     genops.uninstrument()
@@ -437,6 +450,7 @@ def test_live_an_openrouter_that_is_not_there_or_silent_is_an_error(
         url = f"http://127.0.0.1:{port_of(silent)}/api/v1"
         monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", url)
         results = [validate_setup(live=True, timeout=0.2)]
+    monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
     results.append(validate_setup(live=True))
 
     for result in results:

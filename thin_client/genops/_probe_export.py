@@ -77,13 +77,18 @@ def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
         exporter = span_exporter(export, timeout_s)
     except (OSError, RuntimeError, ValueError) as error:
         return str(error)  # e.g. a certificate file of the environment's that is not there
+
+    def ask() -> SpanExportResult:
+        try:
+            return exporter.export(())
+        finally:
+            exporter.shutdown()  # here, because in old SDKs it waits for the export
+
     try:
         with _Log("opentelemetry.exporter.otlp") as log:
-            result = within(timeout_s, lambda: exporter.export(()))
+            result = within(timeout_s, ask)
     except TimeoutError:
         return no_success
-    finally:
-        exporter.shutdown()
     if result is SpanExportResult.SUCCESS:
         return None
     # The exporters say why in their log only. Its other words may quote the endpoint's query.

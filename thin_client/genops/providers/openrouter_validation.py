@@ -174,11 +174,15 @@ def _check_pricing(setup: _Setup) -> Findings:
 
 def _check_export(setup: _Setup) -> Findings:
     status, export = _lifecycle.status(), setup.config.export
-    setup.summary["exporter"] = status.exporter if status.initialized else str(export)
-    if not status.initialized:  # else the choice was made in code, and `status` warns of vendors
-        yield from _doubts(setup.environ, export)
-    if existing_provider() is not None and not export.explicit:
-        yield Finding("info", "spans go where the application's own tracer provider sends them")
+    if status.initialized:
+        exporter, is_ours = status.exporter, str(export) in status.exporter
+    else:
+        is_ours = existing_provider() is None
+        exporter = str(export) if is_ours else "existing tracer provider"
+        yield from _doubts(setup.environ, export)  # `status` tells of them too
+    setup.summary["exporter"] = exporter
+    if not is_ours:
+        yield Finding("info", f"spans go to: {exporter}")
     elif export.kind == "console":
         yield Finding("info", "spans are printed on stdout")
     elif export.kind == "otlp":
