@@ -232,10 +232,11 @@ def test_a_raw_response_is_counted_too(
         assert left(adapter).spent_usd == 0.02
 
 
-def test_an_answer_without_usage_counts_as_estimated(
-    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, estimate: float
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 1000}])
+def test_an_answer_without_its_usage_counts_as_estimated(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, estimate: float, usage: object
 ) -> None:
-    server.answer(completion(usage=None))
+    server.answer(completion(model=MODEL, usage=usage))
 
     with set_governance_context(budget_limit=1):
         adapter.chat_completions_create(**CALL)
@@ -507,7 +508,16 @@ def test_tools_and_earlier_answers_are_part_of_the_input(
     assert caught.value.estimate_usd > estimate + 1000 * 2.5e-6
 
 
-def test_an_embedding_has_no_output(adapter: GenOpsOpenRouterAdapter, patched: None) -> None:
+def test_an_embedding_has_no_output(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, patched: None
+) -> None:
+    model = "openai/text-embedding-3-small"
+    usage = {"prompt_tokens": 1000, "total_tokens": 1000}
+    server.answer({"object": "list", "model": model, "data": [], "usage": usage})
+    with set_governance_context(budget_limit=1):
+        adapter.client.embeddings.create(model=model, input="Hello", encoding_format="float")
+        assert left(adapter).spent_usd == 0.00002
+
     with set_governance_context(budget_limit=0), pytest.raises(BudgetExceededError) as texts:
         adapter.client.embeddings.create(model="openai/text-embedding-3-small", input="x" * 4000)
     with set_governance_context(budget_limit=0), pytest.raises(BudgetExceededError) as tokens:

@@ -75,8 +75,8 @@ class BudgetExceededError(BudgetError):
     def __str__(self) -> str:
         return (
             f"the call to {self.model} was not made: it may cost {_usd(self.estimate_usd)} USD. "
-            f"Of the budget of {_usd(self.limit_usd)} USD, {_usd(self.spent_usd)} USD are spent and "
-            f"{_usd(self.reserved_usd)} USD reserved by calls in flight. "
+            f"Of the budget of {_usd(self.limit_usd)} USD, {_usd(self.spent_usd)} USD are spent "
+            f"and {_usd(self.reserved_usd)} USD reserved by calls in flight. "
             "Give a smaller max_tokens, a cheaper model or a higher budget_limit"
         )
 

@@ -48,8 +48,9 @@ _USAGE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Called:
-    """Who was called, as far as prices depend on it."""
+    """What was called, as far as its cost depends on it."""
 
+    operation: str
     provider: str
     host: str | None
     model: str
@@ -81,14 +82,13 @@ def reserve(
         body = {**kwargs, **(kwargs.get("extra_body") or {})}  # as the SDK sends it
         models = _models(body)
         called = _Called(
+            operation=operation,
             provider=provider,
             host=address(str(get(client, "base_url")))[0],
             model=models[0],
             service_tier=_text(body.get("service_tier")),
         )
-        estimate, model = max(
-            (_estimate(operation, body, called, model), model) for model in models
-        )
+        estimate, model = max((_estimate(body, called, model), model) for model in models)
     except BudgetError:
         raise
     except Exception as error:
@@ -96,7 +96,7 @@ def reserve(
             f"the call was not made: estimating its cost failed ({type(error).__name__}), so the "
             "budget can't be checked. Leave out the budget to make the call"
         ) from error
-    return reserve_in(budgets, estimate, model, partial(cost_of, called))
+    return reserve_in(budgets, estimate, model, partial(_cost_of, called))
 
 
 def _models(body: Mapping[str, Any]) -> list[str]:
@@ -120,14 +120,14 @@ def _endpoints(body: Mapping[str, Any]) -> list[str | None]:
     return [*map(_text, named), *(() if named and pinned else (None,))]
 
 
-def _estimate(operation: str, body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
+def _estimate(body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
     from genops_pricing import Usage
 
     offers = [_offer(called, model, endpoint) for endpoint in _endpoints(body)]
     if all(offer.status == "free" for offer in offers):
         return Fraction(0)
     usage = Usage(input=input_tokens(body, model))
-    if operation != "embeddings":
+    if called.operation != "embeddings":
         usage = usage._replace(output=output_tokens(body, usage.input))
     return max(_charge(offer, usage) for offer in offers)
 
@@ -165,7 +165,7 @@ def _charge(offer: Offer, usage: Usage) -> Fraction:
     return prices.exact(charge)
 
 
-def cost_of(called: _Called, attributes: Attributes) -> Fraction | None:
+def _cost_of(called: _Called, attributes: Attributes) -> Fraction | None:
     """What a call cost in USD, from the attributes of its response; None if that is not known.
 
     What the provider reports goes before what follows from the tokens. A failure without tokens
@@ -176,7 +176,8 @@ def cost_of(called: _Called, attributes: Attributes) -> Fraction | None:
     if isinstance(reported, float) and (reported or not attributes.get(names.USAGE_OUTPUT)):
         upstream = attributes.get(names.COST_UPSTREAM_REPORTED, 0.0)
         return Fraction(str(reported)) + Fraction(str(upstream))
-    if names.USAGE_INPUT in attributes:
+    outputs = called.operation == "embeddings" or names.USAGE_OUTPUT in attributes
+    if names.USAGE_INPUT in attributes and outputs:
         return _computed(called, attributes)
     error = attributes.get(names.ERROR_TYPE)
     began = names.STREAM_COMPLETED in attributes or names.RESPONSE_ID in attributes
