@@ -149,6 +149,24 @@ def test_every_parameter_of_the_sdk_is_passed_on(
     assert server.last.path.endswith("?q=1")
 
 
+def test_parameters_that_only_newer_sdks_know_are_sent_by_older_ones_too(
+    client: openai.OpenAI, server: ScriptedServer
+) -> None:
+    server.answer(completion())
+    newer = {
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "safety_identifier": "s",
+    }
+    keywords: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, **newer}
+
+    instrument_openrouter(client).chat_completions_create(**keywords)
+
+    assert server.last.body == keywords
+
+
 def test_retries_are_set_per_call(client: openai.OpenAI, server: ScriptedServer) -> None:
     server.answer({"error": {"code": 503}}, status=503)
     server.answer(completion())

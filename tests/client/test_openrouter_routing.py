@@ -1,9 +1,35 @@
 from __future__ import annotations
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 
 from client.scripted_server import METADATA, completion
 from genops.providers.openrouter_routing import asked, body, observe, observer
+
+# Of OpenRouter's OpenAPI document: what the schemas ProviderPreferences and ChatRequest say of the
+# fields that wishes are written to.
+SLUGS = {"type": ["array", "null"], "items": {"type": "string"}}
+FLAG = {"type": ["boolean", "null"]}
+CHAT_REQUEST = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string"},
+        "models": {"type": "array", "items": {"type": "string"}},
+        "provider": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                "allow_fallbacks": FLAG,
+                "ignore": SLUGS,
+                "only": SLUGS,
+                "order": SLUGS,
+                "sort": {"enum": ["price", "throughput", "latency", "exacto", None]},
+                "zdr": FLAG,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +54,10 @@ from genops.providers.openrouter_routing import asked, body, observe, observer
 def test_wishes_become_the_documented_body(
     keywords: dict[str, object], sent: dict[str, object]
 ) -> None:
-    assert body(None, model="m", **keywords) == sent  # type: ignore[arg-type]
+    made = body(None, model="m", **keywords)  # type: ignore[arg-type]
+
+    assert made == sent
+    OAS31Validator(CHAT_REQUEST).validate(made)
 
 
 def test_wishes_fill_in_what_extra_body_leaves_open() -> None:

@@ -38,7 +38,8 @@ _SERVER_TOOLS: Final = ("server_tool_use_details", "server_tool_use")
 # Suffixes of a model's name that say how to route; others (`:free`) name models of their own.
 _ROUTING_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto"})
 
-# Fields of OpenRouter's ChatRequest that the OpenAI SDK's create() does not take as keywords.
+# Fields of the request that the OpenAI SDK's create() does not take as keywords: OpenRouter's own
+# (schema ChatRequest), and OpenAI's that came after the oldest supported version of the SDK.
 BODY_FIELDS: Final = frozenset(
     {
         "cache_control",
@@ -55,6 +56,8 @@ BODY_FIELDS: Final = frozenset(
         "top_k",
         "trace",
         "transforms",
+        *("moderation", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+        *("reasoning_effort", "safety_identifier", "verbosity", "web_search_options"),
     }
 )
 
