@@ -26,6 +26,7 @@ class ClientConfig:
     metrics: ExportConfig
     resource: Mapping[str, str | bool | int | float]
     governance: Mapping[str, Scalar]  # by span attribute name
+    propagate_governance: bool
     openrouter_metadata: bool
     openrouter_complete_aborted: bool
     openrouter_base_url: str | None
@@ -46,6 +47,7 @@ def read_config(
     default_project: str | None = None,
     default_environment: str | None = None,
     resource_attributes: Mapping[str, str | bool | int | float] | None = None,
+    propagate_governance: bool = False,
     openrouter_metadata: bool = True,
     openrouter_complete_aborted: bool = False,
     openrouter_base_url: str | None = None,
@@ -82,6 +84,7 @@ def read_config(
         governance=clean(
             {"team": default_team, "project": default_project, "environment": environment}
         ),
+        propagate_governance=propagate_governance,
         openrouter_metadata=openrouter_metadata,
         openrouter_complete_aborted=openrouter_complete_aborted,
         openrouter_base_url=_read_openrouter_base_url(environ, openrouter_base_url, problems),

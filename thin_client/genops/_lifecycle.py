@@ -76,6 +76,7 @@ def init(
     default_project: str | None = None,
     default_environment: str | None = None,
     resource_attributes: Mapping[str, str | bool | int | float] | None = None,
+    propagate_governance: bool = False,
     openrouter_metadata: bool = True,
     openrouter_complete_aborted: bool = False,
     openrouter_base_url: str | None = None,
@@ -111,6 +112,10 @@ def init(
         default_environment: genops.environment, likewise, and the resource attribute
             deployment.environment.name; else ENVIRONMENT.
         resource_attributes: More resource attributes.
+        propagate_governance: Share the attributes of `set_governance_context` with other services,
+            as OpenTelemetry baggage: instrumented HTTP clients send them to every host that they
+            call, and what instrumented servers receive holds for the calls made while serving,
+            unless a context or a call here says otherwise. Opt in where callers can be trusted.
         openrouter_metadata: Ask OpenRouter to report its routing (which provider served, failed
             attempts) by the request header X-OpenRouter-Metadata.
         openrouter_complete_aborted: Ask OpenRouter afterwards, in the background and with the
@@ -142,6 +147,7 @@ def init(
         default_project=default_project,
         default_environment=default_environment,
         resource_attributes=resource_attributes,
+        propagate_governance=propagate_governance,
         openrouter_metadata=openrouter_metadata,
         openrouter_complete_aborted=openrouter_complete_aborted,
         openrouter_base_url=openrouter_base_url,
@@ -184,6 +190,7 @@ def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -
         _runtime.Runtime(
             tracer_provider=export.provider,
             governance=config.governance,
+            propagate_governance=config.propagate_governance,
             openrouter_metadata=config.openrouter_metadata,
             openrouter_complete_aborted=config.openrouter_complete_aborted,
             openrouter_base_url=config.openrouter_base_url,

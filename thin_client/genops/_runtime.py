@@ -35,6 +35,7 @@ class Runtime:
 
     tracer_provider: trace.TracerProvider | None = None  # None: the global one, whatever it is
     governance: Mapping[str, Scalar] = field(default_factory=dict)  # by span attribute name
+    propagate_governance: bool = False
     openrouter_metadata: bool = True
     openrouter_base_url: str | None = None
     openrouter_complete_aborted: bool = False
