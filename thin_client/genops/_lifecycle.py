@@ -18,7 +18,7 @@ from typing import Final
 
 from opentelemetry import trace
 
-from genops import _installation, _runtime
+from genops import _runtime
 from genops._config import ClientConfig, read_config
 from genops._export import Export, existing_provider
 from genops._vendors import cost_warning
@@ -178,6 +178,8 @@ def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -
     ):
         config = replace(config, export=replace(config.export, explicit=False))
     export = Export(config, existing)
+    from genops import _installation  # loads importlib.metadata, which `import genops` does without
+
     problems = [*config.problems, *export.problems, *_installation.problems()]
     if existing is not None and config.resource:
         problems.append(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 
 from opentelemetry import trace
 
@@ -77,6 +76,8 @@ def divert(provider: trace.TracerProvider | None) -> trace.TracerProvider | None
 
 def version() -> str:
     """The version of the installed distribution."""
+    from importlib import metadata  # costs more than the rest of `import genops`
+
     try:
         return metadata.version("genops-ai")
     except metadata.PackageNotFoundError:  # run from a bare source tree

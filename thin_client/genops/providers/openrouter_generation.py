@@ -13,7 +13,6 @@ SDK's defaults.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 import os
@@ -143,6 +142,7 @@ def _fetch(client: Any, generation_id: str) -> object:
         "options": {"params": {"id": generation_id}},
     }
     if isinstance(client, openai.AsyncOpenAI):
+        import asyncio  # is not part of the cost of `import genops`
 
         async def fetch() -> object:
             transport = openai.DefaultAsyncHttpxClient()
