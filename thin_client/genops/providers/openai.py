@@ -58,8 +58,10 @@ class Operation:
         return tuple(self.module.split(".")[2:])
 
 
-# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions.
-# What an installed version lacks is passed over.
+# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions; in new
+# ones what a client has under `beta` is the resource itself once more, so `create` is listed too.
+# What an installed version lacks is passed over. Not listed: `beta.responses`, which takes half a
+# second to import.
 OPERATIONS: Final = (
     Operation("openai.resources.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.chat.completions", "Completions", "parse", "chat"),
