@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Final
+import threading
+from typing import TYPE_CHECKING, Final
 
 from genops._destination import ExportConfig
 from genops._export import span_exporter
 from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import address
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 __all__ = ["check_endpoint"]
 
@@ -78,38 +82,49 @@ def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
     except (OSError, RuntimeError, ValueError) as error:
         return str(error)  # e.g. a certificate file of the environment's that is not there
 
-    def ask() -> SpanExportResult:
+    def ask() -> tuple[SpanExportResult, list[str]]:
         try:
-            return exporter.export(())
+            with _Overheard(exporter) as overheard:
+                return exporter.export(()), overheard.messages
         finally:
             exporter.shutdown()  # here, because in old SDKs it waits for the export
 
     try:
-        with _Log("opentelemetry.exporter.otlp") as log:
-            result = within(timeout_s, ask)
+        result, messages = within(timeout_s, ask)
     except TimeoutError:
         return no_success
     if result is SpanExportResult.SUCCESS:
         return None
     # The exporters say why in their log only. Its other words may quote the endpoint's query.
-    codes = re.findall(r"code: (?:StatusCode\.)?(\w+)", "\n".join(log.messages))
+    codes = re.findall(r"code: (?:StatusCode\.)?(\w+)", "\n".join(messages))
     return codes[-1] if codes else no_success
 
 
-class _Log(logging.Handler):
-    """Collects the messages of a logger, and keeps them from stderr if nobody else wants them."""
+class _Overheard(logging.Filter):
+    """What an exporter logs in this thread; it is kept from the log.
 
-    def __init__(self, name: str) -> None:
+    A filter and not a handler, put before the exporters' own filter: that one drops what was logged
+    a moment ago, which an application's exporter may well have done.
+    """
+
+    def __init__(self, exporter: SpanExporter) -> None:
         super().__init__()
         self.messages: list[str] = []
-        self._logger = logging.getLogger(name)
+        self._thread = threading.get_ident()
+        modules = {kind.__module__ for kind in type(exporter).__mro__}  # they name the loggers
+        self._loggers = [logging.getLogger(module) for module in modules]
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
         self.messages.append(record.getMessage())
+        return False
 
-    def __enter__(self) -> _Log:
-        self._logger.addHandler(self)
+    def __enter__(self) -> _Overheard:
+        for logger in self._loggers:
+            logger.filters.insert(0, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
+        for logger in self._loggers:
+            logger.removeFilter(self)
