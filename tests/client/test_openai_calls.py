@@ -716,6 +716,23 @@ class TestOtherInstrumentations:
         ]
         assert [span.name for span in recorder.all] == ["chat a", "chat b", "chat d", "chat c"]
 
+    def test_one_that_comes_after_an_instrumented_client_sees_its_calls(
+        self, client: openai.OpenAI, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.answer(completion())
+        adapter = instrument_openrouter(client)
+        adapter.chat.completions.create(model="a", messages=MESSAGES)
+        seen: list[str] = []
+
+        def see(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+            seen.append(kwargs["model"])
+            return wrapped(*args, **kwargs)
+
+        monkeypatch.setattr(Completions, "create", wrapt.FunctionWrapper(Completions.create, see))
+        adapter.chat.completions.create(model="b", messages=MESSAGES)
+
+        assert seen == ["b"]
+
     def test_the_other_one_stays_when_ours_goes(
         self,
         client: openai.OpenAI,

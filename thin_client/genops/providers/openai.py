@@ -159,8 +159,18 @@ def record_resource(client: object, name: str, *, provider: str) -> None:
         original = type(resource).__dict__.get(operation.method)
         if original is not None and operation.method not in vars(resource):
             wrap = _async_wrapper if type(resource).__name__.startswith("Async") else _wrapper
-            create = wrap(operation, original, begin)
+            create = wrap(operation, _of_class(operation.method, original), begin)
             setattr(resource, operation.method, MethodType(create, resource))
+
+
+def _of_class(method: str, original: Create) -> Create:
+    """The method that a resource's class has when it is called: others may wrap it later."""
+
+    @functools.wraps(original)
+    def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
+        return type(resource).__dict__[method].__get__(resource)(*args, **kwargs)
+
+    return create
 
 
 # `original` is bound to its resource as Python would: wrappers of other libraries (wrapt) look at
