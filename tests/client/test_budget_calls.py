@@ -18,6 +18,7 @@ import pytest
 
 from client.recorder import Recorder
 from client.scripted_server import CHUNKS, FINISH, MESSAGES, ScriptedServer, chunk, completion
+from client.sdk import needs
 from genops import BudgetError, BudgetExceededError, BudgetUncheckedError, set_governance_context
 from genops.providers.openrouter import (
     GenOpsOpenRouterAdapter,
@@ -205,6 +206,7 @@ def test_what_a_call_cost_takes_the_place_of_its_estimate(
     assert (books.spent_usd, books.reserved_usd) == (spent, 0.0)
 
 
+@needs("responses.create")
 @pytest.mark.usefixtures("patched")
 def test_the_responses_api_is_under_the_budget_too(
     adapter: GenOpsOpenRouterAdapter, server: ScriptedServer
