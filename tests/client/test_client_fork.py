@@ -8,13 +8,15 @@ from client.otlp_receiver import PROTOCOLS, Receiver, receiving
 from client.processes import python
 
 APP = """
-import os, sys, genops
+import os, sys, warnings, genops
 from opentelemetry import metrics, trace
 
 def work(name):
     with trace.get_tracer("app").start_as_current_span(name):
         metrics.get_meter("app").create_counter(name).add(1)
 
+# Python 3.12 and later warn of a fork beside threads, which is what is tested here.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 genops.init("app", otlp_endpoint=sys.argv[1])
 """
 

@@ -14,7 +14,7 @@ from contextvars import Token
 from itertools import islice
 from typing import Final
 
-from opentelemetry import baggage, context
+from opentelemetry import context
 
 from genops.core.governance import RESERVED, Scalar, text
 
@@ -28,6 +28,8 @@ _NAME: Final = re.compile(r"genops\.([A-Za-z0-9_-]{1,64})(\.[A-Za-z0-9._-]{1,64}
 
 def attach(attributes: Mapping[str, Scalar]) -> Token[context.Context]:
     """Add attributes (by span attribute name) to the baggage of the current context."""
+    from opentelemetry import baggage  # not part of the cost of `import genops`
+
     here = context.get_current()
     for name, value in attributes.items():
         if _NAME.fullmatch(name):
@@ -43,6 +45,8 @@ def detach(token: Token[context.Context]) -> None:
 
 def received() -> dict[str, str]:
     """The governance attributes in the baggage of the current context. All values are text."""
+    from opentelemetry import baggage
+
     acceptable = (
         (name, text(value))
         for name, value in baggage.get_all().items()
