@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
@@ -28,7 +28,15 @@ from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
 from genops.providers.openrouter_generation import finish_lookups
 
-__all__ = ["Status", "config_in_force", "init", "shutdown", "status", "uninstrument"]
+__all__ = [
+    "Status",
+    "config_in_force",
+    "export_if_the_environment_asks",
+    "init",
+    "shutdown",
+    "status",
+    "uninstrument",
+]
 
 logger = logging.getLogger("genops")
 
@@ -58,6 +66,7 @@ class _Started:
     export: Export
     not_instrumented: Mapping[str, str]
     problems: tuple[str, ...]
+    by_init: bool = True
 
 
 _lock = threading.RLock()
@@ -154,10 +163,11 @@ def init(
         debug=debug,
     )
     with _lock:
+        if _started is not None and not _started.by_init:
+            shutdown()
         if _started is None:
             _started = _start(config, tracer_provider)
-            atexit.register(shutdown, EXIT_TIMEOUT_S)
-            _flush_in_children_too()
+            _flush_at_exit()
         else:
             if _started.config != config:
                 logger.warning(
@@ -169,7 +179,31 @@ def init(
         return status()
 
 
-def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -> _Started:
+def export_if_the_environment_asks() -> None:
+    """Export what OpenRouter's own functions record in an application that never calls `init`.
+
+    It does so as `init()` would, but records nothing else, and only if the environment says where
+    to or how. A tracer provider that exists is left alone; a later `init` has its way.
+    """
+    global _started
+    with _lock:
+        if _started is None and existing_provider() is None and _asks_for_export(os.environ):
+            _started = replace(_start(read_config(os.environ), None, record=()), by_init=False)
+            _flush_at_exit()
+
+
+def _asks_for_export(environ: Mapping[str, str]) -> bool:
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return exporter != "none" and bool(exporter or any(map(environ.get, endpoints)))
+
+
+def _start(
+    config: ClientConfig,
+    tracer_provider: trace.TracerProvider | None,
+    *,
+    record: Iterable[str] | None = None,  # which providers; None: all
+) -> _Started:
     if config.debug:
         _log_debug()
     existing = tracer_provider or existing_provider()
@@ -199,7 +233,7 @@ def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -
             capture_content=captures_content(os.environ),
         )
     )
-    not_instrumented = GenOpsInstrumentor().instrument()
+    not_instrumented = GenOpsInstrumentor().instrument(record)
     for problem in (*problems, *not_instrumented.values()):
         logger.warning("%s", problem)
     return _Started(config, export, not_instrumented, tuple(problems))
@@ -209,6 +243,11 @@ def _exports_as_the_environment_says(provider: trace.TracerProvider | None) -> b
     """Whether `opentelemetry-instrument` made it: its resource says so, by a conventional name."""
     resource = getattr(provider, "resource", None)
     return "telemetry.auto.version" in getattr(resource, "attributes", ())
+
+
+def _flush_at_exit() -> None:
+    atexit.register(shutdown, EXIT_TIMEOUT_S)
+    _flush_in_children_too()
 
 
 @cache
