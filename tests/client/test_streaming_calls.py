@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -377,3 +378,19 @@ class TestAsynchronous:
 
         assert spans.attributes["genops.stream.completed"] is True
         assert spans.attributes["genops.tokens.total"] == 1200
+
+
+def test_a_stream_read_to_its_end_is_freed_at_once(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer
+) -> None:
+    server.stream()
+    stream = create()
+    list(stream)
+    response = weakref.ref(stream.response)
+
+    gc.disable()
+    try:
+        del stream
+        assert response() is None
+    finally:
+        gc.enable()
