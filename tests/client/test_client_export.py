@@ -84,3 +84,28 @@ def test_a_backend_that_is_not_there_holds_up_neither_call_nor_exit(
     result = run_app(server, endpoint, timeout_s=25)
 
     assert (result.returncode, result.stdout) == (0, "gen-1\n")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_environment_alone_says_where_how_and_for_whom(protocol: str) -> None:
+    with receiving(protocol) as receiver:
+        result = python(
+            "import genops; from opentelemetry import metrics, trace\n"
+            "genops.init()\n"
+            "trace.get_tracer('app').start_span('own').end()\n"
+            "metrics.get_meter('app').create_counter('requests').add(1)\n",
+            OTEL_SERVICE_NAME="app",
+            OTEL_RESOURCE_ATTRIBUTES="env=production",
+            OTEL_EXPORTER_OTLP_ENDPOINT="http://" + receiver.endpoint.removeprefix("http://"),
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc" if protocol == "grpc" else "http/protobuf",
+            OTEL_EXPORTER_OTLP_HEADERS="x-key=all",
+            OTEL_EXPORTER_OTLP_METRICS_HEADERS="x-key=metrics",
+        )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    metadata, payload = receiver.traces.get_nowait()
+    (resource,) = ExportTraceServiceRequest.FromString(payload).resource_spans
+    assert metadata["x-key"] == "all"
+    assert plain_attributes(resource.resource)["env"] == "production"  # type: ignore[arg-type]
+    assert receiver.metrics.queue[0][0]["x-key"] == "metrics"
+    assert receiver.sums() == [("app", "requests", 1)]

@@ -249,7 +249,10 @@ def test_shutdown_records_a_stream_left_open_and_the_stream_goes_on(
     assert len(spans.all) == 1
 
 
-def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) -> None:
+def test_nothing_of_ours_stays_in_an_application_provider(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")  # a meter provider would stay set
     flushed: list[bool] = []
 
     class Last(SpanProcessor):
@@ -257,7 +260,7 @@ def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) ->
             flushed.append(True)
             return True
 
-    genops.init(tracer_provider=recorder.provider, otlp_endpoint="127.0.0.1:1")
+    genops.init(tracer_provider=recorder.provider, otlp_endpoint="http://127.0.0.1:1")
     recorder.provider.add_span_processor(Last())
     genops.shutdown()
     flushed.clear()
