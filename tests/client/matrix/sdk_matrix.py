@@ -34,6 +34,7 @@ VERSIONS: Final = ("1.55.3", "1.109.1", "2.0.1", "2.54.0", "3.54.0")
 
 _TESTS: Final = (
     "tests/client/matrix/test_sdk_features.py",
+    "tests/client/test_budget_calls.py",
     "tests/client/test_openai_calls.py",
     "tests/client/test_openrouter_client.py",
     "tests/client/test_streaming_calls.py",
