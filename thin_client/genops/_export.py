@@ -150,7 +150,10 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
 
 
 def _switch_metrics_on(config: ClientConfig) -> Callable[[], None]:
-    """Export the global meter provider's metrics; returns what sends the last and ends that."""
+    """Export the global meter provider's metrics; returns what sends the last and ends that.
+
+    OpenTelemetry sets a meter provider once, so a later init's metrics keep the first's resource.
+    """
     global _made_meters
     from genops._exporters import metric_exporter_like, metric_exporter_maker
 
