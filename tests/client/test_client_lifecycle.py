@@ -372,7 +372,7 @@ def test_settings_that_no_exporter_can_use_are_problems(
         "print(status.exporter, status.metrics_exporter, status.instrumented_providers)\n"
         "print(*status.problems, sep='\\n')\n",
         OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
-        **{variable: value},
+        environ={variable: value},
     )
 
     first, *problems = result.stdout.splitlines()

@@ -38,7 +38,9 @@ def environment(endpoint: str, server: ScriptedServer) -> dict[str, str]:
 def test_calls_are_recorded_without_code(server: ScriptedServer, protocol: str) -> None:
     server.answer(completion())
     with receiving(protocol) as receiver:
-        result = python(CALL, server.url, command=COMMAND, **environment(receiver.endpoint, server))
+        result = python(
+            CALL, server.url, command=COMMAND, environ=environment(receiver.endpoint, server)
+        )
 
         assert (result.returncode, result.stdout, result.stderr) == (0, "gen-1\n", "")
         (span,) = receiver.spans()
@@ -61,7 +63,7 @@ def test_init_in_such_an_application_records_and_exports_once(server: ScriptedSe
             server.url,
             receiver.endpoint,
             command=COMMAND,
-            **environment(receiver.endpoint, server),
+            environ=environment(receiver.endpoint, server),
         )
 
         assert result.stdout.splitlines() == [
@@ -80,7 +82,7 @@ def test_init_in_such_an_application_adds_another_destination(server: ScriptedSe
             server.url,
             other.endpoint,
             command=COMMAND,
-            **environment(receiver.endpoint, server),
+            environ=environment(receiver.endpoint, server),
         )
 
         assert result.returncode == 0
@@ -94,7 +96,7 @@ def test_the_instrumentor_can_be_named_in_the_list_of_the_disabled(server: Scrip
             CALL,
             server.url,
             command=COMMAND,
-            **environment(receiver.endpoint, server),
+            environ=environment(receiver.endpoint, server),
             OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="genops",
         )
 
