@@ -164,7 +164,7 @@ def init(
     )
     with _lock:
         if _started is not None and not _started.by_init:
-            shutdown()
+            shutdown(0)  # what is queued leaves in the background
         if _started is None:
             _started = _start(config, tracer_provider)
             _flush_at_exit()
