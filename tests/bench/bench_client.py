@@ -19,6 +19,7 @@ import gc
 import json
 import os
 import platform
+import random
 import resource
 import statistics
 import subprocess
@@ -138,6 +139,7 @@ def time_in_turn(
 ) -> tuple[dict[str, list[float]], float]:
     """CPU µs of this thread, call by call, and the other threads' CPU µs per span."""
     times: dict[str, list[float]] = {name: [] for name in works}
+    names, order = list(works), random.Random(0)
     for work in works.values():
         for _ in range(count // 10):
             work()
@@ -147,9 +149,10 @@ def time_in_turn(
     process, thread = time.process_time_ns(), time.thread_time_ns()
     try:
         for _ in range(count):
-            for name, work in works.items():
+            order.shuffle(names)  # what ran before decides what the caches hold
+            for name in names:
                 started = time.thread_time_ns()
-                work()
+                works[name]()
                 times[name].append((time.thread_time_ns() - started) / 1000)
         thread = time.thread_time_ns() - thread
         provider.force_flush()

@@ -288,7 +288,8 @@ def begin(
 
 def _with_metadata_header(client: object, kwargs: dict[str, Any]) -> dict[str, Any]:
     name, value = routing.METADATA_HEADER
-    own = {**(get(client, "default_headers") or {}), **(kwargs.get("extra_headers") or {})}  # type: ignore[dict-item]
+    # `default_headers` would be made anew, with all that the SDK adds.
+    own = {**(get(client, "_custom_headers") or {}), **(kwargs.get("extra_headers") or {})}  # type: ignore[dict-item]
     if any(str(key).lower() == name.lower() for key in own):
         return kwargs
     return {**kwargs, "extra_headers": {**(kwargs.get("extra_headers") or {}), name: value}}
