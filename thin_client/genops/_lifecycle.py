@@ -26,7 +26,6 @@ from genops.auto_instrumentation import GenOpsInstrumentor
 from genops.core.content import captures_content
 from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
-from genops.providers.openrouter_generation import finish_lookups
 
 __all__ = [
     "Status",
@@ -319,5 +318,8 @@ def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
     atexit.unregister(shutdown)
     deadline = time.monotonic() + timeout
     end_open_streams()
-    finish_lookups(timeout / 2)
+    if started is not None and started.config.openrouter_complete_aborted:
+        from genops.providers.openrouter_generation import finish_lookups
+
+        finish_lookups(timeout / 2)
     return started is None or started.export.stop(max(0.0, deadline - time.monotonic()))

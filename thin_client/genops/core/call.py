@@ -227,6 +227,11 @@ class Call:
         self.span.set_attributes(attributes)
         if names.ERROR_TYPE in attributes:
             self.span.set_status(Status(StatusCode.ERROR))
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log(attributes)
+        return attributes
+
+    def _log(self, attributes: Attributes) -> None:
         logger.debug(
             "recorded %s on %s: model %s, tokens %s in, %s out, error %s",
             self.request.span_name,
@@ -236,4 +241,3 @@ class Call:
             attributes.get(names.TOKENS_OUTPUT),
             attributes.get(names.ERROR_TYPE),
         )
-        return attributes

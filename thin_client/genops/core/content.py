@@ -11,7 +11,6 @@ https://github.com/open-telemetry/semantic-conventions-genai (gen-ai-input-messa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -215,6 +214,8 @@ def _write(attributes: Attributes, name: str, items: list[_Json]) -> None:
                 left -= len(text)
         kept.insert(0, item)
     if kept:
+        import json  # is not part of the cost of `import genops`
+
         document = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
         # A lone surrogate would make the exporter lose the whole batch.
         attributes[name] = document.encode("utf-8", "replace").decode("utf-8")
@@ -222,6 +223,8 @@ def _write(attributes: Attributes, name: str, items: list[_Json]) -> None:
 
 def _decoded(arguments: str) -> object:
     """The arguments of a tool call as the object that they are, or the text if they are none."""
+    import json
+
     try:
         return json.loads(arguments)
     except ValueError:

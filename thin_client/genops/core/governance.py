@@ -76,6 +76,8 @@ def text(value: str) -> str:
 
     A lone surrogate would make the exporter lose the whole batch.
     """
+    if type(value) is str and len(value) <= VALUE_CHARS_MAX and value.isascii():
+        return value  # nearly always
     return str.__str__(value)[:VALUE_CHARS_MAX].encode("utf-8", "replace").decode("utf-8")
 
 

@@ -28,8 +28,6 @@ from genops.core.recording import Request, get
 from genops.providers import openrouter_routing as routing
 from genops.providers.hosts import OPENROUTER, address, provider_of
 from genops.providers.openai_results import Create, run, run_async
-from genops.providers.openrouter_generation import look_up as look_up_generation
-from genops.providers.openrouter_generation import prepare_lookups
 
 __all__ = [
     "OPERATIONS",
@@ -259,8 +257,10 @@ def begin(
         is_stream = bool(kwargs.get("stream"))
         look_up = None
         if is_openrouter and is_stream and settings.openrouter_complete_aborted:
-            prepare_lookups()
-            look_up = partial(look_up_generation, client)
+            from genops.providers import openrouter_generation  # loaded only if it is asked for
+
+            openrouter_generation.prepare_lookups()
+            look_up = partial(openrouter_generation.look_up, client)
         host, port = address(str(get(client, "base_url")))
         model, extra_body = kwargs.get("model"), kwargs.get("extra_body")
         call = calls.start(
