@@ -2,8 +2,8 @@
 
 Pure: objects in, attributes out; no spans, clocks or I/O. Responses are read in the shapes of the
 OpenAI API (chat, completions, embeddings, responses), as SDK objects or as decoded JSON. Only what
-was observed is returned; content is never read. What only one provider reports is read by the
-`observe` function that the provider puts in the request.
+was observed is returned; content is read in `content` alone. What only one provider reports is read
+by the `observe` function that the provider puts in the request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Follow a stream of chunks without changing what the caller gets.
 
 `StreamedResponse` is pure: it folds chunks into the few fields that telemetry reads, in the shape
-of a whole response, and keeps no content. The iterators around it pass each chunk on as it comes
-and end the call's span at exhaustion, error, close or garbage collection, whichever comes first.
+of a whole response, and keeps no content unless that is asked for. The iterators around it pass
+each chunk on as it comes and end the call's span at exhaustion, error, close or garbage collection,
+whichever comes first.
 """
 
 from __future__ import annotations
