@@ -13,6 +13,7 @@ import pytest
 import genops
 from client.recorder import Recorder
 from client.scripted_server import ScriptedServer, chunk, completion
+from client.sdk import needs
 from genops.core.content import (
     CAPTURE_VARIABLE,
     CHARS_MAX,
@@ -206,7 +207,7 @@ RESPONSE_MESSAGE = {
 }
 
 
-@pytest.mark.skipif(not hasattr(openai, "responses"), reason="this SDK has no Responses API")
+@needs("responses.create")
 class TestResponses:
     def test_a_response_is_written_with_its_instructions(
         self, client: openai.OpenAI, server: ScriptedServer, capturing: Recorder

@@ -16,6 +16,7 @@ import pytest
 
 import genops
 from client.scripted_server import ScriptedServer, chunk, completion
+from client.sdk import needs
 from destinations import Destination, grpc_destination, http_destination
 from genops.providers.openrouter import instrument_openrouter
 
@@ -177,7 +178,9 @@ def asynchronous(client: Any, server: ScriptedServer) -> None:
 
 
 CALLS = (
-    *(whole, streamed, aborted, responses, streamed_responses, text_completions, embeddings),
+    *(whole, streamed, aborted, text_completions, embeddings),
+    pytest.param(responses, marks=needs("responses.create")),
+    pytest.param(streamed_responses, marks=needs("responses.create")),
     *(refused, failed_inside, failed_in_the_stream, unreachable, wrong_argument, adapted),
     asynchronous,
 )

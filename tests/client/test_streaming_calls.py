@@ -346,12 +346,11 @@ def test_a_stream_of_text_completions_is_followed(
     assert spans.attributes["genops.stream.completed"] is True
 
 
+@needs("responses.stream")
 @pytest.mark.parametrize("completed", [True, False])
 def test_the_stream_helper_of_the_responses_api_leaves_one_span(
     client: openai.OpenAI, server: ScriptedServer, spans: Recorder, completed: bool
 ) -> None:
-    if not hasattr(getattr(client, "responses", None), "stream"):
-        pytest.skip("this SDK has no responses.stream()")
     response = {
         "id": "gen-9",
         "object": "response",
@@ -468,6 +467,7 @@ class TestAsynchronous:
         assert spans.attributes["error.type"] == "CancelledError"
         assert spans.attributes["genops.stream.completed"] is False
 
+    @needs("chat.completions.stream")
     def test_stream_helper(self, server: ScriptedServer, spans: Recorder) -> None:
         server.stream()
 
