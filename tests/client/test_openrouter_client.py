@@ -119,6 +119,22 @@ def test_a_structured_keyword_that_the_api_does_not_know_is_refused_by_the_sdk(
         )
 
 
+def test_a_documented_governance_keyword_never_reaches_the_sdk(
+    client: openai.OpenAI,
+    server: ScriptedServer,
+    spans: Recorder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.answer(completion())
+
+    instrument_openrouter(client).chat_completions_create(
+        model=MODEL, messages=MESSAGES, customer_id=["acme"]
+    )
+
+    assert "'customer_id' is left out: a list is no text" in caplog.text
+    assert "genops.customer_id" not in spans.attributes
+
+
 def test_every_parameter_of_the_sdk_is_passed_on(
     client: openai.OpenAI, server: ScriptedServer
 ) -> None:

@@ -78,6 +78,15 @@ def test_an_unknown_route_is_refused_with_the_known_ones() -> None:
         body(None, model="m", route="cheapest")
 
 
+@pytest.mark.parametrize(
+    "keywords",
+    [{"route": ["fastest"]}, {"provider": 5}, {"provider": [5]}, {"fallbacks": {"models": []}}],
+)
+def test_a_wish_of_another_type_is_refused_by_name(keywords: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(keywords))}="):
+        body(None, model="m", **keywords)  # type: ignore[arg-type]
+
+
 def test_only_what_the_caller_gave_is_predicted() -> None:
     assert asked({"provider": {"order": ["anthropic", "x"]}}, "fallback") == {
         "genops.openrouter.routing_strategy": "fallback",

@@ -144,9 +144,10 @@ def _offer(called: _Called, model: str, endpoint: str | None) -> Offer:
         service_tier=called.service_tier,
     )
     if isinstance(offer, Miss):
+        detail = offer.detail.rstrip(".")
         closest = f" Closest names: {', '.join(offer.closest)}." if offer.closest else ""
         raise BudgetUncheckedError(
-            f"the call to {model} was not made: it has no price ({offer.reason}: {offer.detail}), "
+            f"the call to {model} was not made: it has no price ({offer.reason}: {detail}), "
             f"so the budget can't be checked.{closest} Name another model, update genops-ai for "
             "newer prices, or leave out the budget"
         )

@@ -67,7 +67,7 @@ def sort_keywords(kwargs: Mapping[str, Any], resource: type) -> Keywords:
             api[name] = value
         elif name in BODY_FIELDS:
             extra[name] = value
-        elif is_scalar(value) and name not in _NEVER_GOVERNANCE:
+        elif name in DOCUMENTED_KEYS or (is_scalar(value) and name not in _NEVER_GOVERNANCE):
             _report_slip(name, parameters)
             governance[name] = value
         else:

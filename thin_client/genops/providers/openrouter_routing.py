@@ -82,9 +82,9 @@ def body(
         fallbacks: Models to try, in order, if the first one fails.
 
     Raises:
-        ValueError: the route is unknown.
+        ValueError: the route is unknown, or providers or models are not given as text.
     """
-    if route is not None and route not in ROUTES:
+    if route is not None and not (isinstance(route, str) and route in ROUTES):
         known = ", ".join(repr(name) for name in ROUTES)
         raise ValueError(
             f"route={route!r} is not a routing strategy; known are {known}. "
@@ -95,16 +95,23 @@ def body(
     if isinstance(provider, Mapping):
         preferences.update(provider)
     elif provider:
-        preferences["order"] = [provider] if isinstance(provider, str) else list(provider)
+        preferences["order"] = _texts("provider", provider)
     if route is not None:
         preferences.update(ROUTES[route])
     if preferences:
         own = merged.get("provider")
         merged["provider"] = {**preferences, **own} if isinstance(own, Mapping) else preferences
     if fallbacks:
-        models = [fallbacks] if isinstance(fallbacks, str) else list(fallbacks)
-        merged.setdefault("models", [model, *models])
+        merged.setdefault("models", [model, *_texts("fallbacks", fallbacks)])
     return merged
+
+
+def _texts(keyword: str, value: object) -> list[str]:
+    """One text or several, as a list."""
+    texts = [value] if isinstance(value, str) else value
+    if not _is_list(texts) or not all(isinstance(item, str) for item in texts):
+        raise ValueError(f"{keyword}={value!r} is neither a name nor a list of names")
+    return [item for item in texts if isinstance(item, str)]
 
 
 def asked(extra_body: object, route: str | None = None) -> dict[str, str]:
