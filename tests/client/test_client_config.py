@@ -124,6 +124,17 @@ def test_a_header_from_an_unset_variable_is_left_out_and_named() -> None:
     assert "x-honeycomb-team" in config.problems[0]
 
 
+def test_a_header_of_the_environment_that_is_none_is_a_problem_and_not_shown() -> None:
+    good = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a, x-key=b%20c=,"})
+    bad = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a,x-honeycomb-team: secret"})
+
+    assert good.problems == ()
+    (problem,) = bad.problems
+    assert problem.startswith("OTEL_EXPORTER_OTLP_HEADERS: ")
+    assert "name=value" in problem
+    assert "secret" not in problem
+
+
 def test_headers_never_show_in_the_text_of_the_configuration() -> None:
     config = read_config({}, otlp_endpoint="http://u:pw@h:4318", otlp_headers={"k": "secret"})
 

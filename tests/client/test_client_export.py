@@ -109,3 +109,22 @@ def test_the_environment_alone_says_where_how_and_for_whom(protocol: str) -> Non
     assert plain_attributes(resource.resource)["env"] == "production"  # type: ignore[arg-type]
     assert receiver.metrics.queue[0][0]["x-key"] == "metrics"
     assert receiver.sums() == [("app", "requests", 1)]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_headers_of_init_go_beside_those_of_the_environment(protocol: str) -> None:
+    with receiving(protocol) as receiver:
+        result = python(
+            "import genops; from opentelemetry import trace\n"
+            "genops.init(otlp_headers={'X-Key': 'own', 'x-more': 'b'})\n"
+            "trace.get_tracer('app').start_span('own').end()\n",
+            OTEL_EXPORTER_OTLP_ENDPOINT="http://" + receiver.endpoint.removeprefix("http://"),
+            OTEL_EXPORTER_OTLP_PROTOCOL="grpc" if protocol == "grpc" else "http/protobuf",
+            OTEL_EXPORTER_OTLP_HEADERS="x-key=all,x-team=a",
+            OTEL_METRICS_EXPORTER="none",
+        )
+
+    assert (result.returncode, result.stderr) == (0, "")
+    metadata, _ = receiver.traces.get_nowait()
+    sent = [metadata.get(name) for name in ("x-key", "x-team", "x-more")]
+    assert sent == ["own", "a", "b"]

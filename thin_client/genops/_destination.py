@@ -71,6 +71,7 @@ class ExportReading:
         kind = self._kind(signal)
         if kind != "otlp":
             return ExportConfig(kind=kind, explicit=explicit)
+        self._check_headers(signal)
         protocol_source, protocol = self._choose(
             "otlp_protocol",
             self.protocol,
@@ -111,6 +112,16 @@ class ExportReading:
                 self.problems.append(f"{error} Nothing is sent there")
                 break
         return ExportConfig(kind="none")
+
+    def _check_headers(self, signal: Signal) -> None:
+        """Report what the exporters leave out. They log it at the first export, with its value."""
+        for infix in ("", f"{signal.upper()}_"):
+            variable = f"OTEL_EXPORTER_OTLP_{infix}HEADERS"
+            entries = self.environ.get(variable, "").split(",")
+            if not all("=" in entry for entry in entries if entry.strip()):
+                self.problems.append(
+                    f"{variable}: an entry has no '=' and is left out; write name=value,name=value"
+                )
 
     def _kind(self, signal: Signal) -> Kind:
         if self.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":

@@ -31,7 +31,7 @@ def span_exporter_maker(
         ValueError: a variable of the environment that the exporter reads is wrong.
     """
     _check_environment("TRACES")
-    headers = dict(export.headers) or None  # None: the exporter reads the environment's
+    headers = _headers(export, "TRACES")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
 
@@ -61,7 +61,7 @@ def metric_exporter_maker(export: ExportConfig) -> Callable[[], MetricExporter]:
 
         return ConsoleMetricExporter
     _check_environment("METRICS")
-    headers = dict(export.headers) or None
+    headers = _headers(export, "METRICS")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
 
@@ -88,6 +88,20 @@ def metric_exporter_like(export: ExportConfig) -> MetricExporter:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
     return OTLPMetricExporter(export.endpoint or None)
+
+
+def _headers(export: ExportConfig, signal: str) -> dict[str, str] | None:
+    """Those of `init` beside the environment's; None: the exporter reads the environment's.
+
+    The SDK's exporter over HTTP joins the two itself, its exporter over gRPC does not.
+    """
+    if not export.headers:
+        return None
+    from opentelemetry.util.re import parse_env_headers
+
+    stated = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_HEADERS")
+    shared = os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    return {**parse_env_headers(stated or shared, liberal=True), **export.headers}
 
 
 def _check_environment(signal: str) -> None:

@@ -113,8 +113,8 @@ def init(
         otlp_protocol: "grpc" or "http/protobuf"; else
             OTEL_EXPORTER_OTLP_{TRACES,METRICS}_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for
             port 4317 or an endpoint without scheme, HTTP for others.
-        otlp_headers: Headers for the exporter, e.g. a vendor's key; else
-            OTEL_EXPORTER_OTLP_HEADERS.
+        otlp_headers: Headers for the exporter, e.g. a vendor's key, beside those of
+            OTEL_EXPORTER_OTLP_HEADERS; where both have a name, these win.
         default_team: genops.team of every call that states none.
         default_project: genops.project, likewise.
         default_environment: genops.environment, likewise, and the resource attribute
