@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 import genops
 from client.matrix.features import WAYS, Feature
+from client.processes import python
 from client.recorder import Recorder
 from client.scripted_server import MESSAGES, SECRET, ScriptedServer, completion
 from genops.core.governance import DOCUMENTED_KEYS
@@ -270,14 +271,20 @@ def test_a_call_is_recorded_by_the_adapter_alone_when_nothing_is_patched(
     assert spans.attributes["gen_ai.provider.name"] == "openrouter"
 
 
-def test_calls_work_without_init(client: openai.OpenAI, server: ScriptedServer) -> None:
+def test_calls_work_without_init(server: ScriptedServer) -> None:
     server.answer(completion())
 
-    response = instrument_openrouter(client).chat_completions_create(
-        model=MODEL, messages=MESSAGES, provider="openai", team="a"
+    # In a process of its own: no other test has set up OpenTelemetry there.
+    done = python(
+        """
+from genops.providers.openrouter import instrument_openrouter
+print(instrument_openrouter(api_key="sk-secret").chat_completions_create(
+    model="openai/gpt-4o", messages=[], provider="openai", team="a").id)
+""",
+        GENOPS_OPENROUTER_BASE_URL=server.url,
     )
 
-    assert response.id == "gen-1"
+    assert (done.stdout, done.stderr) == ("gen-1\n", "")
     assert server.last.body["provider"] == {"order": ["openai"]}
     assert "x-openrouter-metadata" not in server.last.headers
 
