@@ -16,7 +16,7 @@ from typing import Final
 
 from opentelemetry import context
 
-from genops.core.governance import RESERVED, Scalar, text
+from genops.core.governance import RESERVED, Scalar, as_text, text
 
 __all__ = ["ENTRIES_MAX", "attach", "detach", "received"]
 
@@ -33,8 +33,7 @@ def attach(attributes: Mapping[str, Scalar]) -> Token[context.Context]:
     here = context.get_current()
     for name, value in attributes.items():
         if _NAME.fullmatch(name):
-            carried = str(value).lower() if isinstance(value, bool) else str(value)
-            here = baggage.set_baggage(name, carried, here)
+            here = baggage.set_baggage(name, as_text(value), here)
     return context.attach(here)
 
 
