@@ -260,17 +260,51 @@ def test_live_an_endpoint_that_never_answers_is_given_up(export_to: Exports, pro
     assert "an empty request was not accepted" in message
 
 
-def test_live_a_certificate_that_is_not_there_is_an_error(export_to: Exports) -> None:
+@pytest.mark.parametrize("live", [False, True])
+def test_a_certificate_that_is_not_there_is_an_error(export_to: Exports, live: bool) -> None:
     with listening() as server:
         export_to(
             f"https://127.0.0.1:{port_of(server)}", OTEL_EXPORTER_OTLP_CERTIFICATE="/nowhere.pem"
         )
 
-        result = validate_setup(live=True, timeout=30)
+        result = validate_setup(live=live, timeout=30)
 
     [(level, message)] = findings(result, "export")
     assert level == "error"
     assert "/nowhere.pem" in message
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://collector"},
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem",
+        },
+    ],
+)
+def test_a_started_client_that_can_export_nothing_is_an_error(
+    export_to: Exports, broken: dict[str, str]
+) -> None:
+    export_to(broken.pop("OTEL_EXPORTER_OTLP_ENDPOINT"), **broken)
+    genops.init()
+    try:
+        result = validate_setup()
+    finally:
+        genops.shutdown()
+
+    assert findings(result, "export") == [("error", "no spans are exported")]
+
+
+def test_a_started_client_that_was_told_to_export_nothing_is_a_warning() -> None:
+    genops.init(exporter_type="none")
+    try:
+        result = validate_setup()
+    finally:
+        genops.shutdown()
+
+    assert findings(result, "export") == [("warning", "no spans are exported")]
 
 
 def test_a_base_url_that_is_none_is_a_warning_and_ignored_as_by_init(
@@ -431,6 +465,7 @@ def test_live_the_details_of_the_key_are_judged(
     ("status", "body", "said"),
     [
         (503, {"error": {"code": 503, "message": KEY}}, "answered 503 to GET /key"),
+        (404, {}, "answered 404 to GET /key"),
         (200, {"models": []}, "answered GET /key with no details of a key"),
         (200, [], "answered GET /key with no details of a key"),
     ],
@@ -446,6 +481,19 @@ def test_live_any_other_answer_is_an_error_that_quotes_nothing(
     assert level == "error"
     assert message.endswith(said)
     assert KEY not in printed(result)
+    assert (status == 503) == ("Try again later" in printed(result))
+
+
+def test_live_a_key_that_cannot_be_sent_is_not_sent(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", f" {KEY} ")
+
+    result = validate_setup(live=True, timeout=30)
+
+    assert [level for level, _ in findings(result, "api_key")] == ["error"]
+    assert findings(result, "openrouter") == []
+    assert scripted.requests == []
 
 
 def test_live_an_openrouter_that_is_not_there_or_silent_is_an_error(

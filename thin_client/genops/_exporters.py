@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
-__all__ = ["metric_exporter_like", "metric_exporter_maker", "span_exporter_maker"]
+__all__ = [
+    "check_environment",
+    "metric_exporter_like",
+    "metric_exporter_maker",
+    "span_exporter_maker",
+]
 
 _FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 
@@ -30,7 +35,7 @@ def span_exporter_maker(
     Raises:
         ValueError: a variable of the environment that the exporter reads is wrong.
     """
-    _check_environment("TRACES")
+    check_environment("TRACES")
     headers = _headers(export, "TRACES")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
@@ -60,7 +65,7 @@ def metric_exporter_maker(export: ExportConfig) -> Callable[[], MetricExporter]:
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return ConsoleMetricExporter
-    _check_environment("METRICS")
+    check_environment("METRICS")
     headers = _headers(export, "METRICS")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
@@ -104,8 +109,12 @@ def _headers(export: ExportConfig, signal: str) -> dict[str, str] | None:
     return {**parse_env_headers(stated or shared, liberal=True), **export.headers}
 
 
-def _check_environment(signal: str) -> None:
-    """Find what the exporters stumble over later, each in its own way."""
+def check_environment(signal: str) -> None:
+    """Find what the exporters stumble over later, each in its own way.
+
+    Raises:
+        ValueError: a variable is wrong; the text says which.
+    """
     for prefix in ("OTEL_EXPORTER_OTLP_", f"OTEL_EXPORTER_OTLP_{signal}_"):
         timeout = os.environ.get(prefix + "TIMEOUT")
         if timeout is not None:

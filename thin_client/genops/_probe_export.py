@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from genops._destination import ExportConfig
 from genops._export import span_exporter
+from genops._exporters import check_environment
 from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import address
 
@@ -26,11 +27,17 @@ _START_ONE: Final = (
     "Start genops-enricher or a Collector there, "
     "or set OTEL_EXPORTER_OTLP_ENDPOINT to where one listens"
 )
+_CHECK_VARIABLE: Final = "Correct the variable, or unset it"
 _CHECK_SETTINGS: Final = "Check the protocol, the path and OTEL_EXPORTER_OTLP_HEADERS"
 
 
 def check_endpoint(export: ExportConfig, *, live: bool, timeout_s: float) -> Findings:
     """Findings about an exporter of kind "otlp"; one or, live, two steps of `timeout_s` seconds."""
+    try:
+        check_environment("TRACES")
+    except ValueError as error:  # e.g. a certificate file that is not there
+        yield Finding("error", f"{export}: no exporter can be made ({error})", _CHECK_VARIABLE)
+        return
     is_grpc = export.protocol == "grpc"
     host, port = address("//" + export.endpoint if is_grpc else export.endpoint)
     secure = not export.insecure if is_grpc else export.endpoint.startswith("https:")
@@ -80,7 +87,7 @@ def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
     try:
         exporter = span_exporter(export, timeout_s)
     except (OSError, RuntimeError, ValueError) as error:
-        return str(error)  # e.g. a certificate file of the environment's that is not there
+        return str(error)  # e.g. a certificate file that holds none
 
     def ask() -> tuple[SpanExportResult, list[str]]:
         try:

@@ -27,7 +27,7 @@ from genops._probe import Finding, Findings, Level
 from genops._probe_export import check_endpoint
 from genops._vendors import cost_warning
 from genops.providers.hosts import DEFAULT_BASE_URL
-from genops.providers.openrouter_key import check_form, check_with_openrouter
+from genops.providers.openrouter_key import can_be_sent, check_form, check_with_openrouter
 
 __all__ = ["TIMEOUT_S", "ValidationIssue", "ValidationResult", "validate_setup"]
 
@@ -179,9 +179,13 @@ def _check_export(setup: _Setup) -> Findings:
     else:
         is_ours = existing_provider() is None
         exporter = str(export) if is_ours else "existing tracer provider"
-        yield from _doubts(setup.environ, export)  # `status` tells of them too
+        if warning := cost_warning(export.endpoint):  # a problem in `status`
+            yield Finding("warning", warning)
     setup.summary["exporter"] = exporter
-    if not is_ours:
+    if exporter == "none":
+        wanted = _is_switched_off(setup.environ, export)
+        yield Finding("warning" if wanted else "error", "no spans are exported", _SWITCH_ON)
+    elif not is_ours:
         yield Finding("info", f"spans go to: {exporter}")
     elif export.kind == "console":
         yield Finding("info", "spans are printed on stdout")
@@ -189,14 +193,12 @@ def _check_export(setup: _Setup) -> Findings:
         yield from check_endpoint(export, live=setup.live, timeout_s=setup.timeout_s)
 
 
-def _doubts(environ: Mapping[str, str], export: ExportConfig) -> Findings:
-    if warning := cost_warning(export.endpoint):
-        yield Finding("warning", warning)
-    if export.kind == "none":
-        wanted = any(
-            environ.get(name, "").strip().lower() == value for name, value in _SWITCHED_OFF
-        )
-        yield Finding("warning" if wanted else "error", "no spans are exported", _SWITCH_ON)
+def _is_switched_off(environ: Mapping[str, str], export: ExportConfig) -> bool:
+    """Whether nothing is exported on purpose: by an argument of `init`, or by the environment."""
+    return export.kind == "none" and (
+        export.explicit
+        or any(environ.get(name, "").strip().lower() == value for name, value in _SWITCHED_OFF)
+    )
 
 
 def _check_configuration(setup: _Setup) -> Findings:
@@ -221,7 +223,7 @@ def _check_configuration(setup: _Setup) -> Findings:
 
 def _check_openrouter(setup: _Setup) -> Findings:
     key = setup.environ.get("OPENROUTER_API_KEY")
-    if setup.live and key:
+    if setup.live and key and can_be_sent(key):
         facts, findings = check_with_openrouter(key, setup.base_url, setup.timeout_s)
         setup.summary["openrouter_key"] = facts
         yield from findings
