@@ -135,6 +135,15 @@ def test_a_header_of_the_environment_that_is_none_is_a_problem_and_not_shown() -
     assert "secret" not in problem
 
 
+@pytest.mark.parametrize(("value", "known"), [("SPAN_ONLY", True), ("false", True), ("1", False)])
+def test_a_choice_of_content_that_says_nothing_is_a_problem(value: str, known: bool) -> None:
+    variable = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+    config = read_config({variable: value})
+
+    assert [problem.split("=")[0] for problem in config.problems] == ([] if known else [variable])
+
+
 def test_headers_never_show_in_the_text_of_the_configuration() -> None:
     config = read_config({}, otlp_endpoint="http://u:pw@h:4318", otlp_headers={"k": "secret"})
 

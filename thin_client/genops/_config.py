@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from genops._destination import ExportConfig, ExportReading, read_headers, without_secrets
 from genops._runtime import OPENROUTER_BASE_URL_VARIABLE
+from genops.core.content import capture_problem
 from genops.core.governance import Scalar, clean
 from genops.providers.hosts import address
 
@@ -59,6 +60,8 @@ def read_config(
         ValueError: an argument is wrong; the text says which and what to write.
     """
     problems: list[str] = []
+    if problem := capture_problem(environ):
+        problems.append(problem)
     environment = default_environment or environ.get("ENVIRONMENT") or None
     resource = dict(resource_attributes or {})
     if service_name:
