@@ -49,6 +49,13 @@ def test_the_endpoint_decides_the_protocol(
         assert (config.protocol, config.endpoint, config.insecure) == (protocol, address, insecure)
 
 
+@pytest.mark.parametrize("signal", ["", "TRACES_"])
+def test_the_environment_may_ask_for_tls_on_this_machine(signal: str) -> None:
+    config = export({f"OTEL_EXPORTER_OTLP_{signal}INSECURE": "false"}, otlp_endpoint="localhost")
+
+    assert config.insecure is None  # the exporter reads the variable
+
+
 def test_a_stated_protocol_wins_over_the_port() -> None:
     by_argument = export(otlp_endpoint="https://api.honeycomb.io", otlp_protocol="grpc")
     by_variable = export(

@@ -102,6 +102,7 @@ class ExportReading:
                     protocol = None
                 return endpoint.export(
                     protocol,
+                    says_insecure=self._says_insecure(signal),
                     path="" if source == own else f"/v1/{signal}",
                     headers=self.headers,
                     explicit=explicit,
@@ -112,6 +113,11 @@ class ExportReading:
                 self.problems.append(f"{error} Nothing is sent there")
                 break
         return ExportConfig(kind="none")
+
+    def _says_insecure(self, signal: Signal) -> bool:
+        """Whether the environment says if an endpoint without a scheme has TLS."""
+        infixes = ("", f"{signal.upper()}_")
+        return any(self.environ.get(f"OTEL_EXPORTER_OTLP_{infix}INSECURE") for infix in infixes)
 
     def _check_headers(self, signal: Signal) -> None:
         """Report what the exporters leave out. They log it at the first export, with its value."""
@@ -200,7 +206,13 @@ class _Endpoint:
     takes_grpc: bool
 
     def export(
-        self, protocol: Protocol | None, *, path: str, headers: Mapping[str, str], explicit: bool
+        self,
+        protocol: Protocol | None,
+        *,
+        says_insecure: bool,
+        path: str,
+        headers: Mapping[str, str],
+        explicit: bool,
     ) -> ExportConfig:
         """The exporter for this endpoint.
 
@@ -217,7 +229,8 @@ class _Endpoint:
                     f"HTTP only. Use https://{self.host} with protocol http/protobuf."
                 )
             netloc = self.parts.netloc.rpartition("@")[2]
-            plain = scheme == "http" or (not scheme and self.host in _LOOPBACK)
+            is_local = not scheme and self.host in _LOOPBACK and not says_insecure
+            plain = scheme == "http" or is_local
             return ExportConfig(
                 kind="otlp",
                 protocol="grpc",
