@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
 import threading
 from collections.abc import Iterator
 from operator import attrgetter
@@ -14,6 +16,7 @@ import pydantic
 import pytest
 import wrapt
 from openai.resources.chat import AsyncCompletions, Completions
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 import genops
@@ -199,6 +202,23 @@ def test_a_cancelled_call_ends_its_span_as_failed(server: ScriptedServer, spans:
 
     assert spans.attributes["error.type"] == "CancelledError"
     assert spans.one.status.status_code is StatusCode.ERROR
+
+
+def test_a_call_that_nobody_finishes_ends_its_span_in_silence(
+    server: ScriptedServer, spans: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer(completion())
+
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
+            call = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+            contextvars.copy_context().run(call.send, None)
+            call.close()  # in another context, as the garbage collector does
+
+    asyncio.run(main())
+
+    assert spans.attributes["error.type"] == "GeneratorExit"
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize(
@@ -820,3 +840,65 @@ def test_a_failure_of_telemetry_never_reaches_the_caller(
     assert len([text for text in warnings if "starting the span" in text]) == 1
     assert SECRET not in "".join(warnings)
     assert len(server.requests) == 2
+
+
+class RaisingTracers(trace.TracerProvider, trace.Tracer):
+    """Somebody's own tracing, one method of which always fails."""
+
+    def __init__(self, failing: str) -> None:
+        self.failing = failing
+
+    def reach(self, name: str) -> None:
+        if name == self.failing:
+            raise RuntimeError(SECRET)
+
+    def get_tracer(self, *_args: object, **_more: object) -> trace.Tracer:
+        self.reach("get_tracer")
+        return self
+
+    def start_span(self, *_args: object, **_more: object) -> trace.Span:
+        self.reach("start_span")
+        return RaisingSpan(self)
+
+    def start_as_current_span(self, *_args: object, **_more: object) -> Any:
+        raise NotImplementedError
+
+
+class RaisingSpan(trace.NonRecordingSpan):
+    def __init__(self, tracers: RaisingTracers) -> None:
+        super().__init__(trace.INVALID_SPAN_CONTEXT)
+        self.tracers = tracers
+
+    def is_recording(self) -> bool:
+        self.tracers.reach("is_recording")
+        return True
+
+    def set_attribute(self, key: str, value: object) -> None:
+        self.tracers.reach("set_attribute")
+
+    def set_attributes(self, attributes: object) -> None:
+        self.tracers.reach("set_attributes")
+
+    def end(self, end_time: int | None = None) -> None:
+        self.tracers.reach("end")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        *("get_tracer", "start_span", "is_recording"),
+        *("set_attribute", "set_attributes", "end"),
+    ],
+)
+def test_a_tracer_that_fails_never_reaches_the_caller(
+    failing: str, client: openai.OpenAI, server: ScriptedServer
+) -> None:
+    genops.init(tracer_provider=RaisingTracers(failing), openrouter_base_url=server.url)
+    server.answer(completion())
+    server.stream()
+
+    whole = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    chunks = list(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+
+    assert whole.id == "gen-1"
+    assert len(chunks) == 3

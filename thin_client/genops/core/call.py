@@ -71,10 +71,11 @@ def start(
     span = _runtime.tracer().start_span(
         request.span_name, kind=SpanKind.CLIENT, attributes=attributes
     )
-    if request.content is not None and span.is_recording():
+    call = Call(span, request, reservation)
+    if request.content is not None and call.is_recording:
         with guard("reading the content of the request"):
             span.set_attributes(request_content(request.operation, request.content))
-    return Call(span, request, reservation)
+    return call
 
 
 class Call:
@@ -90,6 +91,7 @@ class Call:
         "_recording",
         "_reservation",
         "_started_at",
+        "is_recording",
         "request",
         "span",
     )
@@ -98,17 +100,15 @@ class Call:
         self, span: trace.Span, request: Request, reservation: Reservation | None = None
     ) -> None:
         self.span = span
+        # False for a span that nobody will see (no SDK, or not sampled). Asked once, while a
+        # failure of the span's can still leave the call unrecorded.
+        self.is_recording = span.is_recording()
         self.request = request
         self._reservation = reservation
         self._started_at = time.monotonic()
         self._ended = False
         self._current: Token[Context] | None = None
         self._recording: Token[bool] | None = None
-
-    @property
-    def is_recording(self) -> bool:
-        """False for a span that nobody will see (no SDK, or not sampled)."""
-        return self.span.is_recording()
 
     @property
     def wants_response(self) -> bool:
@@ -128,12 +128,20 @@ class Call:
         stack: TracebackType | None,
     ) -> None:
         with guard("leaving the span"):
-            if self._current is not None:
-                context.detach(self._current)
-            if self._recording is not None:
-                _recording.reset(self._recording)
+            self._leave()
         if error is not None:
             self.fail(error)
+
+    def _leave(self) -> None:
+        if self._recording is not None:
+            try:
+                _recording.reset(self._recording)
+            except ValueError:
+                # A coroutine that nobody finishes is closed in whatever context its owner or the
+                # garbage collector is: nothing to undo there, and OpenTelemetry would log an error.
+                return
+        if self._current is not None:
+            context.detach(self._current)
 
     def first_chunk(self) -> None:
         """Note when the first chunk of a stream came."""
