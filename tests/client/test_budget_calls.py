@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 
 from client.recorder import Recorder
@@ -70,6 +71,25 @@ def test_a_call_within_its_budget_goes_out_and_says_so(
     assert "genops.budget_limit" not in spans.attributes
     assert not [name for name in spans.attributes if name.startswith("genops.cost.total")]
     assert set(server.last.body) == {"model", "messages", "max_tokens"}
+
+
+@needs("chat.completions.parse")
+@pytest.mark.parametrize("finish_reason", ["stop", "length", "content_filter"])
+def test_an_answer_that_the_sdk_rejects_is_counted_as_spent(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, finish_reason: str
+) -> None:
+    class Answer(pydantic.BaseModel):
+        value: int
+
+    message = {"role": "assistant", "content": "no JSON"}
+    choice = {"index": 0, "finish_reason": finish_reason, "message": message}
+    server.answer(completion(choices=[choice]))
+
+    with set_governance_context(budget_limit=1):
+        with pytest.raises((pydantic.ValidationError, openai.OpenAIError)):
+            adapter.chat.completions.parse(**CALL, response_format=Answer)
+
+        assert left(adapter).spent_usd > 0
 
 
 @pytest.mark.parametrize("name", ["budget_limit", "max_budget"])

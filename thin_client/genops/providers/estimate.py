@@ -30,8 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["reserve"]
 
-# Failures after which the provider may go on generating, and bill: their estimate counts as spent.
-_MAYBE_BILLED: Final = frozenset({"APITimeoutError", "CancelledError", "KeyboardInterrupt"})
+# Failures whose estimate counts as spent: after the first the provider may go on generating, and
+# bill; the others are the SDK's, and `parse`'s, about an answer that came and was billed.
+_MAYBE_BILLED: Final = frozenset(
+    {
+        *("APITimeoutError", "CancelledError", "KeyboardInterrupt"),
+        *("ContentFilterFinishReasonError", "LengthFinishReasonError"),
+        *("APIResponseValidationError", "JSONDecodeError", "ValidationError"),
+    }
+)
 
 _USAGE: Final = {
     "input": names.USAGE_INPUT,
