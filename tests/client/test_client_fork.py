@@ -6,6 +6,8 @@ import pytest
 
 from client.otlp_receiver import PROTOCOLS, Receiver, receiving
 from client.processes import python
+from client.scripted_server import ScriptedServer
+from otlp import plain_attributes
 
 APP = """
 import os, sys, warnings, genops
@@ -72,6 +74,32 @@ def test_a_child_that_would_hang_in_grpc_exports_nothing_and_says_why() -> None:
         assert result.returncode == 0
         assert "GRPC_ENABLE_FORK_SUPPORT=1" in result.stderr
         assert names(receiver)[0] == ["before", "parent"]
+
+
+OPEN_STREAM = """
+import gc, openai
+with openai.OpenAI(base_url=sys.argv[2], api_key="k") as client:
+    stream = client.chat.completions.create(model="m", messages=[], stream=True)
+    next(stream)
+    child = os.fork()
+    if child == 0:
+        del stream
+        gc.collect()
+        genops.shutdown()
+        os._exit(0)
+    os.waitpid(child, 0)
+    list(stream)
+"""
+
+
+def test_a_stream_open_at_a_fork_is_recorded_by_the_parent_alone(server: ScriptedServer) -> None:
+    server.stream()
+    with receiving("http") as receiver:
+        result = python(APP + OPEN_STREAM, receiver.endpoint, server.url)
+
+        assert (result.returncode, result.stderr) == (0, "")
+        (span,) = receiver.spans()
+        assert plain_attributes(span)["genops.stream.completed"] is True
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 from operator import attrgetter
 from typing import Any
@@ -426,6 +427,21 @@ class TestTheSdksOwnMethods:
 
         assert adapter.client.timeout == 5.0
         assert [span.name for span in spans.all] == [f"chat {MODEL}"] * 2
+
+    @pytest.mark.parametrize("view", ["with_raw_response", "with_streaming_response"])
+    def test_the_views_of_the_whole_client_record_too(
+        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder, view: str
+    ) -> None:
+        server.answer(completion())
+
+        create = getattr(instrument_openrouter(client), view).chat.completions.create
+        with contextlib.ExitStack() as block:
+            response = create(model=MODEL, messages=MESSAGES)
+            if view == "with_streaming_response":
+                response = block.enter_context(response)
+            assert response.parse().id == "gen-1"
+
+        assert spans.attributes["genops.tokens.total"] == 1200
 
     def test_the_context_says_what_they_are_for(
         self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder

@@ -8,6 +8,7 @@ here, and the span ends even if reading the response fails.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
@@ -88,6 +89,7 @@ class Call:
     __slots__ = (
         "_current",
         "_ended",
+        "_process",
         "_recording",
         "_reservation",
         "_started_at",
@@ -107,6 +109,7 @@ class Call:
         self._reservation = reservation
         self._started_at = time.monotonic()
         self._ended = False
+        self._process = os.getpid()
         self._current: Token[Context] | None = None
         self._recording: Token[bool] | None = None
 
@@ -166,7 +169,8 @@ class Call:
     def _end(
         self, response: object, error: BaseException | None, stream_completed: bool | None
     ) -> None:
-        if self._ended:
+        # A forked child has copies of its parent's open streams; they are the parent's to end.
+        if self._ended or self._process != os.getpid():
             return
         self._ended = True
         ended_at = time.time_ns()

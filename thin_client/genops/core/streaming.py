@@ -8,7 +8,6 @@ whichever comes first.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
@@ -92,8 +91,6 @@ class StreamedResponse:
 
 
 _open: set[StreamRecorder] = set()  # not ended yet
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open.clear)  # they are the parent's to end
 
 
 def end_open_streams() -> None:

@@ -145,13 +145,14 @@ def record_resource(client: object, name: str, *, provider: str) -> None:
         name: The first step to the resource: "chat", "responses"…
         provider: `gen_ai.provider.name`.
     """
-    if not any(operation.path[0] == name for operation in OPERATIONS):
+    raw = name in ("with_raw_response", "with_streaming_response")  # views of all resources
+    if not raw and not any(operation.path[0] == name for operation in OPERATIONS):
         return
     begin = partial(_begin_of_client, provider)
     for operation in OPERATIONS:
         # `beta.chat.completions.stream` of old versions calls `chat.completions.create`. Other
         # resources are left alone: the SDK loads them when they are asked for.
-        if operation.path[0] not in (name, "chat"):
+        if not raw and operation.path[0] not in (name, "chat"):
             continue
         resource: Any = get(client, *operation.path)
         original = type(resource).__dict__.get(operation.method)
