@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from .answers import NO_CONDITIONS, Conditions, Miss, MissReason, Offer, Quote
@@ -295,8 +295,24 @@ class Catalog:
     def _names_of(self, market: str) -> Names:
         if market not in self._names:
             prefixes = self._markets.names_of(market)
-            self._names[market] = Names(self._ids(market), self._spellings(market), prefixes)
+            self._names[market] = Names(
+                self._ids(market), self._spellings(market), prefixes, self._makers
+            )
         return self._names[market]
+
+    @cached_property
+    def _makers(self) -> frozenset[str]:
+        """The authors that the ids of the market of all vendors begin with, and of overlays."""
+        prefixed = self._ids(self._markets.vendor_prefixed)
+        overlaid = (
+            file.author
+            for models in self._overlaid.values()
+            for stated in models.values()
+            for file in stated
+        )
+        return frozenset(
+            (*(model_id.partition("/")[0] for model_id in prefixed), *filter(None, overlaid))
+        )
 
 
 class _Latest:
