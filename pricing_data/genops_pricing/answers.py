@@ -60,6 +60,8 @@ class Miss:
     detail: str
     model: str | None = None  # catalog id, where known
     family: str | None = None
+    market: str | None = None  # where known
+    removed: str | None = None  # day on which a known model left the market
     valid_from_ns: int = ALWAYS_NS[0]
     valid_until_ns: int = ALWAYS_NS[1]
     asked: str = ""
@@ -103,7 +105,7 @@ class Offer:
         """The exact cost of `usage`; a Miss (bad_usage) if the counts can't be right."""
         charge = self.rates.charge(usage)
         if isinstance(charge, str):
-            return Miss("bad_usage", charge, model=self.model, family=self.family)
+            return Miss("bad_usage", charge, self.model, self.family, self.market, self.removed)
         return charge
 
 

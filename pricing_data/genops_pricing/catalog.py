@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from .answers import NO_CONDITIONS, Conditions, Miss, MissReason, Offer, Quote
 from .discounts import build_discount, discount_at
-from .entries import Entry, Stated, build_entry
+from .entries import Entry, InForce, Stated, build_entry
 from .instants import instant_of, parse_instant
 from .markets import Markets
 from .matching import Ambiguous, Names
@@ -152,11 +152,10 @@ class Catalog:
         known = entry.model
         in_force = entry.at(at_ns, slug)
         row = in_force.row
-        bounds = in_force.from_ns, in_force.until_ns
         if row is None:
-            return Miss("not_yet_priced", _first_price(entry), known.id, known.family, *bounds)
+            return _no_price(in_force, known, "not_yet_priced", _first_price(entry))
         if row.status is not None:
-            return Miss(_NO_PRICE[row.status], row.reason or "", known.id, known.family, *bounds)
+            return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
         discount = discount_at(self._discounts, known, slug, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row
@@ -205,10 +204,10 @@ class Catalog:
             model, market=market, at_ns=instant_of(at), endpoint=endpoint, conditions=conditions
         )
         if isinstance(offer, Miss):
-            return self._unpriced(model, at, offer)
+            return self._unpriced(model, market, at, offer)
         charge = offer.charge(usage)
         if isinstance(charge, Miss):
-            return self._unpriced(model, at, charge)
+            return self._unpriced(model, market, at, charge)
         return Quote(
             asked=model,
             at=at,
@@ -226,14 +225,16 @@ class Catalog:
             family=offer.family,
         )
 
-    def _unpriced(self, asked: str, at: datetime, miss: Miss) -> Quote:
+    def _unpriced(self, asked: str, market: str | None, at: datetime, miss: Miss) -> Quote:
         return Quote(
             asked=asked,
             at=at,
             version=self.version,
             status="unpriced",
+            market=miss.market or market,
             model=miss.model,
             family=miss.family,
+            removed=miss.removed,
             reason=miss.reason,
             detail=miss.detail,
             closest=miss.closest,
@@ -322,6 +323,11 @@ class _Latest:
 
     def __init__(self, *_: object) -> None:
         self.answer: Offer | Miss | None = None
+
+
+def _no_price(in_force: InForce, model: Model, reason: MissReason, detail: str) -> Miss:
+    bounds = in_force.from_ns, in_force.until_ns
+    return Miss(reason, detail, model.id, model.family, model.market, model.removed, *bounds)
 
 
 def _first_price(entry: Entry) -> str:

@@ -107,9 +107,7 @@ def _check(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     """List the models with their prices in force, or count them."""
     catalog = load_catalog(options.overlay)
-    if options.market not in (None, *catalog.markets):
-        known = ", ".join(catalog.markets)
-        print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
+    if _misses_market(options, catalog):
         return _USAGE
     if options.stats:
         record = stats.count(catalog, instant_of(options.at), options.market)
@@ -126,6 +124,8 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     """Show all that is known of one model: facts, price rows, sources."""
     catalog = load_catalog(options.overlay)
+    if _misses_market(options, catalog):
+        return _USAGE
     model = catalog.model(options.model, market=options.market)
     if isinstance(model, Miss):
         return _report_miss(model.reason, model.detail, model.closest)
@@ -140,6 +140,8 @@ def _show(options: argparse.Namespace) -> int:
 def _cost(options: argparse.Namespace) -> int:
     """Price one call."""
     catalog = load_catalog(options.overlay)
+    if _misses_market(options, catalog):
+        return _USAGE
     quote = catalog.quote(
         options.model,
         Usage(**{name: getattr(options, name) for name in _COUNTS}),
@@ -225,6 +227,15 @@ def _import_facts(options: argparse.Namespace) -> int:
         _print(options, list(facts.records(report)), facts.lines)
         refused += len(report.refused)
     return _FLAGGED if refused else _PRICED
+
+
+def _misses_market(options: argparse.Namespace, catalog: Catalog) -> bool:
+    """Whether the market asked for is none; says so."""
+    if options.market in (None, *catalog.markets):
+        return False
+    known = ", ".join(catalog.markets)
+    print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
+    return True
 
 
 def _report_miss(reason: str, detail: str, closest: Sequence[str]) -> int:

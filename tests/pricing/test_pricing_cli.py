@@ -117,6 +117,26 @@ def test_an_unknown_model_has_status_reason_and_version_and_nothing_else(capsys:
 
 
 @pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("openrouter/auto --input 5", ("openrouter", None, "dynamic_price")),
+        ("sonar --market perplexity --input 5", ("perplexity", None, "suspect_price")),
+        ("claude-3-sonnet --at 2020-01-01", ("openrouter", "2025-08-12", "not_yet_priced")),
+        ("claude-3-sonnet --output 1 --reasoning 2", ("openrouter", "2025-08-12", "bad_usage")),
+        ("nothing --market openai", ("openai", None, "unknown_model")),
+    ],
+)
+def test_what_is_known_of_an_unpriced_call_is_told(
+    capsys: Output, line: str, known: tuple[str, str | None, str]
+) -> None:
+    (record,) = records(capsys, f"cost {line} --json")
+
+    assert list(record) == COST_KEYS
+    assert (record["market"], record["removed"], record["reason"]) == known
+    assert (record["status"], record["total"], record["currency"]) == ("unpriced", None, None)
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("cost openrouter/auto --input 5", "dynamic_price"),
@@ -156,8 +176,11 @@ def test_wrong_usage_exits_2(capsys: Output, line: str) -> None:
     assert err.startswith("usage: ")
 
 
-def test_a_market_that_is_none_is_wrong_usage_with_the_known_ones(capsys: Output) -> None:
-    code, out, err = run(capsys, "list --market nope")
+@pytest.mark.parametrize("line", ["list", "show gpt-4o", "cost gpt-4o --input 5 --json"])
+def test_a_market_that_is_none_is_wrong_usage_with_the_known_ones(
+    capsys: Output, line: str
+) -> None:
+    code, out, err = run(capsys, f"{line} --market nope")
 
     assert (code, out) == (2, "")
     assert err.startswith('no market "nope". Known: openrouter, openai, ')
