@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from . import compare, render, stats
+from . import compare, frozen, render, stats
 from .answers import Conditions, Miss
 from .catalog import Catalog
 from .changelog import changelog_lines
@@ -81,14 +81,15 @@ def _check(options: argparse.Namespace) -> int:
     """Check the bundled catalog, or the given overlays and data directories."""
     catalogs: list[Catalog] = []
     problems: list[str] = []
-    directories = [path for path in options.files if path.is_dir()]
-    overlays = [path for path in options.files if not path.is_dir()]
+    # Compiled before, the files may not have been checked by the rules of this release. An
+    # installation has none.
+    files = options.files or ([_DATA] if _DATA.is_dir() else [])
+    directories = [path for path in files if path.is_dir()]
+    overlays = [path for path in files if not path.is_dir()]
     loads: list[Callable[[], Catalog]] = [partial(load_directory, path) for path in directories]
-    if overlays or not options.files:
+    if overlays or not files:
         loads.append(partial(load_catalog, overlays))
-    if not options.files and _DATA.is_dir():
-        # Compiled before, the files may not have been checked by the rules of this release.
-        loads = [partial(load_directory, _DATA)]
+    problems += filter(None, map(frozen.missing, directories))
     for load in loads:
         try:
             catalogs.append(load())

@@ -79,7 +79,7 @@ def build_entry(market: str, stated: Sequence[Stated]) -> Entry:
     for file in stated:
         for slug, raw in file.raw.get("endpoints", {}).items():
             rows = build_rows(
-                f"{owner}/{slug}", raw["prices"], layer=file.layer, overlay=file.overlay
+                f"{owner}/{slug}", raw.get("prices", ()), layer=file.layer, overlay=file.overlay
             )
             below = endpoints.get(slug)
             endpoints[slug] = Endpoint(

@@ -13,9 +13,19 @@ from typing import Any, Final, Literal
 from .answers import ALWAYS_NS, Conditions
 from .instants import DAY_NS, format_instant, instant_of, parse_instant
 from .rates import EXACT, Rates, make_rates
+from .shapes import KeyPath
 from .units import UNITS, UNITS_BY_KEY
 
-__all__ = ["Endpoint", "Model", "Override", "Provenance", "Row", "build_rows", "row_id"]
+__all__ = [
+    "Endpoint",
+    "Model",
+    "Override",
+    "Provenance",
+    "Row",
+    "build_rows",
+    "owners",
+    "row_id",
+]
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MINUTE_NS: Final = 60 * 10**9
@@ -160,6 +170,22 @@ class Model:
     tier_reason: str | None
     rows: tuple[Row, ...]
     endpoints: Mapping[str, Endpoint]
+
+
+def owners(
+    market: str, raw: Mapping[str, Any], path: KeyPath
+) -> Iterator[tuple[str, Sequence[Mapping[str, Any]], KeyPath]]:
+    """Who owns price rows in a model: itself and its endpoints, with their rows and where.
+
+    Args:
+        market: of the model.
+        raw: the model as a file states it.
+        path: where in the file it stands.
+    """
+    owner = f"{market}/{raw['id']}"
+    yield owner, raw.get("prices", ()), (*path, "prices")
+    for slug, endpoint in raw.get("endpoints", {}).items():
+        yield f"{owner}/{slug}", endpoint.get("prices", ()), (*path, "endpoints", slug, "prices")
 
 
 def row_id(owner: str, raw: Mapping[str, Any], overlay: str | None) -> str:

@@ -227,8 +227,9 @@ ENDPOINT = Record(
     "endpoint",
     (
         Key("quantization", TEXT, "of the weights that it serves"),
-        Key("prices", ListOf(PRICE_ROW), "as those of a model", required=True),
+        Key("prices", ListOf(PRICE_ROW), "as those of a model; absent where it asks the same"),
     ),
+    lambda value: iter(() if value else ["it says nothing. Give `quantization` or `prices`"]),
 )
 
 

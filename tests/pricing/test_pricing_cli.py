@@ -320,6 +320,7 @@ def test_check_reports_every_problem_of_every_file(capsys: Output, tmp_path: Pat
             'id: a/b\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
         ),
     )
+    assert run(capsys, f"publish --data {good}")[0] == 0
     bad = write_directory(tmp_path / "bad", acme="market: 1.5\n")
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("overlay: x\ndiscount: []\n")
@@ -333,6 +334,24 @@ def test_check_reports_every_problem_of_every_file(capsys: Output, tmp_path: Pat
     (record,) = records(capsys, f"check {bad} --json")
     assert record["versions"] == []
     assert any("is a float" in problem for problem in record["problems"])
+
+
+def test_check_says_that_nothing_keeps_rows_from_being_edited(
+    capsys: Output, tmp_path: Path
+) -> None:
+    directory = write_directory(
+        tmp_path / "data",
+        acme=model_file(
+            'id: a/b\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
+        ),
+    )
+
+    code, _, err = run(capsys, f"check {directory}")
+    assert code == 1
+    assert err.startswith(f"{directory}/published.txt: the file is missing")
+    assert err.endswith(f"genops-pricing publish --data {directory}\n")
+    assert run(capsys, f"publish --data {directory}")[0] == 0
+    assert run(capsys, f"check {directory}")[0] == 0
 
 
 def test_overlays_count_in_every_reading_command(capsys: Output, tmp_path: Path) -> None:
