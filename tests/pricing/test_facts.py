@@ -155,6 +155,80 @@ def test_a_doubted_price_is_suspect_from_the_day_it_was_seen(tmp_path: Path) -> 
     assert (second["status"], second["effective_from"]) == ("suspect", "2026-11-10")
 
 
+def test_a_price_that_a_source_dates_counts_up_to_the_eve_of_its_next(tmp_path: Path) -> None:
+    dated = {"start_date_basis": "documented"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/one", "2026-08-19", "0.96")],
+        openrouter_prices=[
+            stated("acme/one", "genai-prices", "1.4", "2026-11-01"),
+            stated(
+                "acme/one", "genai-prices", "0.6", "2026-11-01", start_date="2026-10-19", **dated
+            ),
+            stated(
+                "acme/one", "genai-prices", "1.4", "2026-11-01", start_date="2026-11-03", **dated
+            ),
+            stated("acme/one", "metergraph", "0.6", "2026-10-25", start_date="2026-10-20", **dated),
+        ],
+    )
+
+    prices = [
+        (row["effective_from"], row["usd_per_mtok"]["input"]) for row in told["acme/one"]["prices"]
+    ]
+    assert prices == [("2026-08-19", "0.96"), ("2026-10-19", "0.6")]
+
+
+@pytest.mark.parametrize(("model", "rows"), [("openai/gpt-9", 3), ("openai/gpt-oss-9", 2)])
+def test_a_closed_model_has_its_makers_list_price_however_short_it_stood(
+    tmp_path: Path, model: str, rows: int
+) -> None:
+    days = {"2026-07-09": "2.5", "2026-07-30": "1", "2026-08-17": "2"}
+    last_of_old = {"2026-07-30": "2026-07-29", "2026-08-17": "2026-08-16"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step(model, day, price, not_before=last_of_old.get(day, ""))
+            for day, price in days.items()
+        ],
+    )
+
+    assert len(told[model]["prices"]) == rows
+
+
+def test_a_promotion_of_openrouter_dates_no_price_of_the_maker(tmp_path: Path) -> None:
+    promotion = {"2026-07-09": "2.5", "2026-07-28": "1.25", "2026-07-30": "1", "2026-08-17": "2"}
+    last_of_old = {
+        "2026-07-28": "2026-07-27",
+        "2026-07-30": "2026-07-29",
+        "2026-08-17": "2026-08-16",
+    }
+    own = {"namespace": "direct", "provider": "openai", "source": "genai-prices"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            *(
+                step("openai/gpt-9", day, price, not_before=last_of_old.get(day, ""))
+                for day, price in promotion.items()
+            ),
+            step("gpt-9", "", "2.5", **own),
+            step("gpt-9", "2026-07-30", "2", **own),
+        ],
+        direct_prices=[
+            direct("litellm", "2", "2026-11-01"),
+            direct("genai-prices", "2", "2026-11-01"),
+        ],
+    )
+
+    rows = told["gpt-9"]["prices"]
+    assert [(row["effective_from"], row["usd_per_mtok"]["input"]) for row in rows] == [
+        ("2026-07-09", "2.5"),
+        ("2026-07-30", "2"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "is_priced"), [("pi-ai", True), ("portkey-models", False), ("tokenlens", False)]
 )

@@ -88,6 +88,26 @@ def test_a_row_stands_after_the_last_and_nothing_else_changes(data: Path) -> Non
     assert len(second["prices"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("day", "days"),
+    [
+        ("2025-12-01", ["2025-12-01", "2026-01-01", "2026-02-01"]),
+        ("2026-01-01", ["2026-01-01", "2026-01-01", "2026-02-01"]),
+        ("2026-01-15", ["2026-01-01", "2026-01-15", "2026-02-01"]),
+    ],
+)
+def test_a_row_stands_where_its_start_falls(data: Path, day: str, days: list[str]) -> None:
+    subject = Subject("openrouter", "acme/one")
+    write(data, [NewRow(subject, ROW, {})])
+    earlier = {**ROW, "effective_from": day, "revision": 2}
+
+    (path,) = write(data, [NewRow(subject, earlier, {})])
+
+    rows = content_of(path)["models"][0]["prices"]
+    assert [row["effective_from"] for row in rows] == days
+    assert rows[days.index(day) + days.count(day) - 1]["revision"] == 2
+
+
 def test_a_row_of_an_endpoint_stands_with_the_endpoint(data: Path) -> None:
     subject = Subject("openrouter", "acme/two:free", "deepinfra")
 

@@ -11,16 +11,26 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from genops_pricing.importing.policy import close
+from genops_pricing.importing.policy import STEP_DAYS, close
 from genops_pricing.instants import parse_instant
 from genops_pricing.model import Row
 
-__all__ = ["Dated", "Past", "Pasts", "Stood", "date_first", "day_in", "past_of_raw", "past_of_rows"]
+__all__ = [
+    "Dated",
+    "Past",
+    "Pasts",
+    "Stood",
+    "date_first",
+    "day_in",
+    "past_of_raw",
+    "past_of_rows",
+    "settled",
+]
 
 _DAY: Final = re.compile(r"[-@](20\d\d)-?([01]\d)-?([0-3]\d)(?:-v\d+(?::\d+)?)?$")
 
@@ -113,6 +123,26 @@ def past_of_raw(rows: Iterable[Mapping[str, Any]]) -> list[Stood]:
         )
         for row in rows
     ]
+
+
+def settled(past: Past) -> list[Stood]:
+    """A history of a seller without what stood too short between others to be the maker's price."""
+    kept = list(past)
+    index = 1
+    while index < len(kept) - 1:
+        step, following = kept[index], kept[index + 1]
+        last_of_old = step.not_before or kept[index - 1].seen_at
+        if (
+            last_of_old
+            and following.start
+            and following.start - _midnight(last_of_old) < timedelta(days=STEP_DAYS)
+        ):
+            kept[index + 1] = replace(following, not_before=step.not_before)
+            del kept[index]
+            index = 1
+        else:
+            index += 1
+    return kept
 
 
 def date_first(

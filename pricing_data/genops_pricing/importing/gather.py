@@ -9,24 +9,35 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from genops_pricing.importing.authors import MAKERS, author_of
-from genops_pricing.importing.dating import Past, Pasts, date_first, past_of_raw
+from genops_pricing.importing.authors import MAKERS, author_of, is_list_priced
+from genops_pricing.importing.dating import Past, Pasts, date_first, past_of_raw, settled
 from genops_pricing.importing.decision import NewEndpoint, NewModel, Refused
 from genops_pricing.importing.families import family_of
 from genops_pricing.importing.observation import Observation, Source, Subject
-from genops_pricing.importing.policy import STEEP, Step, agree, close, history, joint, raw_row
+from genops_pricing.importing.policy import (
+    STEEP,
+    Step,
+    agree,
+    also,
+    close,
+    day_of,
+    history,
+    joint,
+    midnight,
+    pair,
+    raw_row,
+    times,
+    unpriced,
+)
+from genops_pricing.importing.since import COPIES, since
 
 __all__ = ["Known", "add_sibling", "date_step", "gather"]
 
 Gathered = NewModel | NewEndpoint | Refused
-
-# Catalogs that copy OpenRouter's API by machine, day by day: one of them alone can tell the price
-# of a model that is new. Lists kept by hand, and old ones, can't.
-_COPIES: Final = frozenset({"pi-ai 1.5.2", "metergraph 0.7.4"})
 
 # What a model puts out decides whether prices of prompt and completion tokens can price it.
 _OTHER_OUTPUT: Final = re.compile(r"->(image|video|speech|transcription|rerank|audio)$")
@@ -184,21 +195,23 @@ def _steps(own: Sequence[Observation], created: date | None) -> list[Step]:
     free = own[0].subject.model.endswith(":free")
     modality = next((seen.modality for seen in reversed(own) if seen.modality), None)
     if dynamic := [seen for seen in own if seen.status == "dynamic"]:
-        return [_unpriced("dynamic", dynamic[0].reason or "", dynamic[0], created)]
+        return [unpriced("dynamic", dynamic[0].reason or "", dynamic[0], created)]
     api = [seen for seen in own if seen.source.family == "openrouter" and seen.prices]
     catalogs = [seen for seen in own if seen.source.family != "openrouter" and seen.prices]
-    steps = history([seen for seen in api if seen.starts], created)
+    listed = is_list_priced(own[0].subject.model)
+    steps = history([seen for seen in api if seen.starts], created, listed=listed)
     for seen in (seen for seen in api if not seen.starts):
         _complete(steps, seen)
     if doubt := _unit_doubt(modality, steps, free=free):
-        first = min(own, key=lambda seen: seen.starts or _midnight(seen.seen_at))
-        return [_unpriced("suspect", doubt, first, created)]
+        first = min(own, key=lambda seen: seen.starts or midnight(seen.seen_at))
+        return [unpriced("suspect", doubt, first, created)]
     removed = any(seen.removed for seen in own)
     if steps and removed:
         return steps
     if not steps:
         return [_first_of_catalogs(own, catalogs, free=free)]
-    return steps + _since(steps[-1], own, catalogs)
+    doubted = any(seen.status == "suspect" for seen in own)
+    return steps + since(steps[-1], catalogs, doubted=doubted, listed=listed)
 
 
 def _complete(steps: Sequence[Step], seen: Observation) -> None:
@@ -231,7 +244,9 @@ def _first_of_catalogs(
     own: Sequence[Observation], catalogs: Sequence[Observation], *, free: bool
 ) -> Step:
     """The price of a model that no snapshot of the API shows."""
-    doubts = [seen for seen in own if seen.status == "suspect"]
+    # What a source stated before its last price is no word on the price of today.
+    current = {seen.source.name: seen for seen in sorted(catalogs, key=day_of)}
+    catalogs = [seen for seen in catalogs if seen is current[seen.source.name]]
     group = agree(catalogs)
     families = {seen.source.family for seen in group}
     newest = max(catalogs or own, key=lambda seen: seen.seen_at)
@@ -239,53 +254,28 @@ def _first_of_catalogs(
         zero = {"input": Decimal(0), "output": Decimal(0)}
         start = min(own, key=lambda seen: seen.seen_at)
         return _step_of([start], zero)
-    if doubts:
-        return _unpriced("suspect", doubts[0].reason or "", newest, None)
-    trusted = len(families) > 1 or any(seen.source.name in _COPIES for seen in group)
+    if any(seen.status == "suspect" for seen in own):
+        others = ", ".join(
+            f"{pair(one.prices)} of {one.source.name}" for one in catalogs if one is not newest
+        )
+        reason = (
+            f"The newest price stated, {pair(newest.prices)} USD per million tokens of "
+            f"{newest.source.name}, is far from that of others: {others}."
+        )
+        return unpriced("suspect", reason, newest, None)
+    trusted = len(families) > 1 or any(seen.source.name in COPIES for seen in group)
     # The price on which most agree; what the newest says undoes it only if it is far off, or if the
     # id is a name that moves to other models.
     moves = own[0].subject.model.startswith("~")
-    undone = bool(group) and newest not in group and (moves or _times(newest, group[0]) > STEEP)
+    undone = bool(group) and newest not in group and (moves or times(newest, group[0]) > STEEP)
     if not group or not trusted or undone:
-        names = ", ".join(f"{_pair(seen.prices)} of {seen.source.name}" for seen in catalogs)
+        names = ", ".join(f"{pair(seen.prices)} of {seen.source.name}" for seen in catalogs)
         reason = f"No snapshot of the API shows it, and catalogs do not agree: {names or 'none'}."
-        return _unpriced("suspect", reason, newest, None)
+        return unpriced("suspect", reason, newest, None)
     prices, conditions = joint(group)
     step = _step_of(group, prices)
     step.conditions = tuple(conditions)
     return step
-
-
-def _since(last: Step, own: Sequence[Observation], catalogs: Sequence[Observation]) -> list[Step]:
-    """What catalogs saw after the last snapshot of the API: at most one further step."""
-    later = [seen for seen in catalogs if seen.seen_at > last.last and seen.prices]
-    if not later:
-        return []
-    newest = max(later, key=lambda seen: seen.seen_at)
-    same = [seen for seen in later if close(seen.prices, last.prices)]
-    doubts = [seen for seen in own if seen.status == "suspect"]
-    steep = _times(newest, last) > STEEP
-    if (doubts or steep) and newest not in same:
-        reason = (doubts[0].reason if doubts else None) or (
-            f"{newest.source.name} states {_pair(newest.prices)} USD per million tokens after "
-            f"{_pair(last.prices)}: more than {STEEP} times apart."
-        )
-        step = _unpriced("suspect", reason, newest, None)
-        step.not_before = max([last.last, *(seen.seen_at for seen in same)])
-        return [step] if step.start > last.start else []
-    others = agree([seen for seen in later if not close(seen.prices, last.prices)])
-    families = {seen.source.family for seen in others}
-    outvoted = len(families) <= len({seen.source.family for seen in same})
-    if newest in same or len(families) < 2 or outvoted:
-        last.also = _also(last.source.name, same)
-        return []
-    if _times(others[0], last) > STEEP:
-        # Catalogs copy the market's API: together they are still one source.
-        return []
-    prices, conditions = joint(others)
-    step = _step_of(others, prices, last.last)
-    step.conditions = tuple(conditions)
-    return [step] if step.start.date() > last.last else []
 
 
 def _step_of(
@@ -298,9 +288,9 @@ def _step_of(
         prices: what they state jointly.
         after: last day on which another price was seen.
     """
-    later = [seen for seen in group if after is None or _day(seen) > after]
-    first = min(later, key=_day) if later else max(group, key=_day)
-    start = _midnight(_day(first))
+    later = [seen for seen in group if after is None or day_of(seen) > after]
+    first = min(later, key=day_of) if later else max(group, key=day_of)
+    start = midnight(day_of(first))
     return Step(
         start=start,
         prices=dict(prices),
@@ -309,23 +299,7 @@ def _step_of(
         last=max(first.seen_at, start.date()),
         basis="derived" if first.starts else "snapshot",
         not_before=after if after and after < start.date() else None,
-        also=_also(first.source.name, group),
-    )
-
-
-def _unpriced(status: str, reason: str, seen: Observation, created: date | None) -> Step:
-    start = seen.starts or _midnight(seen.seen_at)
-    if created is not None:
-        start = min(start, _midnight(created))
-    return Step(
-        start=start,
-        prices={},
-        conditions=(),
-        source=seen.source,
-        last=max(seen.seen_at, start.date()),
-        basis="derived" if created else "snapshot",
-        status=status,
-        reason=reason,
+        also=also(first.source.name, group),
     )
 
 
@@ -361,7 +335,7 @@ def add_sibling(siblings: Pasts, author: str, names: Iterable[str], past: Past) 
     """Note the history of a model of OpenRouter by its id and aliases; not of names that move."""
     for name in names:
         if not name.startswith("~"):
-            siblings.add(author, name.rpartition("/")[2], past)
+            siblings.add(author, name.rpartition("/")[2], settled(past))
 
 
 def _direct(
@@ -375,12 +349,12 @@ def _direct(
     group = agree(priced)
     families = {seen.source.family for seen in group}
     if len(families) < 2:
-        stated = ", ".join(f"{_pair(seen.prices)} of {seen.source.name}" for seen in priced)
+        stated = ", ".join(f"{pair(seen.prices)} of {seen.source.name}" for seen in priced)
         return Refused(subject, f"no two independent catalogs agree: {stated or 'no prices'}")
     newest = max(priced, key=lambda seen: seen.seen_at)
     rivals = agree([seen for seen in priced if seen not in group])
     if len({seen.source.family for seen in rivals}) >= len(families) and newest not in group:
-        return Refused(subject, f"{_pair(group[0].prices)} or {_pair(rivals[0].prices)}: a draw")
+        return Refused(subject, f"{pair(group[0].prices)} or {pair(rivals[0].prices)}: a draw")
     prices, conditions = joint(group)
     prices.pop("request", None)
     doubt = next((seen.reason for seen in observations if seen.status == "suspect"), None)
@@ -431,7 +405,7 @@ def date_step(
     dated = date_first(
         subject.model,
         step.prices,
-        max(_midnight(step.last), step.start),
+        max(midnight(step.last), step.start),
         told=told.find(subject.market, subject.model),
         siblings=siblings.find(author, subject.model),
         created=created,
@@ -467,46 +441,14 @@ def plain_name(model: str) -> str:
     return re.sub(r"[._@]", "-", leaf)
 
 
-def _day(seen: Observation) -> date:
-    """The day from which a source states its price."""
-    return seen.starts.date() if seen.starts else seen.seen_at
-
-
 def _other_price_until(
     observations: Sequence[Observation], group: Sequence[Observation]
 ) -> date | None:
     """The last day on which most sources, as far as they had spoken, stated another price."""
-    spoken = sorted(observations, key=_day)
+    spoken = sorted(observations, key=day_of)
     days = [
-        _day(spoken[index])
+        day_of(spoken[index])
         for index in range(len(spoken))
         if not close(agree(spoken[: index + 1])[0].prices, group[0].prices)
     ]
     return max(days, default=None)
-
-
-def _times(seen: Observation, other: Observation | Step) -> Decimal:
-    """How many times apart two prices are, up or down, in input or output."""
-    ratios = [Decimal(1)]
-    for key in ("input", "output"):
-        new, old = seen.prices.get(key), other.prices.get(key)
-        if new and old:
-            ratios.append(max(new / old, old / new))
-    return max(ratios)
-
-
-def _also(name: str, group: Iterable[Observation]) -> list[str]:
-    """The other sources that state a price, one of each family: who copied does not count."""
-    families = {seen.source.family: seen.source.name for seen in group}
-    own = {seen.source.family for seen in group if seen.source.name == name}
-    return sorted(other for family, other in families.items() if family not in own)
-
-
-def _pair(prices: Mapping[str, Decimal]) -> str:
-    return "/".join(
-        format(prices[key].normalize(), "f") for key in ("input", "output") if key in prices
-    )
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

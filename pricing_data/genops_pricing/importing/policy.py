@@ -7,7 +7,8 @@ and then by how many that do not copy from each other say the same. What can't b
 - A market states one momentary offer for a model, not a list price. In a history, a price that is
   back within `FLAP_DAYS` was momentary and is left out; so is a step between others that stood for
   less than `STEP_DAYS`, from the last sight of the price before to the first of the price after.
-  Where the momentary price already has a row, that row is corrected.
+  Where the momentary price already has a row, that row is corrected. The list price of a maker that
+  keeps its weights is no such offer: however short it stood, it was charged (`authors`).
 - A change of more than `STEEP` times needs a second source that did not copy the first, or is
   stated as suspect.
 - What a market only came to state later (a cache price), while input and output stayed the same,
@@ -80,12 +81,15 @@ class Step:
         return tuple(self.prices.get(key) for key in _ROOTS)
 
 
-def history(observations: Iterable[Observation], created: date | None = None) -> list[Step]:
+def history(
+    observations: Iterable[Observation], created: date | None = None, *, listed: bool = False
+) -> list[Step]:
     """Lay out what a market said of one price over time, without momentary offers.
 
     Args:
         observations: dated statements of the market itself.
         created: day on which the market first offered the model: its first price held since then.
+        listed: whether the price is a maker's list price: however short it stood, it was charged.
     """
     steps: list[Step] = []
     for seen in sorted(observations, key=lambda seen: (_start(seen), seen.source.url)):
@@ -93,14 +97,13 @@ def history(observations: Iterable[Observation], created: date | None = None) ->
             _merge(steps[-1], seen)
         elif seen.prices:
             steps.append(_step(seen, steps[-1].last if steps else None))
-    while _drop_momentary(steps):
-        pass
+    drop_momentary(steps, listed=listed)
     _join_equal(steps)
     _spread_later_statements(steps)
     for step, following in pairwise(steps):
         step.last = max(step.last, following.not_before or step.last)
     if steps and created and created < steps[0].start.date():
-        steps[0].start = _midnight(created)
+        steps[0].start = midnight(created)
         steps[0].basis = "derived"
     return steps
 
@@ -334,11 +337,19 @@ def _merge(step: Step, seen: Observation) -> None:
     step.last = max(step.last, seen.seen_at)
 
 
-def _drop_momentary(steps: list[Step]) -> bool:
+def drop_momentary(steps: list[Step], *, listed: bool) -> None:
+    """Drop the steps that were momentary offers; of a list price only those of other units."""
+    while _drop_one(steps, listed=listed):
+        pass
+
+
+def _drop_one(steps: list[Step], *, listed: bool) -> bool:
     """Drop one momentary step; False if there is none."""
     for index, (before, offer, after) in enumerate(zip(steps, steps[1:], steps[2:], strict=False)):
         if before.roots == after.roots and after.start - offer.start <= timedelta(days=FLAP_DAYS):
             if offer.roots == before.roots and not _same_stated(before, after):
+                continue
+            if listed and offer.roots != before.roots:
                 continue
             if _same_stated(before, after):
                 before.last = after.last
@@ -349,10 +360,12 @@ def _drop_momentary(steps: list[Step]) -> bool:
                 after.not_before = offer.not_before
                 del steps[index + 1]
             return True
+    if listed:
+        return False
     for index in range(1, len(steps) - 1):
         # The longest that it can have stood: a monthly snapshot alone shows no short step.
         last_of_old = steps[index].not_before or steps[index - 1].last
-        if steps[index + 1].start - _midnight(last_of_old) < timedelta(days=STEP_DAYS):
+        if steps[index + 1].start - midnight(last_of_old) < timedelta(days=STEP_DAYS):
             steps[index + 1].not_before = steps[index].not_before
             del steps[index]
             return True
@@ -423,13 +436,51 @@ def _steep(ratios: Mapping[str, Decimal]) -> bool:
 
 def _steep_reason(last: Row, seen: Observation) -> str:
     return (
-        f"{seen.source.name} states {_pair(seen.prices)} USD per million tokens after "
-        f"{_pair(last.prices)}: more than {STEEP} times, and no other source says so."
+        f"{seen.source.name} states {pair(seen.prices)} USD per million tokens after "
+        f"{pair(last.prices)}: more than {STEEP} times, and no other source says so."
     )
 
 
-def _pair(prices: Prices) -> str:
+def pair(prices: Prices) -> str:
     return "/".join(format(prices[key].normalize(), "f") for key in _ROOTS if key in prices)
+
+
+def unpriced(status: str, reason: str, seen: Observation, created: date | None) -> Step:
+    start = seen.starts or midnight(seen.seen_at)
+    if created is not None:
+        start = min(start, midnight(created))
+    return Step(
+        start=start,
+        prices={},
+        conditions=(),
+        source=seen.source,
+        last=max(seen.seen_at, start.date()),
+        basis="derived" if created else "snapshot",
+        status=status,
+        reason=reason,
+    )
+
+
+def day_of(seen: Observation) -> date:
+    """The day from which a source states its price."""
+    return seen.starts.date() if seen.starts else seen.seen_at
+
+
+def times(seen: Observation, other: Observation | Step) -> Decimal:
+    """How many times apart two prices are, up or down, in input or output."""
+    ratios = [Decimal(1)]
+    for key in ("input", "output"):
+        new, old = seen.prices.get(key), other.prices.get(key)
+        if new and old:
+            ratios.append(max(new / old, old / new))
+    return max(ratios)
+
+
+def also(name: str, group: Iterable[Observation]) -> list[str]:
+    """The other sources that state a price, one of each family: who copied does not count."""
+    families = {seen.source.family: seen.source.name for seen in group}
+    own = {seen.source.family for seen in group if seen.source.name == name}
+    return sorted(other for family, other in families.items() if family not in own)
 
 
 def _was_momentary(before: Row, offer: Row, seen: Observation) -> bool:
@@ -445,10 +496,10 @@ def _row_start(row: Row) -> datetime:
 
 
 def _start(seen: Observation) -> datetime:
-    return seen.starts or _midnight(seen.seen_at)
+    return seen.starts or midnight(seen.seen_at)
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

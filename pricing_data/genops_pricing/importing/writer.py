@@ -31,7 +31,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z][\w .()+/~@>-]*(?<!\s)")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z)?")
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 # Keys whose values are never quoted: days, links and words of the schema.
-_BARE: Final = frozenset({"url", "effective_from", "effective_to", "seen_at", "not_before"})
+_START: Final = "effective_from"
+_BARE: Final = frozenset({"url", _START, "effective_to", "seen_at", "not_before"})
 
 
 def write(data: Path, additions: Iterable[Addition]) -> list[Path]:
@@ -175,15 +176,16 @@ class _File:
         self._insertions: dict[int, list[str]] = defaultdict(list)
 
     def add_row(self, model: str, endpoint: str | None, raw: Mapping[str, Any]) -> bool:
-        """Add a row after the last; False if there is no list of rows to add to."""
+        """Add a row after those that start no later; False if there is no list of rows."""
         node: yaml.Node | None = self._models[model]
         if endpoint is not None:
             node = _value(_value(node, "endpoints"), endpoint)
         prices = _value(node, "prices")
         if prices is None:
             return False
-        indent = prices.start_mark.column
-        self._insert(prices, _item(PRICE_ROW, raw, indent))
+        earlier = [row for row in prices.value if _value(row, _START).value <= raw[_START]]
+        line = self._end(earlier[-1]) if earlier else prices.value[0].start_mark.line
+        self._insertions[line] += _item(PRICE_ROW, raw, prices.start_mark.column)
         return True
 
     def add_endpoint(self, addition: NewEndpoint) -> None:

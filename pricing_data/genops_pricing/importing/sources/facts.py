@@ -14,8 +14,9 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -254,6 +255,7 @@ def _catalogs(lines: Iterable[Line]) -> Iterator[Observation]:
     for (model, name), group in groups.items():
         bases = [line for line in group if not line["condition"]]
         line = max(bases or group, key=lambda line: (_seen(line), line["start_date"]))
+        yield from _superseded(model, _SOURCES[name], bases)
         dynamic = "-1 sentinel" in line["note"]
         is_documented = line["start_date_basis"] == "documented"
         start = _day(line["start_date"]) if is_documented else None
@@ -278,6 +280,23 @@ def _catalogs(lines: Iterable[Line]) -> Iterator[Observation]:
         )
 
 
+def _superseded(model: str, source: Source, bases: Iterable[Line]) -> Iterator[Observation]:
+    """What a source that dates its prices stated before its last one, up to the eve of the next."""
+    dated = [line for line in bases if line["start_date_basis"] == "documented"]
+    for line, following in pairwise(sorted(dated, key=lambda line: line["start_date"])):
+        start, end = (date.fromisoformat(one["start_date"]) for one in (line, following))
+        prices = _prices(line, zero_is_absent=True)
+        if start < end and prices:
+            yield Observation(
+                Subject("openrouter", model),
+                source,
+                end - timedelta(days=1),
+                prices=prices,
+                starts=_midnight(start),
+                basis="documented",
+            )
+
+
 def _image_modality(line: Line) -> str | None:
     return "text+image->image" if "api=openrouter-images" in line["note"] else None
 
@@ -297,10 +316,7 @@ def _doubts(
             removed = next((day for day in snapshots if day > last), None)
         doubt = None
         if line["suspect"] == "yes":
-            doubt = (
-                f"The newest price stated, {line['input']}/{line['output']} USD per million tokens,"
-                f" is far from the {line['median_input']}/{line['median_output']} of others."
-            )
+            doubt = "The newest price stated is far from that of others."
         source = _SOURCES.get(line["price_source"], API)
         newest = date(2026, 11, 10) if source is _SOURCES["pi-ai"] else date(2026, 11, 3)
         yield Observation(

@@ -1,0 +1,149 @@
+"""What catalogs saw of a model of OpenRouter after the last snapshot of its API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from genops_pricing.importing.observation import Observation, Source, Subject
+from genops_pricing.importing.policy import Step, history
+from genops_pricing.importing.since import since
+
+MODEL = Subject("openrouter", "acme/one")
+API = Source("OpenRouter models API", "openrouter")
+SOURCES: Mapping[str, Source] = {
+    "genai": Source("genai-prices 0.2.3", "genai-prices"),
+    "pi": Source("pi-ai 1.5.2", "models.dev"),
+    "meter": Source("metergraph 0.7.4", "metergraph"),
+    "litellm": Source("LiteLLM", "litellm"),
+    "auto": Source("tokencostauto 0.1.717", "litellm"),
+}
+
+
+def says(source: str, price: str, day: str, until: str | None = None) -> Observation:
+    """A statement of a day; with `until`, of a price that the source dates."""
+    first = date.fromisoformat(day)
+    return Observation(
+        MODEL,
+        SOURCES[source],
+        date.fromisoformat(until or day),
+        prices={"input": Decimal(price), "output": Decimal(price)},
+        starts=datetime(first.year, first.month, first.day, tzinfo=UTC) if until else None,
+    )
+
+
+def last_step(price: str = "0.96") -> Step:
+    seen = replace(says("genai", price, "2026-08-19", "2026-08-19"), source=API)
+    (step,) = history([seen])
+    step.last = date(2026, 9, 2)
+    return step
+
+
+def told(steps: list[Step]) -> list[tuple[str, str]]:
+    return [
+        (step.start.date().isoformat(), step.status or str(step.prices["input"])) for step in steps
+    ]
+
+
+def test_a_price_that_two_catalogs_state_stands_until_a_doubt() -> None:
+    """What the newest states alone, far from it, undoes no price that was there before."""
+    steps = since(
+        last_step(),
+        [
+            says("litellm", "0.6", "2026-10-08"),
+            says("genai", "0.62", "2026-10-19", "2026-11-02"),
+            says("meter", "0.62", "2026-10-20", "2026-10-25"),
+            says("genai", "1.4", "2026-11-03", "2026-11-03"),
+            says("pi", "0.0062", "2026-11-10"),
+        ],
+        doubted=True,
+    )
+
+    assert told(steps) == [("2026-10-19", "0.62"), ("2026-11-10", "suspect")]
+    assert steps[0].not_before == date(2026, 9, 2)
+    assert steps[1].reason == (
+        "pi-ai 1.5.2 states 0.0062/0.0062 USD per million tokens after 0.62/0.62: "
+        "more than 5 times apart."
+    )
+
+
+@pytest.mark.parametrize("second", ["genai", "auto"])
+def test_one_catalog_or_two_that_copy_from_each_other_change_no_price(second: str) -> None:
+    first = {"genai": "genai", "auto": "litellm"}[second]
+
+    assert (
+        since(last_step(), [says(first, "1", "2026-10-08"), says(second, "1", "2026-10-10")]) == []
+    )
+
+
+def test_what_two_state_now_follows_what_two_stated_before() -> None:
+    steps = since(
+        last_step("0.2"),
+        [
+            says("auto", "0.18", "2026-10-01"),
+            says("meter", "0.18", "2026-10-20", "2026-10-25"),
+            says("genai", "0.35", "2026-11-03", "2026-11-03"),
+            says("pi", "0.35", "2026-11-10"),
+        ],
+    )
+
+    assert told(steps) == [("2026-10-01", "0.18"), ("2026-11-03", "0.35")]
+
+
+def test_a_price_that_the_newest_undoes_was_momentary() -> None:
+    last = last_step()
+
+    steps = since(
+        last,
+        [
+            says("genai", "0.5", "2026-10-19", "2026-11-02"),
+            says("meter", "0.5", "2026-10-20", "2026-10-25"),
+            says("pi", "0.96", "2026-11-10"),
+        ],
+    )
+
+    assert steps == []
+    assert last.also == ["pi-ai 1.5.2"]
+
+
+def test_a_list_that_lags_does_not_bring_the_price_before_back() -> None:
+    steps = since(
+        last_step(),
+        [
+            says("auto", "0.6", "2026-10-01"),
+            says("litellm", "0.96", "2026-10-08"),
+            says("pi", "0.6", "2026-11-10"),
+        ],
+    )
+
+    assert told(steps) == [("2026-10-01", "0.6")]
+
+
+def test_copies_of_the_api_do_not_confirm_each_others_steep_change() -> None:
+    steps = since(last_step(), [says("genai", "9", "2026-11-09"), says("pi", "9", "2026-11-10")])
+
+    assert told(steps) == [("2026-11-10", "suspect")]
+
+
+@pytest.mark.parametrize(("listed", "prices"), [(True, ["2.5", "1", "2"]), (False, ["2.5", "2"])])
+def test_a_list_price_counts_however_short_it_stood(listed: bool, prices: list[str]) -> None:
+    first, other, then = (
+        replace(says("genai", price, day, day), source=API)
+        for price, day in (("2.5", "2026-07-09"), ("1", "2026-07-30"), ("2", "2026-08-17"))
+    )
+    first = replace(first, seen_at=first.seen_at + timedelta(days=20))
+
+    assert [
+        str(step.prices["input"]) for step in history([first, other, then], listed=listed)
+    ] == prices
+
+
+def test_a_list_price_that_was_back_soon_was_charged_all_the_same() -> None:
+    days = {"2026-07-01": "2", "2026-07-10": "1", "2026-07-20": "2"}
+    stated = [replace(says("genai", price, day, day), source=API) for day, price in days.items()]
+
+    assert [str(step.prices["input"]) for step in history(stated, listed=True)] == ["2", "1", "2"]
