@@ -30,10 +30,7 @@ _TITLES: Final = {
 def changelog_lines(old: Catalog, new: Catalog) -> Iterator[str]:
     """The section of a version, heading first."""
     changes = compare(old, new)
-    rows = sum(
-        len(model.rows) + sum(len(own.rows) for own in model.endpoints.values())
-        for model in new.models()
-    )
+    rows = sum(1 for model in new.models() for _ in model.every_row())
     version = new.version.partition("+")[0]
     yield f"## {version}"
     yield ""

@@ -1,8 +1,8 @@
 """The genops-pricing command: check, list, show, cost, diff, import and publish.
 
 Parses arguments, reads the clock, prints, and chooses the exit code: 0 priced or free, 3 unpriced
-or flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `stats`, `compare`
-and, for imports, in `importing.review`.
+or flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `show`, `stats`,
+`compare` and, for imports, in `importing.review`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from . import compare, frozen, render, stats
+from . import compare, frozen, render, show, stats
 from .answers import Conditions, Miss
 from .catalog import Catalog
 from .changelog import changelog_lines
@@ -39,6 +39,7 @@ _DATA: Final = Path(__file__).parent / "data"
 _FACTS: Final = "facts"
 _SOURCES: Final = ("openrouter", "litellm", "genai-prices", "models.dev")
 
+_WITHOUT_TERMINAL: Final = (120, 24)  # columns and lines
 _DIGITS_MAX: Final = 18  # OTLP counts in 64 bits
 
 _COUNTS: Final[Mapping[str, str]] = {
@@ -130,10 +131,12 @@ def _show(options: argparse.Namespace) -> int:
     model = catalog.model(options.model, market=options.market)
     if isinstance(model, Miss):
         return _report_miss(model.reason, model.detail, model.closest)
-    records = render.show_records(catalog, model, instant_of(options.at))
-    width = shutil.get_terminal_size().columns
+    at_ns = instant_of(options.at)
+    width = shutil.get_terminal_size(_WITHOUT_TERMINAL).columns
     _print(
-        options, records, lambda _: render.show_lines(catalog, model, instant_of(options.at), width)
+        options,
+        show.show_records(catalog, model, at_ns),
+        lambda _: show.show_lines(catalog, model, at_ns, width),
     )
     return _PRICED
 

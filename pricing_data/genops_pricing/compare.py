@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .catalog import Catalog
 from .model import Model, Row
-from .render import describe_row
+from .wording import describe_row
 
 __all__ = ["BREACHES", "compare", "compare_lines"]
 
@@ -86,8 +86,7 @@ def _meaning(row: Row) -> Row:
 
 
 def _rows(model: Model) -> dict[str, Row]:
-    rows = [*model.rows, *(row for each in model.endpoints.values() for row in each.rows)]
-    return {row.entry: row for row in rows}
+    return {row.entry: row for _, row in model.every_row()}
 
 
 def _change(

@@ -171,6 +171,19 @@ class Model:
     rows: tuple[Row, ...]
     endpoints: Mapping[str, Endpoint]
 
+    def every_row(self) -> Iterator[tuple[Endpoint | None, Row]]:
+        """Its own rows, then those of its upstream providers, each with whose it is."""
+        for row in self.rows:
+            yield None, row
+        for endpoint in self.endpoints.values():
+            for row in endpoint.rows:
+                yield endpoint, row
+
+    def row_of(self, entry: str) -> Row | None:
+        """Its own row that an offer names, discounted or not."""
+        # A discounted offer adds "~overlay" to the row's id.
+        return next((row for row in self.rows if f"{entry}~".startswith(f"{row.entry}~")), None)
+
 
 def owners(
     market: str, raw: Mapping[str, Any], path: KeyPath

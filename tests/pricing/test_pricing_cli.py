@@ -254,14 +254,14 @@ def test_show_for_people_lists_rows_and_marks_the_one_in_force(capsys: Output) -
     assert out.startswith("openai/gpt-4o\n  market      openrouter\n")
     lines = [line.split() for line in out.splitlines()]
     head = next(line for line in lines if line[:1] == ["from"])
-    rows = [dict(zip(head, line, strict=False)) for line in lines if line[:1] > ["20"]]
+    cells = [line[line[:1] == [">"] :] for line in lines]
+    rows = [dict(zip(head, line, strict=False)) for line in cells if line[:1] > ["20"]]
     rows = [row for row in rows if row["from"].startswith("20")]
     assert [(row["from"], row["provider"], row["input"], row["output"]) for row in rows[:2]] == [
         ("2024-05-13", "-", "5", "15"),
         ("2024-11-04", "-", "2.5", "10"),
     ]
-    (marked,) = (line for line in lines if line[-3:] == ["<-", "in", "force"])
-    assert marked[0] == "2024-05-13"
+    assert [line[1] for line in lines if line[:1] == [">"]] == ["2024-05-13", "in"]
     assert ["2026-05-18", "azure"] in [line[:2] for line in lines]
 
 
@@ -278,6 +278,67 @@ def test_show_plots_a_price_that_changed_in_the_width_of_the_terminal(
     assert plotted[7].split("└")[1].split() == ["2024-05-13", "2026-11-22"]
     assert max(map(len, plotted)) <= 60
     assert "USD per million tokens\n" not in steady.partition("source")[2]
+
+
+PAST = """
+id: a/b
+prices:
+  - {effective_from: 2025-01-01, usd_per_mtok: {input: "1", output: "2"}}
+  - {effective_from: 2025-03-01, status: suspect, reason: its sources disagree}
+  - {effective_from: 2025-09-01, usd_per_mtok: {input: "2", output: "2"}}
+endpoints:
+  cerebras: {quantization: fp16}
+  groq: {quantization: fp8, prices: [{effective_from: 2025-05-01, usd_per_mtok: {input: "9"}}]}
+"""
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Path:
+    overlay = tmp_path / "past.yaml"
+    overlay.write_text("overlay: past\n" + model_file(PAST))
+    return overlay
+
+
+def test_the_plot_of_a_price_has_a_gap_where_it_was_suspect(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, past: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = run(capsys, f"show a/b --overlay {past} --at 2026-01-01")
+
+    lines = out[out.index("  input, USD") :].splitlines()
+    assert lines[0] == "  input, USD per million tokens, gaps where unpriced"
+    levels = [line.partition("┤")[2] for line in lines[1:7]]
+    first, last = levels[5].rstrip(), levels[0].lstrip()
+    assert (set(first), set(last)) == ({"─"}, {"─"})
+    assert not any(level.strip() for level in levels[1:5])  # no line joins the two
+    assert len(first) + len(last) < len(levels[0]) * 2 / 3
+    assert "output, USD per million tokens," not in out  # it never changed
+
+
+def test_show_names_providers_that_ask_the_same_as_the_model(capsys: Output, past: Path) -> None:
+    _, out, _ = run(capsys, f"show a/b --overlay {past}")
+    rows = records(capsys, f"show a/b --overlay {past} --json")
+    (cost,) = records(capsys, f"cost a/b --provider Cerebras --input 1 --overlay {past} --json")
+
+    assert "  same price  cerebras (fp16)\n" in out
+    assert all(row["served_alike"] == {"cerebras": "fp16"} for row in rows)
+    assert cost["entry"] == "openrouter/a/b@2025-09-01T00:00:00Z+past"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+@pytest.mark.parametrize(
+    "model", ["anthropic/claude-sonnet-4.5", "z-ai/glm-5.2", "openai/gpt-4o-audio-preview"]
+)
+def test_show_fits_in_the_terminal(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, model: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = run(capsys, f"show {model}")
+
+    head = next(line.split() for line in out.splitlines() if line.split()[:1] == ["from"])
+    priced = sum(2 + len(name) for name in head if name not in ("seen", "basis", "source"))
+    assert max(map(len, out.splitlines())) <= max(columns, 24 + priced)
+    assert ("left out" in out) == ("seen" not in head)
 
 
 def test_show_describes_conditional_prices(capsys: Output) -> None:
