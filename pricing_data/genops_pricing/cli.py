@@ -195,7 +195,7 @@ def _import(options: argparse.Namespace) -> int:
     """Review what a source states that the catalog lacks; with --write, add it."""
     _need_files(options.data)
     try:
-        from .importing import review, run
+        from .importing import findings, run
     except ModuleNotFoundError as error:
         if error.name != "yaml":
             raise
@@ -209,8 +209,9 @@ def _import(options: argparse.Namespace) -> int:
         options.places,
         seen_at=options.seen_at.date(),
         backed_by=options.backed_by,
+        complete=options.complete,
     )
-    _print(options, list(review.review_records(found)), lambda _: review.review_lines(found))
+    _print(options, list(findings.review_records(found)), lambda _: findings.review_lines(found))
     if options.write:
         for path in run.write_review(options.data, found, day=datetime.now(UTC).date()):
             print(f"wrote {path}", file=sys.stderr)
@@ -319,6 +320,11 @@ def _parser() -> argparse.ArgumentParser:
         "places", nargs="+", metavar="FILE-OR-URL", help="JSON of the source; for facts a folder"
     )
     imports.add_argument("--write", action="store_true", help="add to the price files")
+    imports.add_argument(
+        "--complete",
+        action="store_true",
+        help="the files are all that the market lists: models that they lack are removed",
+    )
     imports.add_argument(
         "--backed-by",
         type=_backing,

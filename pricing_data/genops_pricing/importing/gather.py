@@ -163,7 +163,8 @@ def _routed(
     if created and steps and created > steps[0].start.date().isoformat():
         del raw["created"]
     raw["prices"] = [raw_row(step) for step in steps]
-    aliases = {alias for seen in own for alias in (*seen.aliases, seen.canonical_slug) if alias}
+    aliases = {alias for seen in own for alias in seen.aliases}
+    aliases |= {_slug_of(model, seen.canonical_slug) for seen in own if seen.canonical_slug}
     taken = sorted(
         alias
         for alias in aliases
@@ -175,6 +176,12 @@ def _routed(
     if endpoints := _endpoints(observations, steps):
         raw["endpoints"] = endpoints
     return NewModel("openrouter", model.partition("/")[0].lstrip("~").lower(), raw)
+
+
+def _slug_of(model: str, slug: str) -> str:
+    """The canonical slug as a name of this model: a variant shares its slug with its base."""
+    _, colon, variant = model.partition(":")
+    return f"{slug}:{variant}" if colon and ":" not in slug else slug
 
 
 def _facts(own: Sequence[Observation]) -> dict[str, Any]:

@@ -11,6 +11,9 @@ and then by how many that do not copy from each other say the same. What can't b
   keeps its weights is no such offer: however short it stood, it was charged (`authors`).
 - A change of more than `STEEP` times needs a second source that did not copy the first, or is
   stated as suspect.
+- One odd price beside sound ones, as of cached tokens, is left out: the row before prices them on,
+  and the review says so. Where that would cost more than any cache does, the row is suspect.
+- What a market itself no longer states (a cache price, a long-context price) no longer holds.
 - What a market only came to state later (a cache price), while input and output stayed the same,
   is taken to have held since the row began.
 """
@@ -34,7 +37,7 @@ from genops_pricing.importing.observation import (
 )
 from genops_pricing.instants import format_instant, parse_instant
 from genops_pricing.model import Row
-from genops_pricing.units import UNITS
+from genops_pricing.units import UNITS, UNITS_BY_KEY
 
 __all__ = [
     "FLAP_DAYS",
@@ -54,6 +57,8 @@ STEEP: Final = Decimal(5)
 
 _ROOTS: Final = ("input", "output")
 _PARTIAL: Final = tuple(unit.key for unit in UNITS if unit.key not in (*_ROOTS, "request"))
+# Of the price of input: writing to a cache that keeps tokens for an hour.
+_DEAREST_CACHE: Final = 2
 # Sources round: prices this close (USD per million tokens) are one price.
 _ROUNDING: Final = Decimal("0.0001")
 
@@ -201,12 +206,21 @@ def decide(rows: Sequence[Row], observations: Sequence[Observation]) -> list[Dec
     backing = {seen.source.family for seen in current if close(seen.prices, newest.prices)}
     if last.status is not None:
         return [_settle(rows, newest, len(backing))]
-    if _states_nothing_new(last, newest):
-        return []
+    prices, refusals = newest.prices, list[Decision]()
+    odd = _odd_units(last, newest, current)
+    if odd and not odd & set(_ROOTS):
+        prices = _without_odd(last, newest, odd)
+        refusals = [Refused(newest.subject, _odd_reason(last, newest, odd))]
+        odd = {key for key in odd if key in prices and _is_dear(prices, key)}
+    if odd:
+        raw = {"status": "suspect", "reason": _odd_reason(last, newest, odd)}
+        return [_new_row(newest, raw, last, _ratios(last.prices, newest.prices))]
+    if refusals:
+        newest = replace(newest, prices=prices)
+    is_own = newest.source.family == newest.subject.market
+    if _states_nothing_new(last, newest) and not (is_own and _withdrawn(last, newest)):
+        return refusals
     ratios = _ratios(last.prices, newest.prices)
-    if _steep(ratios) and len(backing) < 2:
-        reason = _steep_reason(last, newest)
-        return [_new_row(newest, {"status": "suspect", "reason": reason}, last, ratios)]
     if len(rows) > 1 and _was_momentary(rows[-2], last, newest):
         raw = raw_prices(newest.prices, newest.conditions) | {
             "corrects": last.entry,
@@ -214,12 +228,10 @@ def decide(rows: Sequence[Row], observations: Sequence[Observation]) -> list[Dec
             "revision": 2,
         }
         correction = _new_row(newest, raw, last, ratios)
-        return [
-            replace(
-                correction, raw={**correction.raw, "effective_from": _short(last.effective_from)}
-            )
-        ]
-    return [_new_row(newest, raw_prices(newest.prices, newest.conditions), last, ratios)]
+        start = {"effective_from": _short(last.effective_from)}
+        return [replace(correction, raw={**correction.raw, **start}), *refusals]
+    raw = raw_prices(newest.prices, newest.conditions)
+    return [_new_row(newest, raw, last, ratios), *refusals]
 
 
 def _settle(rows: Sequence[Row], newest: Observation, backing: int) -> Decision:
@@ -416,6 +428,16 @@ def _states_nothing_new(last: Row, seen: Observation) -> bool:
     )
 
 
+def _withdrawn(last: Row, seen: Observation) -> bool:
+    """Whether it no longer states a price that differs from what else the tokens would cost."""
+    return any(
+        key not in seen.prices and price != last.prices.get(UNITS_BY_KEY[key].parent or "")
+        for key, price in last.prices.items()
+        # The endpoints API does not state it; the row has it from the model.
+        if not (seen.subject.endpoint and key == "cache_write_1h")
+    )
+
+
 def _is_free_of_price(seen: Observation) -> bool:
     return (
         seen.source.family != seen.subject.market
@@ -434,10 +456,40 @@ def _steep(ratios: Mapping[str, Decimal]) -> bool:
     return any(ratio > STEEP or ratio * STEEP < 1 for ratio in ratios.values())
 
 
-def _steep_reason(last: Row, seen: Observation) -> str:
+def _odd_units(last: Row, newest: Observation, stated: Sequence[Observation]) -> set[str]:
+    """The units whose price is more than `STEEP` times apart, as one family alone says."""
+    return {
+        key
+        for key, price in newest.prices.items()
+        if (_steep(_ratios(last.prices, {key: price})) or _is_dear(newest.prices, key))
+        and len({seen.source.family for seen in stated if _states(seen.prices, key, price)}) < 2
+    }
+
+
+def _states(prices: Prices, key: str, price: Decimal) -> bool:
+    return key in prices and abs(prices[key] - price) <= _ROUNDING
+
+
+def _is_dear(prices: Prices, key: str) -> bool:
+    """Whether cached tokens cost more than any cache does of what the others cost."""
+    whole = prices.get("input") or prices[key]
+    return key.startswith("cache") and prices[key] > _DEAREST_CACHE * whole
+
+
+def _without_odd(last: Row, newest: Observation, odd: Iterable[str]) -> dict[str, Decimal]:
+    """The prices, with that of the row before in place of an odd one."""
+    kept = {key: last.prices[key] for key in odd if key in last.prices}
+    return {key: price for key, price in newest.prices.items() if key not in odd} | kept
+
+
+def _odd_reason(last: Row, seen: Observation, odd: Iterable[str]) -> str:
+    told = ", ".join(
+        f"{unit.key} {seen.prices[unit.key]:f} after {last.prices.get(unit.key, 'none')}"
+        for unit in UNITS
+        if unit.key in odd
+    )
     return (
-        f"{seen.source.name} states {pair(seen.prices)} USD per million tokens after "
-        f"{pair(last.prices)}: more than {STEEP} times, and no other source says so."
+        f"{seen.source.name} states {told}: more than {STEEP} times, and no other source says so."
     )
 
 

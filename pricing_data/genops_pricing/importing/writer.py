@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ import yaml
 
 from genops_pricing.errors import CatalogError
 from genops_pricing.importing.authors import MAKERS
-from genops_pricing.importing.decision import Addition, NewEndpoint, NewModel, NewRow
+from genops_pricing.importing.decision import Addition, NewEndpoint, NewModel, NewRow, Removal
 from genops_pricing.schema import ENDPOINT, MODEL, PRICE_ROW
 from genops_pricing.shapes import Record
 
@@ -75,6 +76,8 @@ def plan(data: Path, additions: Iterable[Addition]) -> dict[Path, str]:
         path = index.models.get((subject.market, subject.model))
         if path is None:
             problems.append(f"{data}: no file holds {subject.owner}. Add the model first")
+        elif isinstance(addition, Removal):
+            file_at(path).add_removed(subject.model, addition.day)
         elif isinstance(addition, NewRow):
             if not file_at(path).add_row(subject.model, subject.endpoint, addition.raw):
                 problems.append(f"{path}: {subject.owner} has no `prices`. Add them first")
@@ -116,6 +119,8 @@ def _abbreviated(addition: Addition, short: Mapping[tuple[str, str], str]) -> Ad
             {**raw, "prices": [row(item) for item in raw["prices"]]} if "prices" in raw else {**raw}
         )
 
+    if isinstance(addition, Removal):
+        return addition
     if isinstance(addition, NewRow):
         return replace(addition, raw=row(addition.raw))
     raw = rows(addition.raw)
@@ -188,6 +193,14 @@ class _File:
         self._insertions[line] += _item(PRICE_ROW, raw, prices.start_mark.column)
         return True
 
+    def add_removed(self, model: str, day: date) -> None:
+        """Add the day on which a model had left, where the schema has it."""
+        node = self._models[model]
+        names = [key.name for key in MODEL.keys]
+        before = names[: names.index("removed")]
+        line = max(self._end(value) for key, value in node.value if key.value in before)
+        self._insertions[line].append(f"{' ' * node.start_mark.column}removed: {day}\n")
+
     def add_endpoint(self, addition: NewEndpoint) -> None:
         """Add an endpoint after the last, or as the first."""
         model = self._models[addition.subject.model]
@@ -221,7 +234,8 @@ class _File:
 
     def _end(self, node: Any) -> int:
         """The line after the last of a node: comments and blank lines belong to what follows."""
-        end: int = node.end_mark.line + (1 if node.end_mark.column and node.flow_style else 0)
+        is_inline = isinstance(node, yaml.ScalarNode) or node.flow_style
+        end: int = node.end_mark.line + (1 if node.end_mark.column and is_inline else 0)
         if node.end_mark.line == len(self._lines) - 1 and node.end_mark.column:
             end = len(self._lines)
         while not self._lines[end - 1].split("#", 1)[0].strip():
