@@ -33,6 +33,11 @@ __all__ = [
 ]
 
 _DAY: Final = re.compile(r"[-@](20\d\d)-?([01]\d)-?([0-3]\d)(?:-v\d+(?::\d+)?)?$")
+# mistral-medium-2508 is of August 2025, deep-research-preview-04-2026 of April 2026.
+_MONTHS: Final = (
+    re.compile(r"-(?P<year>2[3-9])(?P<month>0[1-9]|1[0-2])$"),
+    re.compile(r"-(?P<month>0[1-9]|1[0-2])-20(?P<year>\d\d)$"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +159,12 @@ def date_first(
     siblings: Iterable[Past] = (),
     created: date | None = None,
     other_until: date | None = None,
+    disputed: bool = True,
 ) -> Dated | None:
     """Since when the price of a maker's model holds; None where no history tells.
+
+    A price that nobody ever stated otherwise holds since the day in the model's id: what a maker
+    dates it does not change, but sells the next one.
 
     Args:
         model: its id; no price holds before the day in it.
@@ -166,6 +175,7 @@ def date_first(
         created: day on which the maker first offered it.
         other_until: last day on which most catalogs stated another price: what a catalog says of
             the time before counts for nothing then.
+        disputed: whether any catalog states another price.
     """
     told, siblings = list(told), list(siblings)
     stated, changed = _stated_since(told, prices, seen, other_until)
@@ -186,9 +196,10 @@ def date_first(
             or (first and start.date() < last_of_old)
         ):
             start = routed
-    if start is None:
-        return None
     floor = max((day for day in (day_in(model), created) if day is not None), default=None)
+    if start is None:
+        undisputed = not disputed and not _is_disputed([*told, *siblings], prices)
+        return Dated(_midnight(floor), None, changed=False) if floor and undisputed else None
     if floor is not None and start.date() < floor:
         return Dated(_midnight(floor), None, changed=False)
     before = _confirmed_before(*run, told, floor) if run else ()
@@ -198,14 +209,19 @@ def date_first(
 
 
 def day_in(model: str) -> date | None:
-    """The day that a model's id ends in: `gpt-4.1-2025-04-14`, `claude-opus-4-20250514`."""
-    match = _DAY.search(model.lower())
-    if match is None:
-        return None
-    try:
-        return date(*(int(part) for part in match.groups()))
-    except ValueError:
-        return None
+    """The day that a model's id ends in, or the first of the month.
+
+    As in `gpt-4.1-2025-04-14`, `claude-opus-4-20250514`, `mistral-medium-2508`.
+    """
+    if match := _DAY.search(model.lower()):
+        try:
+            return date(*(int(part) for part in match.groups()))
+        except ValueError:
+            return None
+    for pattern in _MONTHS:
+        if match := pattern.search(model.lower()):
+            return date(2000 + int(match["year"]), int(match["month"]), 1)
+    return None
 
 
 def _day_of(text: str | None) -> date | None:
@@ -228,6 +244,10 @@ def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | Non
 
 def _began(step: Stood, seen: datetime) -> bool:
     return step.start is None or step.start <= seen
+
+
+def _is_disputed(pasts: Iterable[Past], prices: Mapping[str, Decimal]) -> bool:
+    return any(not _same(step, prices) for past in pasts for step in past if step.prices)
 
 
 def _same(step: Stood, prices: Mapping[str, Decimal]) -> bool:

@@ -374,7 +374,8 @@ def _direct(
     step = _step_of(group, prices, other)
     step.conditions = tuple(conditions)
     author = author_of(subject.market, spelling)
-    before = date_step(step, subject, author, told, siblings, other_until=other)
+    disputed = any(not close(seen.prices, step.prices) for seen in priced)
+    before = date_step(step, subject, author, told, siblings, other_until=other, disputed=disputed)
     if reason := _untold_fee(subject):
         step.prices, step.conditions, before = {}, (), []
         step.status, step.reason = "suspect", reason
@@ -401,6 +402,7 @@ def date_step(
     *,
     created: date | None = None,
     other_until: date | None = None,
+    disputed: bool = True,
 ) -> list[Step]:
     """Date the first price of a maker's own model by histories.
 
@@ -417,6 +419,7 @@ def date_step(
         siblings=siblings.find(author, subject.model),
         created=created,
         other_until=other_until,
+        disputed=disputed,
     )
     if dated is None:
         return []
