@@ -45,12 +45,12 @@ def _rule(
     return Rule(name, re.compile(pattern), replacement, *example, aside, maker)
 
 
-# An AWS region or a geography of Bedrock's inference profiles before an id, which has its maker
-# first. GovCloud is left out: its prices are its own
-# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html).
+# A geography of Bedrock's inference profiles before an id, which has its maker first
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html), or one of
+# the AWS regions whose price is the one that is listed. Other regions, and GovCloud, have prices of
+# their own, up to half as much again (https://aws.amazon.com/bedrock/pricing/).
 _REGION: Final = (
-    r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|"
-    r"(?:us|eu|ap|ca|sa|me|af|il|mx)-(?:central|north|south|(?:north|south)?(?:east|west))-\d/)"
+    r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|us-(?:east-[12]|west-2)/)"
     r"(?=[a-z][a-z0-9]*\.[a-z])"
 )
 

@@ -6,7 +6,7 @@ Built from content that `schema` has found sound. Immutable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -103,6 +103,15 @@ class Row:
         if self.provenance is None:
             return self.start_ns
         return instant_of(parse_instant(self.provenance.seen_at)) + DAY_NS
+
+    def with_unit_prices_of(self, other: Row | None) -> Row:
+        """This row with the prices of a request, an image or a search that only `other` states."""
+        inherited = {
+            key: price
+            for key, price in (other.prices if other else {}).items()
+            if UNITS_BY_KEY[key].table == "usd_per_unit" and key not in self.prices
+        }
+        return replace(self, prices={**self.prices, **inherited}) if inherited else self
 
     def rates_at(
         self, at_ns: int, conditions: Conditions, factor: Decimal

@@ -54,6 +54,8 @@ def test_each_rule_does_to_its_example_what_its_row_says(rule: Rule) -> None:
         (BEDROCK, (), f"prod.{BEDROCK[3]}", None),
         (BEDROCK, (), "prod.claude-3-haiku-20240307", None),
         (BEDROCK, (), f"us-moon-1/{BEDROCK[3]}", None),
+        (BEDROCK, ("bedrock",), f"bedrock/eu-west-2/{BEDROCK[3]}", None),  # priced apart
+        (BEDROCK, ("bedrock",), f"bedrock/us-gov-west-1/{BEDROCK[3]}", None),
         (BEDROCK, (), f"arn:aws:bedrock:us-east-1:1:custom-model/{BEDROCK[3]}", None),
         (BEDROCK, ("bedrock",), f"bedrock/us-west-2/{BEDROCK[3]}", BEDROCK[3]),
         (BEDROCK, (), f"{BEDROCK[3]}:200k", None),
