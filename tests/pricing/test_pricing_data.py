@@ -322,6 +322,22 @@ def test_a_price_that_no_unit_of_ours_can_state_is_suspect_and_not_free() -> Non
     assert miss.reason == "suspect_price"
 
 
+def test_a_model_is_priced_only_where_all_that_it_puts_out_has_a_price() -> None:
+    stated = {"text": "output", "embeddings": "input", "image": "output_image"}
+    stated["audio"] = "output_audio"  # video, speech, rankings … have no unit
+    in_part = [
+        row.entry
+        for model in bundled_catalog().models()
+        for kind in filter(None, (model.modality or "").partition("->")[2].split("+"))
+        for _, row in model.every_row()
+        if any(row.prices.values())  # else free, or without a price
+        and stated.get(kind) not in row.prices
+        and row.entry not in {other.corrects for other in model.rows}
+    ]
+
+    assert in_part == []
+
+
 def test_an_incredible_feed_value_leaves_a_model_unpriced_from_then_on() -> None:
     catalog = bundled_catalog()
 
