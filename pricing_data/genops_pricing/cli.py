@@ -277,20 +277,16 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--stats", action="store_true", help="count them, by kind")
 
     show = _reader(commands, "show", "show all price rows of a model, with their sources", _show)
-    show.add_argument("model")
-    show.add_argument(
-        "--market", type=str.lower, help="who bills; default: told from the model's name"
-    )
-
     cost = _reader(commands, "cost", "price one call", _cost)
-    cost.add_argument("model")
+    for command in (show, cost):
+        command.add_argument("model")
+        command.add_argument(
+            "--market", type=str.lower, help="who bills; default: told from the model's name"
+        )
     for name, meaning in _COUNTS.items():
         default = Usage._field_defaults[name]
         flag = f"--{name.replace('_', '-')}"
         cost.add_argument(flag, type=_count, default=default, metavar="N", help=meaning)
-    cost.add_argument(
-        "--market", type=str.lower, help="who bills; default: told from the model's name"
-    )
     cost.add_argument("--provider", help="upstream provider that served the call")
     cost.add_argument("--service-tier", help="tier that served the call: flex, priority …")
     cost.add_argument("--processing", help="batch …")

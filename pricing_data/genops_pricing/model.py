@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .answers import ALWAYS_NS, Conditions
 from .instants import DAY_NS, format_instant, instant_of, parse_instant
 from .rates import EXACT, Rates, make_rates
-from .shapes import KeyPath
 from .units import UNITS, UNITS_BY_KEY
+
+if TYPE_CHECKING:
+    from .shapes import KeyPath
 
 __all__ = [
     "Endpoint",
