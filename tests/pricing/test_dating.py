@@ -7,15 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from genops_pricing.importing.dating import (
-    Dated,
-    Pasts,
-    Stood,
-    date_first,
-    day_in,
-    past_of_raw,
-    settled,
-)
+from genops_pricing.importing.dating import Dated, date_first
+from genops_pricing.importing.days import day_in
+from genops_pricing.importing.pasts import Pasts, Stood, past_of_raw, settled
 
 SEEN = datetime(2026, 2, 6, tzinfo=UTC)
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from genops_pricing.importing.agreement import agree, joint
 from genops_pricing.importing.decision import NewRow, Refused
+from genops_pricing.importing.history import history
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
-from genops_pricing.importing.policy import Step, agree, decide, history, joint, raw_row
+from genops_pricing.importing.policy import decide
+from genops_pricing.importing.steps import Step, raw_row
 from genops_pricing.model import Row, build_rows
 
 MODEL = Subject("openrouter", "acme/one")

@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import pytest
 
+from genops_pricing.importing.history import history
 from genops_pricing.importing.observation import Observation, Source, Subject
-from genops_pricing.importing.policy import Step, history
 from genops_pricing.importing.since import since
+from genops_pricing.importing.steps import Step
 
 MODEL = Subject("openrouter", "acme/one")
 API = Source("OpenRouter models API", "openrouter")

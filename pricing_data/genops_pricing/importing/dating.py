@@ -8,60 +8,18 @@ interruption, up to the day on which the maker's price was seen.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
 
-from genops_pricing.importing.policy import STEP_DAYS, close
-from genops_pricing.instants import parse_instant
-from genops_pricing.model import Row
+from genops_pricing.instants import midnight
 
-__all__ = [
-    "Dated",
-    "Past",
-    "Pasts",
-    "Stood",
-    "date_first",
-    "day_in",
-    "past_of_raw",
-    "past_of_rows",
-    "settled",
-]
+from .agreement import close
+from .days import day_in
+from .pasts import Past, Stood
 
-_DAY: Final = re.compile(r"[-@](20\d\d)-?([01]\d)-?([0-3]\d)(?:-v\d+(?::\d+)?)?$")
-# mistral-medium-2508 is of August 2025, deep-research-preview-04-2026 of April 2026.
-_MONTHS: Final = (
-    re.compile(r"-(?P<year>2[3-9])(?P<month>0[1-9]|1[0-2])$"),
-    re.compile(r"-(?P<month>0[1-9]|1[0-2])-20(?P<year>\d\d)$"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stood:
-    """A price that stood for a time, as one history shows it.
-
-    Attributes:
-        start: instant of its start; None: before the history begins.
-        prices: by unit key; empty where the history states none (dynamic, suspect).
-        not_before: last day on which the price before it was seen.
-        source: name of who states it.
-        url: where.
-        seen_at: day on which it was last seen there.
-    """
-
-    start: datetime | None
-    prices: Mapping[str, Decimal]
-    not_before: date | None = None
-    source: str = ""
-    url: str = ""
-    seen_at: date | None = None
-
-
-Past = Sequence[Stood]
+__all__ = ["Dated", "date_first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,75 +37,6 @@ class Dated:
     not_before: date | None
     changed: bool
     before: tuple[tuple[Stood, str], ...] = ()
-
-
-class Pasts:
-    """Histories by who sells or made the model, and its name."""
-
-    def __init__(self) -> None:
-        self._pasts: dict[tuple[str, str], list[Past]] = defaultdict(list)
-
-    def add(self, owner: str, model: str, past: Past) -> None:
-        """Add a history; the first of a name counts before later ones."""
-        self._pasts[owner, _fold(model)].append(past)
-
-    def find(self, owner: str, model: str) -> list[Past]:
-        """The histories of a model by its own name, then by that without its day."""
-        found = list(self._pasts.get((owner, _fold(model)), ()))
-        bare = _DAY.sub("", model.lower())
-        if bare != model.lower():
-            found += self._pasts.get((owner, _fold(bare)), ())
-        return found
-
-
-def past_of_rows(rows: Iterable[Row]) -> list[Stood]:
-    """The history that the rows of a model tell."""
-    return [
-        Stood(
-            start=parse_instant(row.effective_from),
-            prices=row.prices if row.status is None else {},
-            not_before=_day_of(row.provenance.not_before if row.provenance else None),
-            source=row.provenance.source if row.provenance else "",
-            url=(row.provenance.url or "") if row.provenance else "",
-            seen_at=_day_of(row.provenance.seen_at if row.provenance else None),
-        )
-        for row in rows
-    ]
-
-
-def past_of_raw(rows: Iterable[Mapping[str, Any]]) -> list[Stood]:
-    """The history that rows tell which are still as in a price file."""
-    return [
-        Stood(
-            start=parse_instant(row["effective_from"]),
-            prices={key: Decimal(text) for key, text in row.get("usd_per_mtok", {}).items()},
-            not_before=_day_of(row["provenance"].get("not_before")),
-            source=row["provenance"]["source"],
-            url=row["provenance"].get("url", ""),
-            seen_at=_day_of(row["provenance"]["seen_at"]),
-        )
-        for row in rows
-    ]
-
-
-def settled(past: Past) -> list[Stood]:
-    """A history of a seller without what stood too short between others to be the maker's price."""
-    kept = list(past)
-    index = 1
-    while index < len(kept) - 1:
-        step, following = kept[index], kept[index + 1]
-        last_of_old = step.not_before or kept[index - 1].seen_at
-        if (
-            last_of_old
-            and following.start
-            and following.start - _midnight(last_of_old) < timedelta(days=STEP_DAYS)
-        ):
-            kept[index + 1] = replace(following, not_before=step.not_before)
-            del kept[index]
-            index = 1
-        else:
-            index += 1
-    return kept
 
 
 def date_first(
@@ -199,37 +88,13 @@ def date_first(
     floor = max((day for day in (day_in(model), created) if day is not None), default=None)
     if start is None:
         undisputed = not disputed and not _is_disputed([*told, *siblings], prices)
-        return Dated(_midnight(floor), None, changed=False) if floor and undisputed else None
+        return Dated(midnight(floor), None, changed=False) if floor and undisputed else None
     if floor is not None and start.date() < floor:
-        return Dated(_midnight(floor), None, changed=False)
+        return Dated(midnight(floor), None, changed=False)
     before = _confirmed_before(*run, told, floor) if run else ()
     if not_before is not None and not_before > start.date():
         not_before = None
     return Dated(start, not_before, changed, before)
-
-
-def day_in(model: str) -> date | None:
-    """The day that a model's id ends in, or the first of the month.
-
-    As in `gpt-4.1-2025-04-14`, `claude-opus-4-20250514`, `mistral-medium-2508`.
-    """
-    if match := _DAY.search(model.lower()):
-        try:
-            return date(*(int(part) for part in match.groups()))
-        except ValueError:
-            return None
-    for pattern in _MONTHS:
-        if match := pattern.search(model.lower()):
-            return date(2000 + int(match["year"]), int(match["month"]), 1)
-    return None
-
-
-def _day_of(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _fold(name: str) -> str:
-    return re.sub(r"[-._@]+", "", name.lower())
 
 
 def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | None:
@@ -313,7 +178,3 @@ def _confirmed_before(
             break
         before.insert(0, (step, names[0]))
     return tuple(before)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from genops_pricing.catalog import Catalog
 from genops_pricing.errors import PricingError
+from genops_pricing.importing.agreement import STEEP, agree
 from genops_pricing.importing.decision import (
     Addition,
     NewEndpoint,
@@ -25,8 +26,9 @@ from genops_pricing.importing.decision import (
 )
 from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.observation import Observation, Subject
-from genops_pricing.importing.policy import STEEP, agree, decide, provenance, raw_prices
+from genops_pricing.importing.policy import decide
 from genops_pricing.importing.soundness import flaws
+from genops_pricing.importing.steps import provenance, raw_prices
 from genops_pricing.model import Model, Override, Row, build_rows
 from genops_pricing.units import UNITS_BY_KEY
 

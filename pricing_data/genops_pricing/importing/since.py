@@ -14,20 +14,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from genops_pricing.instants import midnight
+
+from .agreement import STEEP, also, close, joint, pair, times
+from .history import drop_momentary
 from .observation import ConditionalPrice, Observation
-from .policy import (
-    STEEP,
-    Step,
-    also,
-    close,
-    day_of,
-    drop_momentary,
-    joint,
-    midnight,
-    pair,
-    times,
-    unpriced,
-)
+from .steps import Step, unpriced
 
 __all__ = ["COPIES", "since"]
 
@@ -58,7 +50,7 @@ def since(
     base = steps[-1] if steps else last
     newest = max(later, key=_latest)
     same = [seen for seen in later if close(seen.prices, base.prices)]
-    steep = times(newest, base) > STEEP
+    steep = times(newest.prices, base.prices) > STEEP
     if newest in same or not (doubted or steep):
         return steps
     distance = f"more than {STEEP} times apart" if steep else "far from what others state"
@@ -76,7 +68,7 @@ def _agreed(last: Step, later: Sequence[Observation], *, listed: bool) -> list[S
     newest = max(later, key=_latest)
     stated = [
         seen
-        for seen in sorted(later, key=lambda seen: (day_of(seen), seen.seen_at))
+        for seen in sorted(later, key=lambda seen: (seen.holds_from.date(), seen.seen_at))
         if _is_word(seen, last) and _is_shared(seen, later, last)
     ]
     heard = [
@@ -87,7 +79,7 @@ def _agreed(last: Step, later: Sequence[Observation], *, listed: bool) -> list[S
     ]
     steps = [replace(last)]
     for run in _runs(heard):
-        until = max(max(seen.seen_at, day_of(seen)) for seen in run)
+        until = max(max(seen.seen_at, seen.holds_from.date()) for seen in run)
         if close(steps[-1].prices, run[0].prices):
             steps[-1].last = until
         elif close(last.prices, run[0].prices):
@@ -110,7 +102,7 @@ def _is_shared(seen: Observation, later: Sequence[Observation], last: Step) -> b
     if close(seen.prices, last.prices):
         return True
     same = [other for other in later if close(other.prices, seen.prices)]
-    return _families(same) >= _ENOUGH and times(seen, last) <= STEEP
+    return _families(same) >= _ENOUGH and times(seen.prices, last.prices) <= STEEP
 
 
 def _runs(stated: Iterable[Observation]) -> list[list[Observation]]:
@@ -129,7 +121,7 @@ def _families(stated: Iterable[Observation]) -> int:
 
 
 def _latest(seen: Observation) -> tuple[date, date]:
-    return seen.seen_at, day_of(seen)
+    return seen.seen_at, seen.holds_from.date()
 
 
 def _step(
@@ -141,7 +133,7 @@ def _step(
 ) -> Step:
     """A step that begins with the first of a run."""
     first = run[0]
-    day = day_of(first)
+    day = first.holds_from.date()
     return Step(
         start=midnight(day),
         prices=dict(prices),

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from genops_pricing.importing.authors import MAKERS
-from genops_pricing.importing.dating import Pasts, Stood
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
+from genops_pricing.importing.pasts import Pasts, Stood
 
 __all__ = ["API", "ARCHIVE", "read_facts", "read_pasts"]
 
