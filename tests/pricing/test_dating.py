@@ -40,7 +40,6 @@ def dated(
     model: str = "one",
     siblings: list[list[Stood]] | None = None,
     told: list[list[Stood]] | None = None,
-    created: date | None = None,
     other_until: date | None = None,
     disputed: bool = True,
 ) -> Dated | None:
@@ -50,7 +49,6 @@ def dated(
         SEEN,
         siblings=siblings or [],
         told=told or [],
-        created=created,
         other_until=other_until,
         disputed=disputed,
     )
@@ -90,16 +88,16 @@ def test_a_change_at_openrouter_says_until_when_the_older_price_was_seen() -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "created", "start"),
+    ("model", "start"),
     [
-        ("one-2025-08-07", None, "2025-08-07"),
-        ("one-20250929", None, "2025-09-29"),
-        ("one", date(2025, 5, 1), "2025-05-01"),
-        ("one-2024-05-13", None, "2025-04-14"),
+        ("one-2025-08-07", "2025-08-07"),
+        ("one-20250929", "2025-09-29"),
+        ("one-2505", "2025-05-01"),
+        ("one-2024-05-13", "2025-04-14"),
     ],
 )
-def test_no_price_holds_before_the_model(model: str, created: date | None, start: str) -> None:
-    found = dated(model=model, siblings=[past(("2025-04-14", "2"))], created=created)
+def test_no_price_holds_before_the_model(model: str, start: str) -> None:
+    found = dated(model=model, siblings=[past(("2025-04-14", "2"))])
 
     assert start_of(found) == start
 

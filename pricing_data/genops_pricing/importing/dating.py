@@ -46,7 +46,6 @@ def date_first(
     *,
     told: Iterable[Past] = (),
     siblings: Iterable[Past] = (),
-    created: date | None = None,
     other_until: date | None = None,
     disputed: bool = True,
 ) -> Dated | None:
@@ -61,7 +60,6 @@ def date_first(
         seen: when it was seen.
         told: dated statements of the maker's price, one history a source.
         siblings: OpenRouter's prices of the same model, the closest of its ids first.
-        created: day on which the maker first offered it.
         other_until: last day on which most catalogs stated another price: what a catalog says of
             the time before counts for nothing then.
         disputed: whether any catalog states another price.
@@ -85,7 +83,7 @@ def date_first(
             or (first and start.date() < last_of_old)
         ):
             start = routed
-    floor = max((day for day in (day_in(model), created) if day is not None), default=None)
+    floor = day_in(model)
     if start is None:
         undisputed = not disputed and not _is_disputed([*told, *siblings], prices)
         return Dated(midnight(floor), None, changed=False) if floor and undisputed else None

@@ -94,7 +94,6 @@ def _date_step(
     told: Pasts,
     siblings: Pasts,
     *,
-    created: date | None = None,
     other_until: date | None = None,
     disputed: bool = True,
 ) -> list[Step]:
@@ -111,7 +110,6 @@ def _date_step(
         max(midnight(step.last), step.start),
         told=told.find(subject.market, subject.model),
         siblings=siblings.find(author, subject.model),
-        created=created,
         other_until=other_until,
         disputed=disputed,
     )
