@@ -7,15 +7,13 @@ together with a second one that does not copy from it. Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from genops_pricing.catalog import Catalog
-from genops_pricing.errors import PricingError
-from genops_pricing.importing.agreement import STEEP, agree
+from genops_pricing.importing.agreement import agree
 from genops_pricing.importing.decision import (
     Addition,
     NewEndpoint,
@@ -28,14 +26,12 @@ from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.observation import Observation, Subject
 from genops_pricing.importing.policy import decide
 from genops_pricing.importing.soundness import flaws
-from genops_pricing.importing.steps import provenance, raw_prices
-from genops_pricing.model import Model, Override, Row, build_rows
-from genops_pricing.units import UNITS_BY_KEY
+from genops_pricing.model import Model, Row
+
+from .conditional import new_conditions
+from .unlisted import unlisted
 
 __all__ = ["Review", "doubt_of", "review"]
-
-# Of the models that are held to be listed: a list that lacks more is a part, or of something else.
-_MOST_GONE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +145,7 @@ def review(
         else:
             sound.append(addition)
     if complete_on is not None:
-        gone = _unlisted(models.values(), listed, seen)
+        gone = unlisted(models.values(), listed, seen)
         sound += [Removal(subject, complete_on) for subject in gone]
     return Review(tuple(sound), tuple(refused), unchanged, before)
 
@@ -190,7 +186,7 @@ def _decide(
     subject: Subject, rows: Sequence[Row], said: Sequence[Observation]
 ) -> list[NewRow | Refused]:
     if said[0].source.family == subject.market:
-        return _narrow(decide(rows, said)) or _new_conditions(subject, rows[-1:], said[0])
+        return _narrow(decide(rows, said)) or new_conditions(subject, rows[-1:], said[0])
     agreed = agree([one for one in said if one.prices])
     found = _narrow(decide(rows, agreed))
     if not found or len({one.source.family for one in agreed}) > 1:
@@ -198,50 +194,6 @@ def _decide(
     told = ", ".join(f"{key} {price:f}" for key, price in agreed[0].prices.items())
     reason = f"only {agreed[0].source.name} states {told}: add a second source"
     return [Refused(subject, reason)]
-
-
-def _new_conditions(
-    subject: Subject, last: Sequence[Row], seen: Observation
-) -> list[NewRow | Refused]:
-    """A row where a market keeps its price and states other conditional prices than before."""
-    if not last or not seen.prices or not (seen.conditions or _has_lost(last[0], seen)):
-        return []
-    raw: dict[str, Any] = {
-        "effective_from": seen.seen_at.isoformat(),
-        **raw_prices({**last[0].prices, **seen.prices}, seen.conditions),
-    }
-    (row,) = build_rows(subject.owner, [raw], layer=0, overlay=None)
-    if _conditional(row) == _conditional(last[0]) or row.start_ns <= last[0].start_ns:
-        return []
-    for override in row.overrides:
-        for key, price in override.prices.items():
-            base = row.prices.get(key)
-            if base and price and not base / STEEP <= price <= base * STEEP:
-                reason = f"a conditional price of {key}, {price:f}, is far from {base:f}. Check it"
-                return [Refused(subject, reason)]
-    before = last[0].provenance
-    not_before = min(date.fromisoformat(before.seen_at), seen.seen_at) if before else None
-    raw["provenance"] = provenance(seen.source, seen.seen_at, "snapshot", not_before)
-    return [NewRow(subject, raw, {})]
-
-
-def _has_lost(last: Row, seen: Observation) -> bool:
-    """Whether a model has no conditional prices any more; the endpoints API states none."""
-    return bool(last.overrides) and seen.subject.endpoint is None
-
-
-def _conditional(row: Row) -> list[tuple[Override, Mapping[str, Decimal]]]:
-    """The conditional prices of a row, without those that only repeat what their parent costs."""
-    found: list[tuple[Override, Mapping[str, Decimal]]] = []
-    for override in row.overrides:
-        whole = {**row.prices, **override.prices}
-        told = {
-            key: price
-            for key, price in whole.items()
-            if key in row.prices or price != whole.get(UNITS_BY_KEY[key].parent or "")
-        }
-        found.append((replace(override, prices={}), told))
-    return found
 
 
 def _without_model(fresh: Sequence[Observation]) -> tuple[list[Refused], list[Observation]]:
@@ -273,40 +225,3 @@ def _placed(row: NewRow, model: Model, seen: Observation) -> NewEndpoint | NewRo
         return row
     raw = {"quantization": seen.quantization} if seen.quantization else {}
     return NewEndpoint(row.subject, {**raw, "prices": [row.raw]})
-
-
-def _unlisted(
-    models: Iterable[Model],
-    listed: Container[Subject],
-    seen: Mapping[Subject, Sequence[Observation]],
-) -> list[Subject]:
-    """Models that a market's complete list lacks, of the kinds of output that it lists at all.
-
-    By default OpenRouter lists only what puts out text:
-    https://openrouter.ai/docs/api-reference/list-available-models
-
-    Raises:
-        PricingError: it lacks most of them.
-    """
-    kinds = {
-        (subject.market, _output(one.modality))
-        for subject, stated in seen.items()
-        for one in stated
-        if subject.endpoint is None and one.source.family == subject.market
-    }
-    held = [
-        Subject(model.market, model.id)
-        for model in models
-        if not model.removed and (model.market, _output(model.modality)) in kinds
-    ]
-    gone = [subject for subject in held if subject not in listed]
-    if len(gone) > len(held) * _MOST_GONE:
-        raise PricingError(
-            f"the list lacks {len(gone)} of {len(held)} models that the catalog holds as listed: "
-            "it is not complete. Import it without --complete"
-        )
-    return gone
-
-
-def _output(modality: str | None) -> str:
-    return (modality or "").partition("->")[2] or "text"
