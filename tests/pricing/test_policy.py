@@ -308,6 +308,21 @@ def test_a_price_that_is_back_corrects_the_momentary_row() -> None:
     assert decision.raw["usd_per_mtok"]["input"] == "2"
 
 
+@pytest.mark.parametrize(
+    "subject", [Subject("openrouter", "openai/gpt-9"), Subject("together", "acme/one")]
+)
+def test_a_list_price_that_is_back_was_charged_in_between(subject: Subject) -> None:
+    rows = build_rows(
+        subject.owner, [row("2026-01-01", "2"), row("2026-03-01", "1")], layer=0, overlay=None
+    )
+
+    (decision,) = decide(rows, [replace(seen("2026-03-20", "2"), subject=subject)])
+
+    assert isinstance(decision, NewRow)
+    assert "corrects" not in decision.raw
+    assert decision.raw["effective_from"] == "2026-03-20"
+
+
 def test_a_dynamic_price_is_stated_once() -> None:
     routed = Observation(MODEL, API, date(2026, 3, 1), status="dynamic", reason="Routed.")
 

@@ -62,13 +62,9 @@ _NAMES: Final = (
 _LIST_PRICED: Final = re.compile(r"openai/(?!gpt-oss)|anthropic/|google/gemini|x-ai/")
 
 
-def is_list_priced(model: str) -> bool:
-    """Whether OpenRouter's price of a model is its maker's list price, not a host's offer.
-
-    Args:
-        model: its id at OpenRouter.
-    """
-    return bool(_LIST_PRICED.match(model.lower()))
+def is_list_priced(market: str, model: str) -> bool:
+    """Whether a market's price of a model is a list price, not the offer of one host of many."""
+    return market != "openrouter" or bool(_LIST_PRICED.match(model.lower()))
 
 
 def author_of(market: str, model: str) -> str:

@@ -25,6 +25,7 @@ from genops_pricing.model import Row
 from genops_pricing.units import UNITS, UNITS_BY_KEY
 
 from .agreement import ROOTS, ROUNDING, STEEP, Prices, close
+from .authors import is_list_priced
 from .decision import Decision, NewRow, Refused
 from .history import FLAP_DAYS
 from .observation import Observation
@@ -196,6 +197,10 @@ def _odd_reason(last: Row, seen: Observation, odd: Iterable[str]) -> str:
 
 
 def _was_momentary(before: Row, offer: Row, seen: Observation) -> bool:
+    if is_list_priced(seen.subject.market, seen.subject.model) and not close(
+        before.prices, offer.prices
+    ):
+        return False
     return (
         before.status is None
         and _states_nothing_new(before, seen)

@@ -48,7 +48,7 @@ def steps_of(own: Sequence[Observation], created: date | None) -> list[Step]:
         return [unpriced("dynamic", dynamic[0].reason or "", dynamic[0], created)]
     api = [seen for seen in own if seen.source.family == "openrouter" and seen.prices]
     catalogs = [seen for seen in own if seen.source.family != "openrouter" and seen.prices]
-    listed = is_list_priced(own[0].subject.model)
+    listed = is_list_priced("openrouter", own[0].subject.model)
     steps = history([seen for seen in api if seen.starts], created, listed=listed)
     for seen in (seen for seen in api if not seen.starts):
         _complete(steps, seen)
