@@ -46,13 +46,8 @@ def _rule(
 
 
 # A geography of Bedrock's inference profiles before an id, which has its maker first
-# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html), or one of
-# the AWS regions whose price is the one that is listed. Other regions, and GovCloud, have prices of
-# their own, up to half as much again (https://aws.amazon.com/bedrock/pricing/).
-_REGION: Final = (
-    r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|us-(?:east-[12]|west-2)/)"
-    r"(?=[a-z][a-z0-9]*\.[a-z])"
-)
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html).
+_REGION: Final = r"^(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.(?=[a-z][a-z0-9]*\.[a-z])"
 
 _MONTH: Final = r"0[1-9]|1[0-2]"
 _DAY: Final = r"0[1-9]|[12]\d|3[01]"
@@ -109,6 +104,14 @@ RULES: Final = (
         r"-\1\2\3",
         ("claude-sonnet-4-5-2025-09-29", "claude-sonnet-4-5-20250929"),
         aside=True,
+    ),
+    # The regions whose price is the one that is listed. Others, and GovCloud, have prices of their
+    # own, up to half as much again (https://aws.amazon.com/bedrock/pricing/).
+    _rule(
+        "AWS region",
+        r"^us-(?:east-[12]|west-2)/(?=[a-z][a-z0-9]*\.[a-z])",
+        "",
+        ("us-west-2/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
     ),
     _rule(
         "region",
@@ -230,10 +233,9 @@ class Names:
 
     @cached_property
     def _priced_by_region(self) -> frozenset[str]:
-        """Names that some id has a region before."""
-        return frozenset(
-            _REGION_RULE.rewrite(name) for name in self._known if _REGIONAL.search(name)
-        )
+        """Names that some id has a region before, shortened ones too."""
+        plain = {_REGION_RULE.rewrite(name) for name in self._known if _REGIONAL.search(name)}
+        return frozenset(plain.union(*map(_shorter, plain)))
 
     @cached_property
     def _makers(self) -> frozenset[str]:

@@ -365,6 +365,24 @@ def test_bedrock_ids_of_a_geography_have_their_own_price() -> None:
     assert (world.total, inside.total) == (Decimal(3), Decimal("3.3"))
 
 
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("deepseek.v3.2", Decimal("0.62")),
+        ("us.deepseek.v3.2", Decimal("0.62")),
+        ("bedrock/us-east-1/deepseek.v3.2", Decimal("0.62")),
+        ("eu.deepseek.v3.2", None),
+        ("bedrock/eu-north-1/deepseek.v3.2", None),
+    ],
+)
+def test_bedrock_ids_of_a_geography_without_a_sure_price_are_unpriced(
+    name: str, total: Decimal | None
+) -> None:
+    usage = Usage(input=M)
+
+    assert bundled_catalog().quote(name, usage, market="bedrock", at=at(NOW)).total == total
+
+
 def test_a_quote_needs_an_instant_with_a_time_zone() -> None:
     with pytest.raises(ValueError, match=r"has no time zone\. Give an aware datetime"):
         bundled_catalog().quote("openai/gpt-4o", Usage(input=1), at=at(NOW).replace(tzinfo=None))

@@ -127,6 +127,14 @@ def test_names_of_clouds_and_routers(
     assert names.resolve(name.upper()) == model
 
 
+def test_a_region_that_is_priced_apart_is_never_dropped_however_the_name_is_shortened() -> None:
+    names = Names(("a.model-v1:0", "us.a.model-v1:0"))
+
+    assert names.resolve("us.a.model-v1:0") == "us.a.model-v1:0"
+    for name in ("us.a.model-20251201-v1:0", "us.a.model", "eu.a.model-v1:0", "eu.a.model"):
+        assert names.resolve(name) is None, name
+
+
 def test_an_id_in_two_spellings_is_ambiguous_without_what_tells_them_apart() -> None:
     names = Names(("a.model-v1:0", "a.model-v2:0"))
 
