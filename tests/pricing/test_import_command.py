@@ -31,6 +31,7 @@ prices:
       basis: snapshot
 """
 TWO = 'id: acme/two\nprices: [{effective_from: 2024-02-01, usd_per_mtok: {input: "1"}}]'
+LISTED_TWO = ONE.replace("one", "two").replace('output: "2"', 'output: "0"')
 
 Output = pytest.CaptureFixture[str]
 
@@ -111,8 +112,9 @@ def test_writing_appends_rows_and_keeps_what_is_there(
 
 
 def test_models_that_a_complete_list_lacks_are_removed_from_that_day(
-    tmp_path: Path, data: Path, capsys: Output
+    tmp_path: Path, capsys: Output
 ) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
     source = listed(tmp_path / "m.json", one=("1", "2"))
 
     code, records, _ = run(capsys, data, "openrouter", str(source))
@@ -131,10 +133,19 @@ def test_models_that_a_complete_list_lacks_are_removed_from_that_day(
     assert "listed again" in again["reason"]
 
 
+def test_a_complete_list_removes_no_model_that_was_never_on_it(
+    tmp_path: Path, capsys: Output
+) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, TWO))
+    source = listed(tmp_path / "m.json", one=("1", "2"))
+
+    assert run(capsys, data, "openrouter", str(source), "--complete")[:2] == (0, [])
+
+
 def test_a_complete_list_removes_no_model_whose_kind_of_output_it_does_not_list(
     tmp_path: Path, capsys: Output
 ) -> None:
-    film = TWO.replace("two", "film").replace("prices:", "modality: text->video\nprices:")
+    film = LISTED_TWO.replace("two", "film").replace("prices:", "modality: text->video\nprices:")
     data = write_directory(tmp_path / "data", acme=model_file(ONE, film))
     source = listed(tmp_path / "m.json", one=("1", "2"))
 
@@ -142,8 +153,9 @@ def test_a_complete_list_removes_no_model_whose_kind_of_output_it_does_not_list(
 
 
 def test_a_model_that_is_listed_but_can_not_be_read_is_not_removed(
-    tmp_path: Path, data: Path, capsys: Output
+    tmp_path: Path, capsys: Output
 ) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
     source = listed(tmp_path / "m.json", one=("1", "2"), two=("x", "0"))
 
     code, records, _ = run(capsys, data, "openrouter", str(source), "--complete")
@@ -151,9 +163,8 @@ def test_a_model_that_is_listed_but_can_not_be_read_is_not_removed(
     assert (code, [one["finding"] for one in records]) == (3, ["refused"])
 
 
-def test_a_list_that_lacks_most_models_is_not_complete(
-    tmp_path: Path, data: Path, capsys: Output
-) -> None:
+def test_a_list_that_lacks_most_models_is_not_complete(tmp_path: Path, capsys: Output) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
     source = listed(tmp_path / "m.json", other=("1", "2"))
 
     code, records, err = run(capsys, data, "openrouter", str(source), "--complete")
@@ -396,6 +407,9 @@ def test_new_conditions_on_the_same_price_are_a_row(
 
     del pricing["overrides"]
     source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+    arguments = ["import", "openrouter", str(source), "--data", str(data)]
+    assert main([*arguments, "--seen-at", "2026-11-21"]) == 0
+    assert "conditional prices 1 -> 0" in capsys.readouterr().out
     code, records, _ = run(capsys, data, "openrouter", str(source), "--write", day="2026-11-21")
     assert (code, [one["finding"] for one in records]) == (0, ["new_row"])
     assert offer_at(load_directory(data), "acme/one", ns("2026-11-22")).entry.endswith(

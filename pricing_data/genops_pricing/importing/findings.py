@@ -43,6 +43,7 @@ def review_records(found: Review) -> Iterator[dict[str, Any]]:
             "effective_from": raws[-1]["effective_from"],
             "old": {key: format(price, "f") for key, price in old.prices.items()} if old else {},
             "new": _stated(raws[-1]),
+            "old_overrides": len(old.overrides) if old else 0,
             "overrides": [_plain(override) for override in raws[-1].get("overrides", ())],
             "reason": doubt or raws[-1].get("reason"),
         }
@@ -60,8 +61,10 @@ def review_lines(found: Review) -> Iterator[str]:
     for record in review_records(found):
         counts[record["finding"]] += 1
         what = [_change(record["old"], record["new"])]
-        if record["overrides"]:
-            count = len(record["overrides"])
+        before, count = record["old_overrides"], len(record["overrides"])
+        if before > count:
+            what.append(f"conditional prices {before} -> {count}")
+        elif count:
             what.append(f"{count} conditional price{'s' if count > 1 else ''}")
         if record["reason"]:
             what.append(record["reason"])
@@ -103,6 +106,7 @@ def _bare(finding: str, subject: Subject, reason: str) -> dict[str, Any]:
         "effective_from": None,
         "old": {},
         "new": {},
+        "old_overrides": 0,
         "overrides": [],
         "reason": reason,
     }

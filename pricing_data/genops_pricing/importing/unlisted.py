@@ -14,6 +14,8 @@ __all__ = ["unlisted"]
 
 # Of the models that are held to be listed: a list that lacks more is a part, or of something else.
 _MOST_GONE: Final = 0.5
+# What its own list is called as a source, archived or not.
+_LIST: Final = "OpenRouter models API"
 
 
 def unlisted(
@@ -23,7 +25,8 @@ def unlisted(
 ) -> list[Subject]:
     """Models that a market's complete list lacks, of the kinds of output that it lists at all.
 
-    By default OpenRouter lists only what puts out text:
+    What only catalogs know of was never on its list, and so does not leave it. By default OpenRouter
+    lists only what puts out text:
     https://openrouter.ai/docs/api-reference/list-available-models
 
     Raises:
@@ -38,7 +41,9 @@ def unlisted(
     held = [
         Subject(model.market, model.id)
         for model in models
-        if not model.removed and (model.market, _output(model.modality)) in kinds
+        if not model.removed
+        and _was_listed(model)
+        and (model.market, _output(model.modality)) in kinds
     ]
     gone = [subject for subject in held if subject not in listed]
     if len(gone) > len(held) * _MOST_GONE:
@@ -47,6 +52,10 @@ def unlisted(
             "it is not complete. Import it without --complete"
         )
     return gone
+
+
+def _was_listed(model: Model) -> bool:
+    return any(row.provenance and row.provenance.source.startswith(_LIST) for row in model.rows)
 
 
 def _output(modality: str | None) -> str:
