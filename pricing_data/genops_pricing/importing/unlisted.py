@@ -25,8 +25,8 @@ def unlisted(
 ) -> list[Subject]:
     """Models that a market's complete list lacks, of the kinds of output that it lists at all.
 
-    What only catalogs know of was never on its list, and so does not leave it. By default OpenRouter
-    lists only what puts out text:
+    What only catalogs know of was never on its list, and so does not leave it.
+    By default OpenRouter lists only what puts out text:
     https://openrouter.ai/docs/api-reference/list-available-models
 
     Raises:
