@@ -93,6 +93,9 @@ def test_what_two_state_now_follows_what_two_stated_before() -> None:
     )
 
     assert told(steps) == [("2026-10-01", "0.18"), ("2026-11-03", "0.35")]
+    assert [step.last for step in steps] == [date(2026, 10, 1), date(2026, 11, 3)]
+    assert steps[1].not_before == date(2026, 10, 25)
+    assert steps[1].also == ["pi-ai 1.5.2"]
 
 
 def test_a_price_that_the_newest_undoes_was_momentary() -> None:

@@ -88,6 +88,8 @@ def _agreed(last: Step, later: Sequence[Observation], *, listed: bool) -> list[S
             prices, conditions = joint(run)
             steps.append(_step(run, until, prices, tuple(conditions), steps[-1].last))
     drop_momentary(steps, listed=listed)
+    for step in steps[1:]:
+        step.last = _last_there(step, later)
     return steps[1:]
 
 
@@ -114,6 +116,17 @@ def _runs(stated: Iterable[Observation]) -> list[list[Observation]]:
         else:
             runs.append([seen])
     return runs
+
+
+def _last_there(step: Step, later: Iterable[Observation]) -> date:
+    """The last day on which the source of a step stated its price, while it stood."""
+    return max(
+        max(seen.seen_at, seen.holds_from.date())
+        for seen in later
+        if seen.source == step.source
+        and close(seen.prices, step.prices)
+        and seen.holds_from.date() <= step.last
+    )
 
 
 def _families(stated: Iterable[Observation]) -> int:
