@@ -1,7 +1,7 @@
 """What catalogs saw of a model of OpenRouter after the last snapshot of its API.
 
 A price that two independent catalogs state is a row, from the day of the first statement; prices
-A price that two independent catalogs state is a row, from the day of the first statement; prices
+follow each other there as in a history of the API (`history`). A price far from the one in force is
 stated as suspect: catalogs copy the market's API, so that together they are still one source.
 Pure: no I/O, no clock.
 """
