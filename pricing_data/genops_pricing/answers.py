@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from .rates import Charge, Rates
+from .rates import Charge, Rates, UnknownPrice
 from .units import Usage
 
 __all__ = [
@@ -102,10 +102,18 @@ class Offer:
     rates: Rates
 
     def charge(self, usage: Usage) -> Charge | Miss:
-        """The exact cost of `usage`; a Miss (bad_usage) if the counts can't be right."""
+        """The exact cost of `usage`; a Miss if the counts can't be right or a price is unknown.
+
+        Returns:
+            The charge; Miss `bad_usage`, or `suspect_price` where `usage` has tokens of a kind
+            whose price no source tells.
+        """
         charge = self.rates.charge(usage)
         if isinstance(charge, str):
-            return Miss("bad_usage", charge, self.model, self.family, self.market, self.removed)
+            reason: MissReason = (
+                "suspect_price" if isinstance(charge, UnknownPrice) else "bad_usage"
+            )
+            return Miss(reason, charge, self.model, self.family, self.market, self.removed)
         return charge
 
 

@@ -40,6 +40,7 @@ def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, A
             "status": row.status,
             "reason": row.reason,
             "prices": {key: money(price) for key, price in row.prices.items()},
+            "unknown": list(row.unknown),
             "overrides": [describe_override(override) for override in row.overrides],
             "served_alike": alike,
             "corrects": row.corrects,
@@ -115,7 +116,7 @@ def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
         unit.key
         for unit in UNITS
         if unit.table == "usd_per_mtok"
-        and any(unit.key in row.prices for _, row in model.every_row())
+        and any(unit.key in {*row.prices, *row.unknown} for _, row in model.every_row())
     ]
     table: list[tuple[str, ...]] = [("from", "provider", *units, "basis", "seen", "source")]
     marks, notes = ["  "], [list[str]()]
@@ -127,7 +128,7 @@ def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
             (
                 row.effective_from.removesuffix("T00:00:00Z"),
                 f"{provider} ({kind})" if kind else provider,
-                *(money(row.prices.get(key)) or "-" for key in units),
+                *(_cell(row, key) for key in units),
                 known.basis if known else "-",
                 known.seen_at if known else "-",
                 known.source if known else "-",
@@ -146,6 +147,11 @@ def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
         yield "  > in force"
     if left_out:
         yield f"  left out for want of room: {', '.join(left_out)}; --json has all"
+
+
+def _cell(row: Row, key: str) -> str:
+    """The price of a unit; a question mark where it has one that no source tells."""
+    return "?" if key in row.unknown else money(row.prices.get(key)) or "-"
 
 
 def _notes(row: Row) -> Iterator[str]:

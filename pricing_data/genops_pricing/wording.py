@@ -25,6 +25,8 @@ def money(amount: Decimal | None) -> str | None:
 def describe_row(row: Row) -> str:
     """What a row states, in one line."""
     parts = [describe_prices(row.prices) or f"{row.status}: {row.reason}"]
+    if row.unknown:
+        parts.append(f"{', '.join(row.unknown)} unknown")
     parts += [describe_override(override) for override in row.overrides]
     return " | ".join(parts)
 

@@ -343,3 +343,13 @@ prices:
     assert offer_at(catalog, "acme/one", ns("2024-06-02")) is offer_at(
         catalog, "acme/one", ns("2024-06-03")
     )
+
+
+def test_a_call_with_tokens_whose_price_nobody_tells_is_suspect(tmp_path: Path) -> None:
+    model = MODEL.replace(', cache_read: "0.5"}', "}\n    unknown: [cache_read]")
+    catalog = catalog_of(tmp_path, model)
+
+    cached = quote(catalog, "acme/one", "2024-06-05", input=10, cache_read=1)
+    assert (cached.status, cached.reason, cached.model) == ("unpriced", "suspect_price", "acme/one")
+    assert cached.detail == "no source of the price tells that of cache_read tokens"
+    assert quote(catalog, "acme/one", "2024-06-05", input=100_000).total == Decimal("0.2")
