@@ -84,12 +84,19 @@ class Catalog:
         """The ids of all markets that a call can be told to belong to."""
         return self._markets.ids
 
-    def models(self, market: str | None = None) -> Iterator[Model]:
-        """The models of one market, or of all, in the order of their files."""
+    def models(self, market: str | None = None, *, merged: bool = False) -> Iterator[Model]:
+        """The models of one market, or of all, in the order of their files.
+
+        Args:
+            market: only its models.
+            merged: also those that are now only another name of a model; their rows have no effect.
+        """
         for name in self._stock.markets():
             if market in (None, name):
                 for model_id in self._stock.ids(name):
-                    yield self._stock.entry(name, model_id).model
+                    model = self._stock.entry(name, model_id).model
+                    if merged or model.merged_into is None:
+                        yield model
 
     def model(self, name: str, *, market: str | None = None) -> Model | Miss:
         """The model that a name means."""

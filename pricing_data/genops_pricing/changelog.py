@@ -21,6 +21,7 @@ _TITLES: Final = {
     "row_added": "New prices of known models",
     "model_removed": "Left their market",
     "model_relisted": "Back on their market",
+    "model_merged": "Only other names of models",
     "model_lost": "Gone from the catalog, which must not be",
     "row_lost": "Rows gone from the catalog, which must not be",
     "row_changed": "Rows edited, which must not be",

@@ -110,6 +110,7 @@ def build_entry(market: str, stated: Sequence[Stated]) -> Entry:
             )
         ),
         endpoints=endpoints,
+        merged_into=merged.get("merged_into"),
     )
     return Entry(
         model,

@@ -37,10 +37,10 @@ class Fit:
         self._offered: dict[str, list[tuple[str | None, Content]]] = {}  # by market: author, model
         self._problems: list[str] = []
         for market in models.markets():
-            for spelling, model_id in models.aliases(market).items():
-                self._spellings[market, spelling.lower()] = model_id
             for model_id in models.ids(market):
                 self._spellings[market, model_id.lower()] = model_id
+            for spelling, model_id in models.aliases(market).items():
+                self._spellings[market, spelling.lower()] = model_id
 
     def check(self, documents: Sequence[Document]) -> list[str]:
         """What does not fit, as "file:line: what. fix"."""
@@ -61,6 +61,8 @@ class Fit:
                 self._check_names(document, path, market, raw, is_overlay=overlay is not None)
                 self._check_rows(document, path, market, raw, layer if overlay else 0, overlay)
         for document in documents:
+            for index, raw in enumerate(document.content.get("models", ())):
+                self._check_merged(document, ("models", index), raw)
             for index, raw in enumerate(document.content.get("discounts", ())):
                 self._check_discount(documents, document, ("discounts", index), raw)
         return self._problems
@@ -78,11 +80,19 @@ class Fit:
         if "tier" in raw and raw["tier"] not in self._tiers:
             known = ", ".join(sorted(self._tiers))
             self._report(document, (*path, "tier"), f'no tier "{raw["tier"]}". Known: {known}')
+        meant = raw.get("merged_into", model_id)
         for spelling in (model_id, *raw.get("aliases", ())):
-            owner = self._spellings.setdefault((market, spelling.lower()), model_id)
-            if owner != model_id:
+            owner = self._spellings.setdefault((market, spelling.lower()), meant)
+            if owner != meant:
                 what = f'"{spelling}" already means {owner}. Drop it from one of the two'
                 self._report(document, path, what)
+
+    def _check_merged(self, document: Document, path: KeyPath, raw: Content) -> None:
+        target = raw.get("merged_into")
+        known = self._spellings.get((document.content["market"], (target or "").lower()))
+        if target is not None and known != target:
+            what = f'merged_into: no model "{target}", or it is merged itself. Name one that stands'
+            self._report(document, (*path, "merged_into"), what)
 
     def _check_rows(
         self,

@@ -72,7 +72,9 @@ class Lookup:
     def _names_of(self, market: str) -> Names:
         if market not in self._names:
             prefixes = self._markets.names_of(market)
-            ids, aliases = self._stock.ids(market), self._stock.aliases(market)
+            aliases = self._stock.aliases(market)
+            # The id of a model that was merged into another is an alias of that one.
+            ids = [model_id for model_id in self._stock.ids(market) if model_id not in aliases]
             self._names[market] = Names(ids, aliases, prefixes, self._makers)
         return self._names[market]
 

@@ -98,6 +98,7 @@ class Row:
     overrides: tuple[Override, ...]
     corrects: str | None
     provenance: Provenance | None
+    unknown: tuple[str, ...] = ()  # keys of units that have a price of their own nobody tells
 
     @property
     def seen_ns(self) -> int:
@@ -129,7 +130,8 @@ class Row:
         starts = sorted({0, *(override.prompt_start for override in active)})
         bands = [(start, self._band(active, start, factor)) for start in starts]
         marginal = any(override.marginal for override in active)
-        return make_rates(bands, marginal=marginal), *_between_edges(suited, at_ns)
+        rates = make_rates(bands, marginal=marginal, unknown=self.unknown)
+        return rates, *_between_edges(suited, at_ns)
 
     def _band(self, active: Sequence[Override], start: int, factor: Decimal) -> dict[str, Decimal]:
         """The prices for prompts of `start` tokens and more, up to the next override."""
@@ -181,6 +183,7 @@ class Model:
     tier_reason: str | None
     rows: tuple[Row, ...]
     endpoints: Mapping[str, Endpoint]
+    merged_into: str | None = None  # id of the model that its name means since
 
     def every_row(self) -> Iterator[tuple[Endpoint | None, Row]]:
         """Its own rows, then those of its upstream providers, each with whose it is."""
@@ -241,6 +244,7 @@ def _build_row(owner: str, raw: Mapping[str, Any], layer: int, overlay: str | No
         overrides=tuple(_build_override(override) for override in raw.get("overrides", ())),
         corrects=raw.get("corrects"),
         provenance=Provenance(**provenance) if provenance else None,
+        unknown=tuple(raw.get("unknown", ())),
     )
 
 

@@ -47,6 +47,8 @@ class Stock:
         for model_id, stated in self._overlaid.get(market, {}).items():
             for file in stated:
                 aliases.update(dict.fromkeys(file.raw.get("aliases", ()), model_id))
+                if "merged_into" in file.raw:
+                    aliases[model_id] = file.raw["merged_into"]
         return aliases
 
     def entry(self, market: str, model_id: str) -> Entry:
