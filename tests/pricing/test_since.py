@@ -25,20 +25,23 @@ SOURCES: Mapping[str, Source] = {
 }
 
 
-def says(source: str, price: str, day: str, until: str | None = None) -> Observation:
+def says(
+    source: str, price: str, day: str, until: str | None = None, cached: str | None = None
+) -> Observation:
     """A statement of a day; with `until`, of a price that the source dates."""
     first = date.fromisoformat(day)
     return Observation(
         MODEL,
         SOURCES[source],
         date.fromisoformat(until or day),
-        prices={"input": Decimal(price), "output": Decimal(price)},
+        prices={"input": Decimal(price), "output": Decimal(price)}
+        | ({"cache_read": Decimal(cached)} if cached else {}),
         starts=datetime(first.year, first.month, first.day, tzinfo=UTC) if until else None,
     )
 
 
-def last_step(price: str = "0.96") -> Step:
-    seen = replace(says("genai", price, "2026-08-19", "2026-08-19"), source=API)
+def last_step(price: str = "0.96", cached: str | None = None) -> Step:
+    seen = replace(says("genai", price, "2026-08-19", "2026-08-19", cached), source=API)
     (step,) = history([seen])
     step.last = date(2026, 9, 2)
     return step
@@ -151,3 +154,50 @@ def test_a_list_price_that_was_back_soon_was_charged_all_the_same() -> None:
     stated = [replace(says("genai", price, day, day), source=API) for day, price in days.items()]
 
     assert [str(step.prices["input"]) for step in history(stated, listed=True)] == ["2", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("second", "cached", "expected"),
+    [
+        ("pi", "0.1", ["0.1"]),
+        ("pi", "0.23", []),  # only one says 0.1, and not the newest
+        ("litellm", "0.1", []),
+    ],
+)
+def test_a_new_price_of_cached_tokens_needs_two_families_too(
+    second: str, cached: str, expected: list[str]
+) -> None:
+    first = {"pi": "genai", "litellm": "auto"}[second]
+
+    steps = since(
+        last_step("2", "0.2"),
+        [
+            says(first, "2", "2026-10-19", "2026-10-19", "0.1"),
+            says(second, "2", "2026-11-10", cached=cached),
+        ],
+    )
+
+    assert [str(step.prices["cache_read"]) for step in steps] == expected
+    assert all(step.start.date() == date(2026, 10, 19) for step in steps)
+
+
+def test_a_price_of_cached_tokens_that_is_rounded_is_the_same() -> None:
+    later = [
+        says("genai", "2", "2026-10-19", "2026-10-19", "0.03"),
+        says("pi", "2", "2026-11-10", cached="0.03"),
+    ]
+
+    assert since(last_step("2", "0.025"), later) == []
+
+
+def test_catalogs_that_differ_in_cached_tokens_leave_their_price_unknown() -> None:
+    (step,) = since(
+        last_step("2", "0.2"),
+        [
+            says("genai", "3", "2026-10-19", "2026-10-19", "0.3"),
+            says("pi", "3", "2026-11-10", cached="0.6"),
+        ],
+    )
+
+    assert step.unknown == ("cache_read",)
+    assert "cache_read" not in step.prices

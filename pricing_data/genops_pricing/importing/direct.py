@@ -46,7 +46,12 @@ def direct_model(
     subject = observations[0].subject
     spelling = Counter(seen.subject.model for seen in observations).most_common(1)[0][0]
     subject = Subject(subject.market, spelling)
-    priced = [seen for seen in observations if seen.prices and "input" in seen.prices]
+    priced: Sequence[Observation] = [
+        seen for seen in observations if seen.prices and "input" in seen.prices
+    ]
+    fee = _untold_fee(subject)
+    if not fee and not _agree_alike(priced, current := _without_outdated(priced)):
+        priced = current
     group = agree(priced)
     families = {seen.source.family for seen in group}
     if len(families) < 2:
@@ -70,9 +75,9 @@ def direct_model(
     author = author_of(subject.market, spelling)
     disputed = any(not close(seen.prices, step.prices) for seen in priced)
     before = _date_step(step, subject, author, told, siblings, other_until=other, disputed=disputed)
-    if reason := _untold_fee(subject):
+    if fee:
         step.prices, step.conditions, before = {}, (), []
-        step.status, step.reason = "suspect", reason
+        step.status, step.reason = "suspect", fee
     raw: dict[str, Any] = {"id": spelling, "family": family_of(spelling)}
     for key in ("name", "context_length"):
         stated_facts = [value for seen in group if (value := getattr(seen, key)) is not None]
@@ -80,6 +85,30 @@ def direct_model(
             raw[key] = stated_facts[0]
     raw["prices"] = [raw_row(step) for step in (*before, step)]
     return NewModel(subject.market, author, raw)
+
+
+def _agree_alike(first: Sequence[Observation], second: Sequence[Observation]) -> bool:
+    """Whether most sources of both agree on the same price, or none do."""
+    return all(
+        close(one.prices, two.prices)
+        for one, two in zip(agree(first)[:1], agree(second)[:1], strict=True)
+    )
+
+
+def _without_outdated(priced: Sequence[Observation]) -> Sequence[Observation]:
+    """What is not out of date, if a price changed on a day that a source tells.
+
+    Once another source states the new price, who was last read before that day does not count
+    against it.
+    """
+    for change in sorted(priced, key=lambda seen: seen.holds_from, reverse=True):
+        if change.starts is None:
+            continue
+        day = change.starts.date()
+        same = [seen for seen in priced if close(seen.prices, change.prices)]
+        if len({seen.source.family for seen in same if seen.seen_at >= day}) > 1:
+            return [seen for seen in priced if seen in same or seen.seen_at >= day]
+    return priced
 
 
 def _untold_fee(subject: Subject) -> str | None:

@@ -69,7 +69,7 @@ def gather(
     gathered: list[Gathered] = []
     ids = {key for key in models if key[0] == "openrouter"}
     fresh = sorted(key for key in ids if key not in known)
-    spelt = _other_spellings(fresh, models)
+    spelt = _other_spellings(fresh, ids, models)
     for key in fresh:
         known.take(*key)
     gathered += [_routed(models[key], known, ids, spelt) for key in fresh if key not in spelt]
@@ -87,9 +87,15 @@ def gather(
 
 
 def _other_spellings(
-    ids: Sequence[tuple[str, str]], models: Mapping[tuple[str, str], Sequence[Observation]]
+    fresh: Iterable[tuple[str, str]],
+    ids: Iterable[tuple[str, str]],
+    models: Mapping[tuple[str, str], Sequence[Observation]],
 ) -> dict[tuple[str, str], str]:
-    """Ids that only catalogs know, and that differ from one of the API by punctuation or date."""
+    """New ids that only catalogs know, and that differ from one of the API by punctuation or date.
+
+    They are no models of their own, also where the catalog has the one that they mean already:
+    a name is looked up by the same rules (`matching`).
+    """
     shown = {
         key
         for key in ids
@@ -99,7 +105,7 @@ def _other_spellings(
     for _, model in shown:
         plain[f"{model.partition('/')[0]}/{_plain_name(model)}"].append(model)
     spelt = {}
-    for key in ids:
+    for key in fresh:
         if key not in shown:
             meant = plain[f"{key[1].partition('/')[0]}/{_plain_name(key[1])}"]
             if len(meant) == 1:

@@ -19,11 +19,11 @@ from typing import Final
 from genops_pricing.instants import midnight
 from genops_pricing.units import UNITS
 
-from .agreement import ROOTS, ROUNDING, close
-from .observation import Observation
+from .agreement import ROOTS, ROUNDING, Prices, close
+from .observation import ConditionalPrice, Observation
 from .steps import Step
 
-__all__ = ["FLAP_DAYS", "STEP_DAYS", "drop_momentary", "history"]
+__all__ = ["FLAP_DAYS", "STEP_DAYS", "drop_momentary", "history", "is_hourly"]
 
 FLAP_DAYS: Final = 60
 STEP_DAYS: Final = 28
@@ -72,7 +72,7 @@ def _step(seen: Observation, previous: date | None) -> Step:
 def _continues(step: Step, seen: Observation) -> bool:
     """Whether an observation states no other price than a step: it may state less, or more."""
     if not seen.prices or not close(step.prices, seen.prices):
-        return False
+        return bool(seen.prices) and is_hourly(step.conditions, step.prices, seen.prices)
     if step.source.name == seen.source.name and step.prices.get("request") != seen.prices.get(
         "request"
     ):
@@ -86,14 +86,24 @@ def _continues(step: Step, seen: Observation) -> bool:
     )
 
 
+def is_hourly(conditions: Iterable[ConditionalPrice], base: Prices, prices: Prices) -> bool:
+    """Whether a price is what a step asks at certain hours: who looked then saw no new price."""
+    return any(
+        "utc" in condition.when and close({**base, **condition.prices}, prices)
+        for condition in conditions
+    )
+
+
 def _merge(step: Step, seen: Observation) -> None:
+    step.last = max(step.last, seen.seen_at)
+    if not close(step.prices, seen.prices):
+        return
     if seen.source.name != step.source.name and "archived" in step.source.name:
         # The archive rounds; the API itself is exact.
         step.prices.update({key: seen.prices[key] for key in ROOTS if key in seen.prices})
         step.source = seen.source
     step.prices = dict(seen.prices) | step.prices
     step.conditions = step.conditions or seen.conditions
-    step.last = max(step.last, seen.seen_at)
 
 
 def drop_momentary(steps: list[Step], *, listed: bool) -> None:

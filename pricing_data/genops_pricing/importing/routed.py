@@ -19,6 +19,7 @@ from .history import history
 from .observation import Observation
 from .since import COPIES, since
 from .steps import Step, raw_row, step_of, unpriced
+from .untold import learn_caches, tell_caches
 
 __all__ = ["endpoints_of", "facts_of", "steps_of"]
 
@@ -57,11 +58,15 @@ def steps_of(own: Sequence[Observation], created: date | None) -> list[Step]:
         return [unpriced("suspect", doubt, first, created)]
     removed = any(seen.removed for seen in own)
     if steps and removed:
+        tell_caches(steps)
         return steps
     if not steps:
         return [_first_of_catalogs(own, catalogs, free=free)]
     doubted = any(seen.status == "suspect" for seen in own)
-    return steps + since(steps[-1], catalogs, doubted=doubted, listed=listed)
+    learn_caches(steps[-1], catalogs)
+    steps += since(steps[-1], catalogs, doubted=doubted, listed=listed)
+    tell_caches(steps)
+    return steps
 
 
 def _complete(steps: Sequence[Step], seen: Observation) -> None:
@@ -125,17 +130,30 @@ def _first_of_catalogs(
         and (moves or times(newest.prices, group[0].prices) > STEEP)
     )
     if not group or not trusted or undone:
-        names = ", ".join(f"{pair(seen.prices)} of {seen.source.name}" for seen in catalogs)
-        reason = f"No snapshot of the API shows it, and catalogs do not agree: {names or 'none'}."
-        return unpriced("suspect", reason, newest, None)
+        return unpriced("suspect", _untrusted(catalogs), newest, None)
     prices, conditions = joint(group)
     step = step_of(group, prices)
     step.conditions = tuple(conditions)
     return step
 
 
+def _untrusted(catalogs: Sequence[Observation]) -> str:
+    """Why what catalogs state of a model that no snapshot shows is no price."""
+    names = ", ".join(f"{pair(seen.prices)} of {seen.source.name}" for seen in catalogs)
+    if not catalogs:
+        what = "no catalog states a price"
+    elif len({seen.source.family for seen in catalogs}) == 1:
+        what = f"only one family of catalogs states a price: {names}"
+    else:
+        what = f"catalogs do not agree: {names}"
+    return f"No snapshot of the API shows it, and {what}."
+
+
 def endpoints_of(observations: Iterable[Observation], steps: Sequence[Step]) -> dict[str, Any]:
-    """The endpoints whose price is not the model's own on the day they were seen."""
+    """The endpoints of a model, with a price where it is not the model's own on that day.
+
+    One that asks what the model asks is worth telling where it tells its quantization.
+    """
     endpoints: dict[str, Any] = {}
     for seen in observations:
         slug = seen.subject.endpoint
@@ -146,9 +164,12 @@ def endpoints_of(observations: Iterable[Observation], steps: Sequence[Step]) -> 
         if own and own.conditions and own.prices.get("input") != seen.prices.get("input"):
             continue  # the endpoint's size tiers are not known
         prices = dict(seen.prices)
+        quantization = {"quantization": seen.quantization} if seen.quantization else {}
         if own and not own.status:
             tokens = ("input", "output", "cache_read", "cache_write")
             if all(own.prices.get(key) == prices.get(key) for key in tokens):
+                if quantization:
+                    endpoints[slug] = quantization
                 continue
             if own.prices.get("cache_write") == prices.get("cache_write") and (
                 "cache_write_1h" in own.prices
@@ -157,6 +178,5 @@ def endpoints_of(observations: Iterable[Observation], steps: Sequence[Step]) -> 
         step = step_of([seen], prices)
         step.basis = "snapshot"
         step.conditions = own.conditions if own else ()
-        quantization = {"quantization": seen.quantization} if seen.quantization else {}
         endpoints[slug] = {**quantization, "prices": [raw_row(step)]}
     return dict(sorted(endpoints.items()))

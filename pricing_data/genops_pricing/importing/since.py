@@ -16,10 +16,11 @@ from typing import Final
 
 from genops_pricing.instants import midnight
 
-from .agreement import STEEP, also, close, joint, pair, times
-from .history import drop_momentary
+from .agreement import ROUNDING, STEEP, also, close, joint, pair, times
+from .history import drop_momentary, is_hourly
 from .observation import ConditionalPrice, Observation
 from .steps import Step, unpriced
+from .untold import CACHES
 
 __all__ = ["COPIES", "since"]
 
@@ -27,6 +28,7 @@ __all__ = ["COPIES", "since"]
 COPIES: Final = frozenset({"pi-ai 1.5.2", "metergraph 0.7.4"})
 
 _ENOUGH: Final = 2  # families that state a price
+_HALF_A_CENT: Final = Decimal("0.005")
 
 
 def since(
@@ -48,8 +50,11 @@ def since(
         same = [seen for seen in later if close(seen.prices, last.prices)]
         last.also = also(last.source.name, same)
     base = steps[-1] if steps else last
+    if recached := _with_new_caches(base, later):
+        steps.append(recached)
+        base = recached
     newest = max(later, key=_latest)
-    same = [seen for seen in later if close(seen.prices, base.prices)]
+    same = [seen for seen in later if _shows(base, seen)]
     steep = times(newest.prices, base.prices) > STEEP
     if newest in same or not (doubted or steep):
         return steps
@@ -74,15 +79,15 @@ def _agreed(last: Step, later: Sequence[Observation], *, listed: bool) -> list[S
     heard = [
         seen
         for run in _runs(stated)
-        if _families(run) >= _ENOUGH or (newest in run and close(newest.prices, last.prices))
+        if _families(run) >= _ENOUGH or (newest in run and _shows(last, newest))
         for seen in run
     ]
     steps = [replace(last)]
     for run in _runs(heard):
         until = max(max(seen.seen_at, seen.holds_from.date()) for seen in run)
-        if close(steps[-1].prices, run[0].prices):
+        if _shows(steps[-1], run[0]):
             steps[-1].last = until
-        elif close(last.prices, run[0].prices):
+        elif _shows(last, run[0]):
             steps.append(_step(run, until, last.prices, last.conditions, steps[-1].last))
         else:
             prices, conditions = joint(run)
@@ -96,15 +101,47 @@ def _agreed(last: Step, later: Sequence[Observation], *, listed: bool) -> list[S
 def _is_word(seen: Observation, last: Step) -> bool:
     """Whether it tells the price of its day: a list that lags repeats the price before."""
     is_dated = seen.source.name in COPIES or seen.starts is not None
-    return is_dated or not close(seen.prices, last.prices)
+    return is_dated or not _shows(last, seen)
 
 
 def _is_shared(seen: Observation, later: Sequence[Observation], last: Step) -> bool:
     """Whether enough state its price at some time, and it is not far from the market's own."""
-    if close(seen.prices, last.prices):
+    if _shows(last, seen):
         return True
     same = [other for other in later if close(other.prices, seen.prices)]
     return _families(same) >= _ENOUGH and times(seen.prices, last.prices) <= STEEP
+
+
+def _with_new_caches(base: Step, later: Sequence[Observation]) -> Step | None:
+    """The last price with new prices of cached tokens: of two families, the newest among them."""
+    same = [seen for seen in later if close(seen.prices, base.prices)]
+    changes: dict[str, list[Observation]] = {}
+    for key in (key for key in CACHES if key in base.prices):
+        stated = sorted((seen for seen in same if key in seen.prices), key=_latest)
+        new = [seen for seen in stated if seen.prices[key] == stated[-1].prices[key]]
+        if _families(new) >= _ENOUGH and not _is_rounded(new[0].prices[key], base.prices[key]):
+            changes[key] = new
+    if not changes:
+        return None
+    # A source that tells the day counts before one that was read in some month.
+    run = max(changes.values(), key=len)
+    run.sort(key=lambda seen: (seen.starts is None, seen.holds_from))
+    start = run[0].holds_from.date()
+    if start <= base.start.date():
+        return None
+    told = {key: stated[0].prices[key] for key, stated in changes.items()}
+    until = max(seen.seen_at for seen in run)
+    return _step(run, until, {**base.prices, **told}, base.conditions, base.last)
+
+
+def _is_rounded(price: Decimal, exact: Decimal) -> bool:
+    """Whether a price is another one, rounded to cents."""
+    return abs(price - exact) <= (_HALF_A_CENT if price == round(price, 2) else ROUNDING)
+
+
+def _shows(step: Step, seen: Observation) -> bool:
+    """Whether a catalog states the price of a step, be it that of some hours."""
+    return close(seen.prices, step.prices) or is_hourly(step.conditions, step.prices, seen.prices)
 
 
 def _runs(stated: Iterable[Observation]) -> list[list[Observation]]:
@@ -123,9 +160,7 @@ def _last_there(step: Step, later: Iterable[Observation]) -> date:
     return max(
         max(seen.seen_at, seen.holds_from.date())
         for seen in later
-        if seen.source == step.source
-        and close(seen.prices, step.prices)
-        and seen.holds_from.date() <= step.last
+        if seen.source == step.source and _shows(step, seen) and seen.holds_from.date() <= step.last
     )
 
 
@@ -147,6 +182,7 @@ def _step(
     """A step that begins with the first of a run."""
     first = run[0]
     day = first.holds_from.date()
+    stated = {key for seen in run for key in seen.prices}
     return Step(
         start=midnight(day),
         prices=dict(prices),
@@ -156,4 +192,5 @@ def _step(
         basis="derived" if first.starts else "snapshot",
         not_before=other_until if other_until < day else None,
         also=also(first.source.name, run),
+        unknown=tuple(key for key in CACHES if key in stated and key not in prices),
     )

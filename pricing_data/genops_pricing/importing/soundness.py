@@ -34,7 +34,7 @@ def flaws(item: NewModel | NewEndpoint | NewRow, before: Row | None = None) -> I
     owner = f"{market}/{model['id']}"
     lists = [(owner, model.get("prices", ()))]
     lists += [
-        (f"{owner}/{slug}", endpoint["prices"])
+        (f"{owner}/{slug}", endpoint.get("prices", ()))
         for slug, endpoint in model.get("endpoints", {}).items()
     ]
     for name, raws in lists:

@@ -31,6 +31,7 @@ class Step:
     status: str | None = None
     reason: str | None = None
     also: list[str] = field(default_factory=list)  # names of sources that state the same
+    unknown: tuple[str, ...] = ()  # keys of units whose own price its source can't tell
 
     @property
     def roots(self) -> tuple[Decimal | None, ...]:
@@ -91,6 +92,8 @@ def raw_row(step: Step) -> dict[str, Any]:
         raw |= {"status": step.status, "reason": step.reason}
     else:
         raw |= raw_prices(step.prices, step.conditions)
+        if step.unknown:
+            raw["unknown"] = list(step.unknown)
     raw["provenance"] = provenance(step.source, step.last, step.basis, step.not_before)
     if step.also:
         raw["provenance"]["also"] = step.also

@@ -48,6 +48,8 @@ _COLUMNS: Final = {
 # OpenRouter's `image` was the price of an image in 2025 and is that of an image token since 2026:
 # no image costs less than this, and no token more.
 _PER_IMAGE: Final = Decimal("0.0005")
+# Of the price of input: no cache read asks more.
+_DEAREST_CACHE: Final = 2
 _IMAGE_TOKENS: Final = {"input_image": "image_input_usd", "output_image": "image_output_usd"}
 # OpenRouter's keys of a conditional price, in USD per token.
 _TIER_KEYS: Final = {
@@ -93,6 +95,8 @@ def prices_in(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]
         return {}
     roots = ("input", "output")
     prices = {unit: price for unit, price in stated.items() if price or unit in roots}
+    if all(prices.get(f"{side}_audio") == prices.get(side) for side in roots):
+        prices.pop("output_audio", None)  # no price of audio, but a cell filled from the text
     for unit, parent in (
         ("reasoning", "output"),
         ("input_audio", "input"),
@@ -102,6 +106,9 @@ def prices_in(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]
             del prices[unit]
     if prices.get("cache_read") == prices.get("input"):
         prices.pop("cache_read", None)
+    if prices.get("cache_read", 0) > _DEAREST_CACHE * prices.get("input", 0):
+        for unit in ("cache_read", "cache_write", "cache_write_1h"):
+            prices.pop(unit, None)  # a mix-up of columns
     return prices
 
 
@@ -136,8 +143,13 @@ def _when(text: str) -> dict[str, int | str] | None:
     return when
 
 
-def tiers_in(text: str) -> tuple[ConditionalPrice, ...]:
-    """Prices by size as OpenRouter states them, in JSON; none if one depends on more."""
+def tiers_in(text: str, base: Mapping[str, Decimal]) -> tuple[ConditionalPrice, ...]:
+    """Prices by size or hour as OpenRouter states them, in JSON; none if one depends on more.
+
+    Args:
+        text: the JSON.
+        base: the unconditional prices; an hour at which they hold needs no word.
+    """
     if not text:
         return ()
     tiers = []
@@ -147,10 +159,22 @@ def tiers_in(text: str) -> tuple[ConditionalPrice, ...]:
             for key, unit in _TIER_KEYS.items()
             if key in raw
         }
-        if "min_prompt_tokens" not in raw or not prices:
+        conditions = raw.keys() - _TIER_KEYS.keys()
+        if conditions == {"utc_start", "utc_end"} and prices:
+            window = "-".join(_clock(raw[edge]) for edge in ("utc_start", "utc_end"))
+            if any(base.get(key) != price for key, price in prices.items()):
+                tiers.append(ConditionalPrice({"utc": window}, prices))
+        elif "min_prompt_tokens" in raw and prices:
+            tiers.append(ConditionalPrice({"prompt_over": int(raw["min_prompt_tokens"])}, prices))
+        else:
             return ()
-        tiers.append(ConditionalPrice({"prompt_over": int(raw["min_prompt_tokens"])}, prices))
     return tuple(tiers)
+
+
+def _clock(time: int | str) -> str:
+    """A time of day that is written as a number: 100 for 01:00."""
+    hours, minutes = divmod(int(time), 100)
+    return f"{hours:02}:{minutes:02}"
 
 
 def _decimal(text: str) -> Decimal:

@@ -90,12 +90,13 @@ def _history(lines: Iterable[Line], snapshots: Sequence[date]) -> Iterator[Obser
         not_before = day_in(line["not_before"])
         if not_before == STALE:
             not_before = max((shot for shot in snapshots if shot < STALE), default=None)
+        prices = prices_in(line)
         yield Observation(
             subject,
             source,
             day,
-            prices=prices_in(line),
-            conditions=tiers_in(line["tiers"]),
+            prices=prices,
+            conditions=tiers_in(line["tiers"], prices),
             starts=midnight(day),
             not_before=not_before,
         )
