@@ -96,6 +96,8 @@ def test_arithmetic_is_the_same_on_every_row_in_force() -> None:
         if not isinstance(offer, Offer):
             continue
         row = next(row for row in model.rows if row.entry == offer.entry)
+        if row.unknown:
+            continue  # genai-prices has no word for it
         price = as_model_price(row)
         if price is None or offer.valid_until_ns - offer.valid_from_ns < 7 * 86_400 * 10**9:
             continue
