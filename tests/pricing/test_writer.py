@@ -10,6 +10,7 @@ import pytest
 from genops_pricing import CatalogError
 from genops_pricing.importing.decision import NewEndpoint, NewModel, NewRow
 from genops_pricing.importing.observation import Subject
+from genops_pricing.importing.soundness import flaws
 from genops_pricing.importing.writer import write
 from genops_pricing.yaml_source import read_yaml
 
@@ -188,3 +189,14 @@ def test_sources_are_written_by_their_short_names(data: Path) -> None:
     (path,) = write(data, [NewRow(Subject("openrouter", "acme/one"), row, {})])
 
     assert "provenance: {source: acme, seen_at: 2026-02-02, basis: snapshot}" in path.read_text()
+
+
+def test_an_endpoint_that_only_tells_its_weights_is_sound_and_written(data: Path) -> None:
+    raw = {"quantization": "fp8"}
+    endpoint = NewEndpoint(Subject("openrouter", "acme/one", "quiet"), raw)
+    row = {"effective_from": "2026-01-01", "usd_per_mtok": {"input": "1", "output": "2"}}
+    model = {"id": "acme/new", "prices": [row], "endpoints": {"quiet": raw}}
+
+    assert not list(flaws(NewModel("openrouter", "acme", model)))
+    (path,) = write(data, [endpoint])
+    assert content_of(path)["models"][0]["endpoints"] == {"quiet": raw}

@@ -106,7 +106,7 @@ def prices_in(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]
             del prices[unit]
     if prices.get("cache_read") == prices.get("input"):
         prices.pop("cache_read", None)
-    if prices.get("cache_read", 0) > _DEAREST_CACHE * prices.get("input", 0):
+    if "input" in prices and prices.get("cache_read", 0) > _DEAREST_CACHE * prices["input"]:
         for unit in ("cache_read", "cache_write", "cache_write_1h"):
             prices.pop(unit, None)  # a mix-up of columns
     return prices
