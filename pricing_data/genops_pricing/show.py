@@ -145,6 +145,8 @@ def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
             yield from textwrap.wrap(note, width, initial_indent=" " * 6, subsequent_indent=" " * 8)
     if in_force:
         yield "  > in force"
+    if any(row.unknown for _, row in model.every_row()):
+        yield "  ? a price that no source tells: calls with such tokens are unpriced"
     if left_out:
         yield f"  left out for want of room: {', '.join(left_out)}; --json has all"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genops_pricing import Catalog, Charge, Conditions, Offer, Usage
+from genops_pricing.show import show_lines
 from pricing_files import at, catalog_of, ns, offer_at, quote
 
 M = 1_000_000
@@ -353,3 +354,14 @@ def test_a_call_with_tokens_whose_price_nobody_tells_is_suspect(tmp_path: Path) 
     assert (cached.status, cached.reason, cached.model) == ("unpriced", "suspect_price", "acme/one")
     assert cached.detail == "no source of the price tells that of cache_read tokens"
     assert quote(catalog, "acme/one", "2024-06-05", input=100_000).total == Decimal("0.2")
+
+
+def test_a_price_that_nobody_tells_is_a_question_mark_in_the_history(tmp_path: Path) -> None:
+    catalog = catalog_of(
+        tmp_path, MODEL.replace(', cache_read: "0.5"}', "}\n    unknown: [cache_read]")
+    )
+    (model,) = catalog.models()
+
+    lines = list(show_lines(catalog, model, ns("2024-06-05")))
+    assert any(line.startswith("> 2024-01-01") and " ? " in line for line in lines)
+    assert "  ? a price that no source tells: calls with such tokens are unpriced" in lines
