@@ -64,6 +64,18 @@ def run(
     return code, [json.loads(record) for record in out.splitlines()], err
 
 
+def test_a_merged_id_is_no_new_model(tmp_path: Path, capsys: Output) -> None:
+    merged = "id: acme/one-2\nmerged_into: acme/one\n" + ONE.partition("\n")[2].partition("\n")[2]
+    merged = merged.replace("aliases: [acme/one-20240101]\n", "")
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, merged))
+    source = tmp_path / "models.json"
+    listed(source, **{"one-2": ("1", "2")})
+
+    code, found, _ = run(capsys, data, "openrouter", str(source))
+
+    assert (code, found) == (0, [])
+
+
 def test_a_review_tells_new_and_changed_prices_and_changes_nothing(
     tmp_path: Path, data: Path, capsys: Output
 ) -> None:

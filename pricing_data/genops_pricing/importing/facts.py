@@ -35,7 +35,9 @@ def run(folder: Path, data: Path, *, save: bool) -> Report:
     """
     catalog = load_directory(data)
     known = Known(
-        (model.market, name) for model in catalog.models() for name in (model.id, *model.aliases)
+        (model.market, name)
+        for model in catalog.models(merged=True)
+        for name in (model.id, *model.aliases)
     )
     siblings = Pasts()
     for model in catalog.models():

@@ -85,8 +85,8 @@ def review(
     """
     models = {(model.market, model.id): model for model in catalog.models()}
     names = {
-        (model.market, name.lower()): model.id
-        for model in models.values()
+        (model.market, name.lower()): model.merged_into or model.id
+        for model in catalog.models(merged=True)
         for name in (model.id, *model.aliases)
     }
     refused: list[Refused] = []
