@@ -308,7 +308,7 @@ def test_every_model_has_an_author_and_all_but_routers_a_family() -> None:
 
 @pytest.mark.parametrize(
     ("market", "at_least"),
-    [("openrouter", 1370), ("openai", 140), ("anthropic", 40), ("google", 50), ("bedrock", 200)],
+    [("openrouter", 1366), ("openai", 140), ("anthropic", 40), ("google", 50), ("bedrock", 200)],
 )
 def test_markets_are_whole(market: str, at_least: int) -> None:
     assert sum(1 for _ in bundled_catalog().models(market)) >= at_least
@@ -320,6 +320,22 @@ def test_a_price_that_no_unit_of_ours_can_state_is_suspect_and_not_free() -> Non
 
     assert isinstance(miss, Miss)
     assert miss.reason == "suspect_price"
+
+
+def test_a_model_is_priced_only_where_all_that_it_puts_out_has_a_price() -> None:
+    stated = {"text": "output", "embeddings": "input", "image": "output_image"}
+    stated["audio"] = "output_audio"  # video, speech, rankings … have no unit
+    in_part = [
+        row.entry
+        for model in bundled_catalog().models()
+        for kind in filter(None, (model.modality or "").partition("->")[2].split("+"))
+        for _, row in model.every_row()
+        if any(row.prices.values())  # else free, or without a price
+        and stated.get(kind) not in row.prices
+        and row.entry not in {other.corrects for other in model.rows}
+    ]
+
+    assert in_part == []
 
 
 def test_an_incredible_feed_value_leaves_a_model_unpriced_from_then_on() -> None:
@@ -347,6 +363,24 @@ def test_bedrock_ids_of_a_geography_have_their_own_price() -> None:
     world = catalog.quote(f"global.{name}", usage, market="bedrock", at=at(NOW))
     inside = catalog.quote(f"us.{name}", usage, market="bedrock", at=at(NOW))
     assert (world.total, inside.total) == (Decimal(3), Decimal("3.3"))
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("deepseek.v3.2", Decimal("0.62")),
+        ("us.deepseek.v3.2", Decimal("0.62")),
+        ("bedrock/us-east-1/deepseek.v3.2", Decimal("0.62")),
+        ("eu.deepseek.v3.2", None),
+        ("bedrock/eu-north-1/deepseek.v3.2", None),
+    ],
+)
+def test_bedrock_ids_of_a_geography_without_a_sure_price_are_unpriced(
+    name: str, total: Decimal | None
+) -> None:
+    usage = Usage(input=M)
+
+    assert bundled_catalog().quote(name, usage, market="bedrock", at=at(NOW)).total == total
 
 
 def test_a_quote_needs_an_instant_with_a_time_zone() -> None:
