@@ -842,6 +842,27 @@ def test_a_failure_of_telemetry_never_reaches_the_caller(
     assert len(server.requests) == 2
 
 
+def test_a_log_that_fails_never_reaches_the_caller(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.getMessage())
+
+    server.answer(completion())
+    logger = logging.getLogger("genops")
+    level = logger.level
+    logger.addFilter(refuse)
+    logger.setLevel(logging.DEBUG)
+    try:
+        response = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    finally:
+        logger.removeFilter(refuse)
+        logger.setLevel(level)
+
+    assert response.id == "gen-1"
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
 class RaisingTracers(trace.TracerProvider, trace.Tracer):
     """Somebody's own tracing, one method of which always fails."""
 
