@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import openai
@@ -840,6 +841,22 @@ def test_a_failure_of_telemetry_never_reaches_the_caller(
     assert len([text for text in warnings if "starting the span" in text]) == 1
     assert SECRET not in "".join(warnings)
     assert len(server.requests) == 2
+
+
+def test_a_mock_in_the_place_of_a_method_is_called_as_it_would_be(
+    client: openai.OpenAI, recorder: Recorder
+) -> None:
+    with (
+        mock.patch.object(Completions, "create", return_value="mocked") as create,
+        mock.patch.object(AsyncCompletions, "create", mock.AsyncMock(return_value="mocked")),
+    ):
+        genops.init(tracer_provider=recorder.provider)
+        other = openai.AsyncOpenAI(base_url=client.base_url, api_key="k")
+
+        assert client.chat.completions.create(model=MODEL) == "mocked"  # type: ignore[call-overload]
+        assert asyncio.run(other.chat.completions.create(model=MODEL)) == "mocked"  # type: ignore[call-overload]
+        create.assert_called_once_with(model=MODEL)
+        genops.shutdown()
 
 
 def test_a_log_that_fails_never_reaches_the_caller(

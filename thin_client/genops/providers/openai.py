@@ -2,8 +2,9 @@
 
 Decides which methods are wrapped (`OPERATIONS`) and how a call becomes a `Request`; how its result
 is followed to the end is decided in `openai_results`. `patch` and `unpatch` work on the SDK's
-classes, so clients made before and after are covered alike. Two names share the wrappers:
-"openrouter" records calls to OpenRouter, "openai" records all others.
+classes, so clients made before and after are covered alike; but a `with_raw_response` or
+`with_streaming_response` that was used before keeps the method that it found. Two names share the
+wrappers: "openrouter" records calls to OpenRouter, "openai" records all others.
 """
 
 from __future__ import annotations
@@ -167,18 +168,25 @@ def _of_class(method: str, original: Create) -> Create:
 
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        return type(resource).__dict__[method].__get__(resource)(*args, **kwargs)
+        return _bound(type(resource).__dict__[method], resource)(*args, **kwargs)
 
     return create
 
 
-# `original` is bound to its resource as Python would: wrappers of other libraries (wrapt) look at
-# what they are bound to.
+def _bound(method: Any, resource: object) -> Create:
+    """The method, bound as Python would.
+
+    Wrappers of other libraries (wrapt) look at what they are bound to, and a mock takes no `self`.
+    """
+    bind = getattr(method, "__get__", None)
+    return method if bind is None else bind(resource)  # type: ignore[no-any-return]
+
+
 def _wrapper(operation: Operation, original: Create, begin: _Begin) -> Create:
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return run(begin_call, partial(original.__get__(resource), *args))
+        return run(begin_call, partial(_bound(original, resource), *args))
 
     return create
 
@@ -187,7 +195,7 @@ def _async_wrapper(operation: Operation, original: Create, begin: _Begin) -> Cre
     @functools.wraps(original)
     async def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return await run_async(begin_call, partial(original.__get__(resource), *args))
+        return await run_async(begin_call, partial(_bound(original, resource), *args))
 
     return create
 
