@@ -167,6 +167,25 @@ def test_every_parameter_of_the_sdk_is_passed_on(
     assert server.last.path.endswith("?q=1")
 
 
+def test_a_wrapper_that_hides_the_parameters_changes_nothing(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Completions.create
+
+    def anything(self: Any, **kwargs: Any) -> Any:  # another library's, without functools.wraps
+        return original(self, **kwargs)
+
+    monkeypatch.setattr(Completions, "create", anything)
+    server.answer(completion())
+
+    instrument_openrouter(client).chat_completions_create(
+        model=MODEL, messages=MESSAGES, temperature=0.5, team="a"
+    )
+
+    assert server.last.body == {"model": MODEL, "messages": MESSAGES, "temperature": 0.5}
+    assert spans.attributes["genops.team"] == "a"
+
+
 def test_parameters_that_only_newer_sdks_know_are_sent_by_older_ones_too(
     client: openai.OpenAI, server: ScriptedServer
 ) -> None:

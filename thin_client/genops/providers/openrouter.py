@@ -123,7 +123,7 @@ class GenOpsOpenRouterAdapter:
         import openai
 
         client: Any = self.client
-        keywords = sort_keywords(kwargs, type(resource_of(client)))
+        keywords = sort_keywords(kwargs, operation)
         if keywords.max_retries is not None:
             client = client.with_options(max_retries=keywords.max_retries)
         create = resource_of(client).create
