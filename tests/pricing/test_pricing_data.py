@@ -249,10 +249,39 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         (None, "mistral_ai", "mistral"),
         (None, "perplexity", "perplexity"),
         (None, "cohere", "cohere"),
+        # What the AI SDK calls its providers.
+        (None, "openai.chat", "openai"),
+        (None, "openai.responses", "openai"),
+        (None, "openai.embedding", "openai"),
+        (None, "openai.completion", "openai"),
+        (None, "google.generative-ai", "google"),
+        (None, "google.vertex.chat", "google-vertex"),
+        (None, "google.vertex.anthropic.messages", "google-vertex"),
+        (None, "googleVertex.anthropic.messages", "google-vertex"),
+        (None, "vertex.anthropic.messages", "google-vertex"),
+        (None, "anthropic.messages", "anthropic"),
+        (None, "azure-openai.chat", "azure"),
+        (None, "azure-openai.responses", "azure"),
+        (None, "azure.chat", "azure"),
+        (None, "xai.chat", "xai"),
+        (None, "mistral.chat", "mistral"),
+        (None, "groq.chat", "groq"),
+        (None, "deepseek.chat", "deepseek"),
+        (None, "cohere.chat", "cohere"),
+        (None, "togetherai.chat", "together"),
+        (None, "fireworks.chat", "fireworks"),
+        (None, "amazon-bedrock", "bedrock"),
+        (None, "openrouter.chat", "openrouter"),
+        # What only looks like one.
+        (None, "gcp.chat", None),
+        (None, "aws.openai", None),
+        (None, "openaix.chat", None),
+        (None, "my.openai", None),
+        (None, ".openai", None),
     ],
 )
 def test_known_servers_and_providers_have_their_market(
-    host: str | None, provider: str | None, market: str
+    host: str | None, provider: str | None, market: str | None
 ) -> None:
     assert bundled_catalog().market_of(host=host, provider=provider, model="gpt-4o") == market
 
