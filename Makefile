@@ -32,8 +32,9 @@ check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
 	$(BIN)/genops-pricing check
 	$(BIN)/python -m pytest -q tests/docs
 
-bench: $(STAMP) ## CPU per span of the hot path; the price catalog's time and memory
+bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; the price catalog's
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_hot_path.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_client.py
 	$(BIN)/python tests/bench/bench_catalog.py
 
 format: $(STAMP) ## rewrite the code in the house format

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from .rates import Charge, Rates
+from .rates import Charge, Rates, UnknownPrice
 from .units import Usage
 
 __all__ = [
@@ -60,6 +60,8 @@ class Miss:
     detail: str
     model: str | None = None  # catalog id, where known
     family: str | None = None
+    market: str | None = None  # where known
+    removed: str | None = None  # day on which a known model left the market
     valid_from_ns: int = ALWAYS_NS[0]
     valid_until_ns: int = ALWAYS_NS[1]
     asked: str = ""
@@ -100,10 +102,18 @@ class Offer:
     rates: Rates
 
     def charge(self, usage: Usage) -> Charge | Miss:
-        """The exact cost of `usage`; a Miss (bad_usage) if the counts can't be right."""
+        """The exact cost of `usage`; a Miss if the counts can't be right or a price is unknown.
+
+        Returns:
+            The charge; Miss `bad_usage`, or `suspect_price` where `usage` has tokens of a kind
+            whose price no source tells.
+        """
         charge = self.rates.charge(usage)
         if isinstance(charge, str):
-            return Miss("bad_usage", charge, model=self.model, family=self.family)
+            reason: MissReason = (
+                "suspect_price" if isinstance(charge, UnknownPrice) else "bad_usage"
+            )
+            return Miss(reason, charge, self.model, self.family, self.market, self.removed)
         return charge
 
 

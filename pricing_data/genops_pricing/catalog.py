@@ -1,24 +1,25 @@
 """The catalog of prices: immutable, looked up by market, model and instant.
 
-Joins the parts: `markets` tells who bills, `matching` which model is meant, `entries` which row is
-in force, the row its rates. Does no I/O and reads no clock.
+Joins the parts: `markets` tells who bills, `lookup` which model is meant, `entries` which row is in
+force, `discounts` what is off it, the row its rates. Does no I/O and reads no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 from .answers import NO_CONDITIONS, Conditions, Miss, MissReason, Offer, Quote
 from .discounts import build_discount, discount_at
-from .entries import Entry, Stated, build_entry
+from .entries import Entry, InForce
 from .instants import instant_of, parse_instant
+from .lookup import LONGEST_REMEMBERED, Lookup
 from .markets import Markets
-from .matching import Ambiguous, Names
 from .model import Model
 from .shelf import Shelf
+from .stock import Stock
 from .tiers import Tiers
 from .units import Usage
 
@@ -26,10 +27,6 @@ __all__ = ["Catalog"]
 
 Content = Mapping[str, Any]
 
-# Names that calls gave are remembered with what they mean: some 200 bytes each. A name that is much
-# longer than any id is looked up each time, so that no caller can fill the memory.
-_REMEMBERED_NAMES: Final = 4096
-_REMEMBERED_LENGTH: Final = 256
 # Answers are remembered for what calls asked: some 2 KiB each.
 _REMEMBERED_ANSWERS: Final = 2048
 
@@ -65,23 +62,13 @@ class Catalog:
         self.released: Final[datetime] = parse_instant(content["released"])
         self._markets = Markets(content["markets"], content["vendor_prefixed"])
         self._tiers = Tiers(content["tiers"])
-        self._models = models
-        # What overlays state, by market and id.
-        self._overlaid: dict[str, dict[str, list[Stated]]] = {}
-        for layer, file in enumerate(overlays, start=1):
-            for raw in file.get("models", ()):
-                stated = Stated(layer, file["overlay"], file.get("author"), raw)
-                overlaid = self._overlaid.setdefault(file["market"], {})
-                overlaid.setdefault(raw["id"], []).append(stated)
+        self._stock = Stock(models, overlays)
+        self._lookup = Lookup(self._stock, self._markets)
         self._discounts = tuple(
             build_discount(overlay["overlay"], raw)
             for overlay in overlays
             for raw in overlay.get("discounts", ())
         )
-        # Laid out when first asked for: a process sees few of the markets and models.
-        self._names: dict[str, Names] = {}
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._remembered = lru_cache(_REMEMBERED_NAMES)(self._look_up)
         self._latest = lru_cache(_REMEMBERED_ANSWERS)(_Latest)
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
@@ -97,17 +84,24 @@ class Catalog:
         """The ids of all markets that a call can be told to belong to."""
         return self._markets.ids
 
-    def models(self, market: str | None = None) -> Iterator[Model]:
-        """The models of one market, or of all, in the order of their files."""
-        for name in dict.fromkeys((*self._models.markets(), *self._overlaid)):
+    def models(self, market: str | None = None, *, merged: bool = False) -> Iterator[Model]:
+        """The models of one market, or of all, in the order of their files.
+
+        Args:
+            market: only its models.
+            merged: also those that are now only another name of a model; their rows have no effect.
+        """
+        for name in self._stock.markets():
             if market in (None, name):
-                for model_id in self._ids(name):
-                    yield self._entry(name, model_id).model
+                for model_id in self._stock.ids(name):
+                    model = self._stock.entry(name, model_id).model
+                    if merged or model.merged_into is None:
+                        yield model
 
     def model(self, name: str, *, market: str | None = None) -> Model | Miss:
         """The model that a name means."""
-        resolved = self._resolve(name, market)
-        return resolved if isinstance(resolved, Miss) else self._entry(*resolved).model
+        resolved = self._lookup.resolve(name, market)
+        return resolved if isinstance(resolved, Miss) else self._stock.entry(*resolved).model
 
     def find(
         self,
@@ -128,7 +122,7 @@ class Catalog:
                 is taken where the catalog has one that is not older than the model's.
             conditions: what else a price may depend on.
         """
-        if len(model) + len(endpoint or "") > _REMEMBERED_LENGTH:
+        if len(model) + len(endpoint or "") > LONGEST_REMEMBERED:
             return self._find(model, market, endpoint, conditions, at_ns)
         latest = self._latest(model, market, endpoint, conditions)
         answer = latest.answer
@@ -144,19 +138,18 @@ class Catalog:
         conditions: Conditions,
         at_ns: int,
     ) -> Offer | Miss:
-        resolved = self._resolve(model, market)
+        resolved = self._lookup.resolve(model, market)
         if isinstance(resolved, Miss):
             return resolved
-        entry = self._entry(*resolved)
+        entry = self._stock.entry(*resolved)
         slug = endpoint.lower().replace(" ", "-") if endpoint else None
         known = entry.model
         in_force = entry.at(at_ns, slug)
         row = in_force.row
-        bounds = in_force.from_ns, in_force.until_ns
         if row is None:
-            return Miss("not_yet_priced", _first_price(entry), known.id, known.family, *bounds)
+            return _no_price(in_force, known, "not_yet_priced", _first_price(entry))
         if row.status is not None:
-            return Miss(_NO_PRICE[row.status], row.reason or "", known.id, known.family, *bounds)
+            return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
         discount = discount_at(self._discounts, known, slug, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row
@@ -205,10 +198,10 @@ class Catalog:
             model, market=market, at_ns=instant_of(at), endpoint=endpoint, conditions=conditions
         )
         if isinstance(offer, Miss):
-            return self._unpriced(model, at, offer)
+            return self._unpriced(model, market, at, offer)
         charge = offer.charge(usage)
         if isinstance(charge, Miss):
-            return self._unpriced(model, at, charge)
+            return self._unpriced(model, market, at, charge)
         return Quote(
             asked=model,
             at=at,
@@ -226,77 +219,20 @@ class Catalog:
             family=offer.family,
         )
 
-    def _unpriced(self, asked: str, at: datetime, miss: Miss) -> Quote:
+    def _unpriced(self, asked: str, market: str | None, at: datetime, miss: Miss) -> Quote:
         return Quote(
             asked=asked,
             at=at,
             version=self.version,
             status="unpriced",
+            market=miss.market or market,
             model=miss.model,
             family=miss.family,
+            removed=miss.removed,
             reason=miss.reason,
             detail=miss.detail,
             closest=miss.closest,
         )
-
-    def _entry(self, market: str, model_id: str) -> Entry:
-        key = (market, model_id)
-        if key not in self._entries:
-            stated = self._overlaid.get(market, {}).get(model_id, ())
-            if key in self._models:
-                stated = (Stated(0, None, *self._models.read(market, model_id)), *stated)
-            self._entries[key] = build_entry(market, stated)
-        return self._entries[key]
-
-    def _ids(self, market: str) -> Iterable[str]:
-        return dict.fromkeys((*self._models.ids(market), *self._overlaid.get(market, ())))
-
-    def _spellings(self, market: str) -> dict[str, str]:
-        """Aliases of the models of a market: id by alias, those of later files last."""
-        aliases = dict(self._models.aliases(market))
-        for model_id, stated in self._overlaid.get(market, {}).items():
-            for file in stated:
-                aliases.update(dict.fromkeys(file.raw.get("aliases", ()), model_id))
-        return aliases
-
-    def _resolve(self, name: str, market: str | None) -> tuple[str, str] | Miss:
-        if len(name) > _REMEMBERED_LENGTH:
-            return self._look_up(name, market)
-        return self._remembered(name, market)
-
-    def _look_up(self, name: str, market: str | None) -> tuple[str, str] | Miss:
-        """The market and id of the model that a name means."""
-        if not name.strip():
-            return Miss("no_model", "the call names no model")
-        # A bare name without a market can still be told if only one vendor has such a model.
-        found = self._look_up_in(market or self._markets.vendor_prefixed, name)
-        if market is None and isinstance(found, Miss):
-            # What looks like a vendor may be the name of a market: bedrock/…, vertex_ai/….
-            prefix, slash, _ = name.strip().partition("/")
-            named = slash and self._markets.market_of(host=None, provider=prefix, model=None)
-            if named:
-                in_named = self._look_up_in(named, name)
-                return found if isinstance(in_named, Miss) else in_named
-        return found
-
-    def _look_up_in(self, market: str, name: str) -> tuple[str, str] | Miss:
-        if market not in self._models.markets() and market not in self._overlaid:
-            return Miss("unknown_model", f"the catalog holds no prices of market {market}")
-        names = self._names_of(market)
-        resolved = names.resolve(name)
-        if isinstance(resolved, str):
-            return market, resolved
-        if isinstance(resolved, Ambiguous):
-            detail = f"{name} is one of {', '.join(resolved.ids)}"
-            return Miss("ambiguous_model", detail, asked=name, names=resolved.ids)
-        detail = f"market {market} has no model {name}"
-        return Miss("unknown_model", detail, asked=name, names=names.ids)
-
-    def _names_of(self, market: str) -> Names:
-        if market not in self._names:
-            prefixes = self._markets.names_of(market)
-            self._names[market] = Names(self._ids(market), self._spellings(market), prefixes)
-        return self._names[market]
 
 
 class _Latest:
@@ -306,6 +242,11 @@ class _Latest:
 
     def __init__(self, *_: object) -> None:
         self.answer: Offer | Miss | None = None
+
+
+def _no_price(in_force: InForce, model: Model, reason: MissReason, detail: str) -> Miss:
+    bounds = in_force.from_ns, in_force.until_ns
+    return Miss(reason, detail, model.id, model.family, model.market, model.removed, *bounds)
 
 
 def _first_price(entry: Entry) -> str:

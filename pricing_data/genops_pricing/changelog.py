@@ -21,6 +21,7 @@ _TITLES: Final = {
     "row_added": "New prices of known models",
     "model_removed": "Left their market",
     "model_relisted": "Back on their market",
+    "model_merged": "Only other names of models",
     "model_lost": "Gone from the catalog, which must not be",
     "row_lost": "Rows gone from the catalog, which must not be",
     "row_changed": "Rows edited, which must not be",
@@ -30,10 +31,7 @@ _TITLES: Final = {
 def changelog_lines(old: Catalog, new: Catalog) -> Iterator[str]:
     """The section of a version, heading first."""
     changes = compare(old, new)
-    rows = sum(
-        len(model.rows) + sum(len(own.rows) for own in model.endpoints.values())
-        for model in new.models()
-    )
+    rows = sum(1 for model in new.models() for _ in model.every_row())
     version = new.version.partition("+")[0]
     yield f"## {version}"
     yield ""

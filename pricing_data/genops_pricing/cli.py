@@ -1,8 +1,8 @@
 """The genops-pricing command: check, list, show, cost, diff, import and publish.
 
-Parses arguments, reads the clock, prints, and chooses the exit code: 0 priced or free, 3 unpriced
-or flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `stats`, `compare`
-and, for imports, in `importing.review`.
+Runs what `arguments` read, prints, and chooses the exit code: 0 priced or free, 3 unpriced or
+flagged, 2 wrong usage, 1 failure. What is printed is decided in `render`, `show`, `stats`,
+`compare` and, for imports, in `importing.review`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from . import compare, render, stats
+from . import compare, frozen, render, show, stats
 from .answers import Conditions, Miss
+from .arguments import COUNTS, DATA, FACTS, make_parser
 from .catalog import Catalog
 from .changelog import changelog_lines
 from .errors import CatalogError, PricingError
-from .instants import instant_of, parse_instant
+from .instants import instant_of
 from .load import load_any, load_catalog, load_directory
 from .units import Usage
 
@@ -35,27 +36,7 @@ _USAGE: Final = 2
 _UNPRICED: Final = 3
 _FLAGGED: Final = 3
 
-_DATA: Final = Path(__file__).parent / "data"
-_FACTS: Final = "facts"
-_SOURCES: Final = ("openrouter", "litellm", "genai-prices", "models.dev")
-
-_DIGITS_MAX: Final = 18  # OTLP counts in 64 bits
-
-_COUNTS: Final[Mapping[str, str]] = {
-    "input": "prompt tokens, those below included",
-    "output": "completion tokens, those below included",
-    "cache_read": "prompt tokens read from a cache",
-    "cache_write": "prompt tokens written to a cache",
-    "cache_write_1h": "those of --cache-write that are kept for an hour",
-    "reasoning": "completion tokens spent on reasoning",
-    "input_audio": "prompt tokens that are audio",
-    "output_audio": "completion tokens that are audio",
-    "input_image": "prompt tokens that are images",
-    "output_image": "completion tokens that are images",
-    "requests": "requests (default 1)",
-    "web_searches": "web searches",
-    "images": "images, where a price is per image",
-}
+_WITHOUT_TERMINAL: Final = (120, 24)  # columns and lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,10 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    options = make_parser().parse_args(arguments)
     try:
-        return run(options)
+        return _RUN[options.command](options)
     except PricingError as error:
         print(error, file=sys.stderr)
         return _FAILED
@@ -81,14 +61,15 @@ def _check(options: argparse.Namespace) -> int:
     """Check the bundled catalog, or the given overlays and data directories."""
     catalogs: list[Catalog] = []
     problems: list[str] = []
-    directories = [path for path in options.files if path.is_dir()]
-    overlays = [path for path in options.files if not path.is_dir()]
+    # Compiled before, the files may not have been checked by the rules of this release. An
+    # installation has none.
+    files = options.files or ([DATA] if DATA.is_dir() else [])
+    directories = [path for path in files if path.is_dir()]
+    overlays = [path for path in files if not path.is_dir()]
     loads: list[Callable[[], Catalog]] = [partial(load_directory, path) for path in directories]
-    if overlays or not options.files:
+    if overlays or not files:
         loads.append(partial(load_catalog, overlays))
-    if not options.files and _DATA.is_dir():
-        # Compiled before, the files may not have been checked by the rules of this release.
-        loads = [partial(load_directory, _DATA)]
+    problems += filter(None, map(frozen.missing, directories))
     for load in loads:
         try:
             catalogs.append(load())
@@ -107,9 +88,7 @@ def _check(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     """List the models with their prices in force, or count them."""
     catalog = load_catalog(options.overlay)
-    if options.market not in (None, *catalog.markets):
-        known = ", ".join(catalog.markets)
-        print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
+    if _misses_market(options, catalog):
         return _USAGE
     if options.stats:
         record = stats.count(catalog, instant_of(options.at), options.market)
@@ -126,13 +105,17 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     """Show all that is known of one model: facts, price rows, sources."""
     catalog = load_catalog(options.overlay)
+    if _misses_market(options, catalog):
+        return _USAGE
     model = catalog.model(options.model, market=options.market)
     if isinstance(model, Miss):
         return _report_miss(model.reason, model.detail, model.closest)
-    records = render.show_records(catalog, model, instant_of(options.at))
-    width = shutil.get_terminal_size().columns
+    at_ns = instant_of(options.at)
+    width = shutil.get_terminal_size(_WITHOUT_TERMINAL).columns
     _print(
-        options, records, lambda _: render.show_lines(catalog, model, instant_of(options.at), width)
+        options,
+        show.show_records(catalog, model, at_ns),
+        lambda _: show.show_lines(catalog, model, at_ns, width),
     )
     return _PRICED
 
@@ -140,9 +123,11 @@ def _show(options: argparse.Namespace) -> int:
 def _cost(options: argparse.Namespace) -> int:
     """Price one call."""
     catalog = load_catalog(options.overlay)
+    if _misses_market(options, catalog):
+        return _USAGE
     quote = catalog.quote(
         options.model,
-        Usage(**{name: getattr(options, name) for name in _COUNTS}),
+        Usage(**{name: getattr(options, name) for name in COUNTS}),
         at=options.at,
         market=options.market,
         endpoint=options.provider,
@@ -189,13 +174,13 @@ def _import(options: argparse.Namespace) -> int:
     """Review what a source states that the catalog lacks; with --write, add it."""
     _need_files(options.data)
     try:
-        from .importing import review, run
+        from .importing import findings, run
     except ModuleNotFoundError as error:
         if error.name != "yaml":
             raise
         fix = "Install it: pip install 'genops-ai[pricing]'"
         raise PricingError(f"imports need PyYAML. {fix}") from error
-    if options.source == _FACTS:
+    if options.source == FACTS:
         return _import_facts(options)
     found = run.import_prices(
         options.data,
@@ -203,8 +188,9 @@ def _import(options: argparse.Namespace) -> int:
         options.places,
         seen_at=options.seen_at.date(),
         backed_by=options.backed_by,
+        complete=options.complete,
     )
-    _print(options, list(review.review_records(found)), lambda _: review.review_lines(found))
+    _print(options, list(findings.review_records(found)), lambda _: findings.review_lines(found))
     if options.write:
         for path in run.write_review(options.data, found, day=datetime.now(UTC).date()):
             print(f"wrote {path}", file=sys.stderr)
@@ -227,6 +213,15 @@ def _import_facts(options: argparse.Namespace) -> int:
     return _FLAGGED if refused else _PRICED
 
 
+def _misses_market(options: argparse.Namespace, catalog: Catalog) -> bool:
+    """Whether the market asked for is none; says so."""
+    if options.market in (None, *catalog.markets):
+        return False
+    known = ", ".join(catalog.markets)
+    print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
+    return True
+
+
 def _report_miss(reason: str, detail: str, closest: Sequence[str]) -> int:
     print(f"unpriced: {reason}: {detail}", file=sys.stderr)
     if closest:
@@ -243,131 +238,12 @@ def _print(
         print(line)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="genops-pricing",
-        description="Dated prices of LLM calls.",
-        epilog="Exit: 0 priced, free or sound, 3 unpriced or flagged, 2 wrong usage, 1 failure.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    check = commands.add_parser("check", help="check the catalog, or overlays and data directories")
-    check.add_argument("files", nargs="*", type=Path, metavar="FILE")
-    check.add_argument("--json", action="store_true", help="one JSON object")
-    check.set_defaults(run=_check)
-
-    listing = _reader(commands, "list", "list the models with their prices", _list)
-    listing.add_argument("--market", type=str.lower, help="only the models of this market")
-    listing.add_argument("--stats", action="store_true", help="count them, by kind")
-
-    show = _reader(commands, "show", "show all price rows of a model, with their sources", _show)
-    show.add_argument("model")
-    show.add_argument(
-        "--market", type=str.lower, help="who bills; default: told from the model's name"
-    )
-
-    cost = _reader(commands, "cost", "price one call", _cost)
-    cost.add_argument("model")
-    for name, meaning in _COUNTS.items():
-        default = Usage._field_defaults[name]
-        flag = f"--{name.replace('_', '-')}"
-        cost.add_argument(flag, type=_count, default=default, metavar="N", help=meaning)
-    cost.add_argument(
-        "--market", type=str.lower, help="who bills; default: told from the model's name"
-    )
-    cost.add_argument("--provider", help="upstream provider that served the call")
-    cost.add_argument("--service-tier", help="tier that served the call: flex, priority …")
-    cost.add_argument("--processing", help="batch …")
-    cost.add_argument("--region", help="region that the call was bound to")
-    cost.add_argument("--route", help="route that the call took")
-
-    diff = commands.add_parser("diff", help="what a catalog has over an older one")
-    for name in ("old", "new"):
-        diff.add_argument(
-            name,
-            type=Path,
-            metavar=name.upper(),
-            help="data directory, compiled catalog or wheel",
-        )
-    form = diff.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="one JSON object a line")
-    form.add_argument("--changelog", action="store_true", help="a section of a changelog")
-    diff.set_defaults(run=_diff)
-
-    publish = commands.add_parser("publish", help="freeze new price rows: from then on they stand")
-    publish.add_argument("--data", type=Path, default=_DATA, metavar="DIR", help="price files")
-    publish.set_defaults(run=_publish)
-
-    imports = commands.add_parser("import", help="review what a source states, and add it")
-    imports.add_argument("source", choices=(*_SOURCES, _FACTS))
-    imports.add_argument(
-        "places", nargs="+", metavar="FILE-OR-URL", help="JSON of the source; for facts a folder"
-    )
-    imports.add_argument("--write", action="store_true", help="add to the price files")
-    imports.add_argument(
-        "--backed-by",
-        type=_backing,
-        action="append",
-        default=[],
-        metavar="SOURCE=FILE-OR-URL",
-        help="a second source; it confirms prices and adds none; may be repeated",
-    )
-    imports.add_argument(
-        "--seen-at",
-        type=_instant,
-        default=datetime.now(UTC),
-        metavar="DAY",
-        help="day on which the source stated this; default: today",
-    )
-    imports.add_argument("--data", type=Path, default=_DATA, metavar="DIR", help="price files")
-    imports.add_argument("--json", action="store_true", help="one JSON object a line")
-    imports.set_defaults(run=_import)
-    return parser
-
-
-def _reader(
-    commands: Any, name: str, meaning: str, run: Callable[[argparse.Namespace], int]
-) -> argparse.ArgumentParser:
-    """A command that reads the catalog at an instant."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=meaning, description=meaning)
-    command.add_argument(
-        "--at",
-        type=_instant,
-        default=datetime.now(UTC),
-        metavar="TIME",
-        help="2024-07-15 (00:00Z) or 2024-07-15T12:00:00Z; default: now",
-    )
-    command.add_argument(
-        "--overlay",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="YAML file on top of the catalog; may be repeated",
-    )
-    command.add_argument("--json", action="store_true", help="one JSON object a line")
-    command.set_defaults(run=run)
-    return command
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _backing(text: str) -> tuple[str, str]:
-    source, separator, place = text.partition("=")
-    if source not in _SOURCES or not separator:
-        known = ", ".join(_SOURCES)
-        raise argparse.ArgumentTypeError(f'"{text}" names no source; write SOURCE=FILE: {known}')
-    return source, place
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f'"{text}" is no count; write a whole number, 0 or more')
-    if len(text) > _DIGITS_MAX:
-        raise argparse.ArgumentTypeError(f"{text} is more than any call uses; correct it")
-    return int(text)
+_RUN: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "check": _check,
+    "list": _list,
+    "show": _show,
+    "cost": _cost,
+    "diff": _diff,
+    "publish": _publish,
+    "import": _import,
+}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .catalog import Catalog
 from .model import Model, Row
-from .render import describe_row
+from .wording import describe_row
 
 __all__ = ["BREACHES", "compare", "compare_lines"]
 
@@ -23,6 +23,7 @@ _MARKS: Final = {
     "row_corrected": "~ corrected",
     "model_removed": "- removed",
     "model_relisted": "+ relisted",
+    "model_merged": "~ merged",
     "model_lost": "! model lost",
     "row_lost": "! row lost",
     "row_changed": "! row changed",
@@ -33,8 +34,8 @@ Change = dict[str, Any]
 
 def compare(old: Catalog, new: Catalog) -> list[Change]:
     """The changes from one catalog to the other: one record each, by model."""
-    before = {(model.market, model.id): model for model in old.models()}
-    after = {(model.market, model.id): model for model in new.models()}
+    before = {(model.market, model.id): model for model in old.models(merged=True)}
+    after = {(model.market, model.id): model for model in new.models(merged=True)}
     changes: list[Change] = []
     for key in sorted(before.keys() | after.keys()):
         changes += _compare(before.get(key), after.get(key))
@@ -63,6 +64,8 @@ def _compare(old: Model | None, new: Model | None) -> Iterator[Change]:
         count = f"{len(rows)} price row{'s' if len(rows) != 1 else ''}"
         yield _change("model_added", new, new=f"{count}, {describe_row(rows[-1])}")
         return
+    if new.merged_into is not None and old.merged_into is None:
+        yield _change("model_merged", new, new=new.merged_into)
     if old.removed != new.removed:
         kind = "model_removed" if new.removed else "model_relisted"
         yield _change(kind, new, old=old.removed, new=new.removed)
@@ -86,8 +89,7 @@ def _meaning(row: Row) -> Row:
 
 
 def _rows(model: Model) -> dict[str, Row]:
-    rows = [*model.rows, *(row for each in model.endpoints.values() for row in each.rows)]
-    return {row.entry: row for row in rows}
+    return {row.entry: row for _, row in model.every_row()}
 
 
 def _change(

@@ -47,7 +47,9 @@ class Entry:
         """The row in force for a call that `endpoint` (a slug) served.
 
         Its own row counts if it was seen no earlier than the model's row came into force: an older
-        one may be out of date. A row of a later overlay outranks both.
+        one may be out of date. A row of a later overlay outranks both. What a request, an image or
+        a search costs holds for all providers of a model unless one states its own: OpenRouter's
+        endpoints API leaves the price of a search out even where its models API has one.
         """
         row, start, end = self.timeline.at(at_ns)
         own = self.endpoints.get(endpoint) if endpoint else None
@@ -56,7 +58,7 @@ class Entry:
         own_row, own_start, own_end = own.at(at_ns)
         bounds = max(start, own_start), min(end, own_end)
         if own_row is not None and (row is None or _outranks(own_row, row)):
-            return InForce(own_row, row, endpoint, *bounds)
+            return InForce(own_row.with_unit_prices_of(row), row, endpoint, *bounds)
         return InForce(row, row, None, *bounds)
 
 
@@ -79,7 +81,7 @@ def build_entry(market: str, stated: Sequence[Stated]) -> Entry:
     for file in stated:
         for slug, raw in file.raw.get("endpoints", {}).items():
             rows = build_rows(
-                f"{owner}/{slug}", raw["prices"], layer=file.layer, overlay=file.overlay
+                f"{owner}/{slug}", raw.get("prices", ()), layer=file.layer, overlay=file.overlay
             )
             below = endpoints.get(slug)
             endpoints[slug] = Endpoint(
@@ -108,6 +110,7 @@ def build_entry(market: str, stated: Sequence[Stated]) -> Entry:
             )
         ),
         endpoints=endpoints,
+        merged_into=merged.get("merged_into"),
     )
     return Entry(
         model,

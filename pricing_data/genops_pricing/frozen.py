@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["FILE", "changes", "publish"]
+__all__ = ["FILE", "changes", "missing", "publish"]
 
 FILE: Final = "published.txt"
 
@@ -48,6 +48,15 @@ def changes(directory: Path, rows: Iterable[tuple[str, Row, str]]) -> Iterator[s
             f"{path}:{line}: the published row {entry} is gone. Restore it; a model that left its "
             "market gets `removed`"
         )
+
+
+def missing(directory: Path) -> str | None:
+    """What to say of a data directory that has published nothing; None if it has."""
+    path = directory / FILE
+    if path.is_file():
+        return None
+    fix = f"Restore it; a new directory gets it by: genops-pricing publish --data {directory}"
+    return f"{path}: the file is missing, so that no edit of a row is noticed. {fix}"
 
 
 def publish(directory: Path, rows: Iterable[tuple[str, Row]]) -> int:

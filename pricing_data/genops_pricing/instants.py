@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-__all__ = ["DAY_NS", "format_instant", "instant_of", "parse_instant"]
+__all__ = ["DAY_NS", "format_instant", "instant_of", "midnight", "parse_instant"]
 
 DAY_NS: Final = 86_400 * 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,3 +39,8 @@ def instant_of(moment: datetime) -> int:
 def format_instant(moment: datetime) -> str:
     """As `2024-05-13T00:00:00Z`; a fraction of a second only where there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def midnight(day: date) -> datetime:
+    """The start of a day, UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -42,8 +42,12 @@ class Markets:
             for pattern, market in self._patterns:
                 if pattern.match(bare):
                     return market
-        if provider and provider.lower() in self._providers:
-            return self._providers[provider.lower()]
+        name = (provider or "").lower()
+        while name:
+            if name in self._providers:
+                return self._providers[name]
+            # The AI SDK appends the API that it calls: openai.responses, google.vertex.chat.
+            name = name.rpartition(".")[0]
         if model and "/" in model.strip("/"):
             return self.vendor_prefixed
         return None

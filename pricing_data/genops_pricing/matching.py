@@ -26,6 +26,7 @@ class Rule:
     given: str  # an example, and what it becomes
     plainer: str
     aside: bool = False  # tried, but the rules after it go on from the name before it
+    maker: bool = False  # applies only where what it drops is a maker that is known
 
     def rewrite(self, name: str) -> str:
         """The plainer name; the same where the rule does not apply."""
@@ -39,14 +40,14 @@ def _rule(
     example: tuple[str, str],
     *,
     aside: bool = False,
+    maker: bool = False,
 ) -> Rule:
-    return Rule(name, re.compile(pattern), replacement, *example, aside)
+    return Rule(name, re.compile(pattern), replacement, *example, aside, maker)
 
 
-# An AWS region or a geography of Bedrock's inference profiles before an id. GovCloud is left out:
-# its prices are its own
+# A geography of Bedrock's inference profiles before an id, which has its maker first
 # (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html).
-_REGION: Final = r"^(?:(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.|[a-z]{2}-[a-z]+-\d/)(?=[a-z])"
+_REGION: Final = r"^(?:us|eu|apac|global|jp|au|ca|sa|me|af|in)\.(?=[a-z][a-z0-9]*\.[a-z])"
 
 _MONTH: Final = r"0[1-9]|1[0-2]"
 _DAY: Final = r"0[1-9]|[12]\d|3[01]"
@@ -62,20 +63,22 @@ RULES: Final = (
     ),
     _rule(
         "Amazon resource name",
-        r"^arn:.*/",
+        r"^arn:[^/]*:(?:foundation-model|inference-profile)/",
         "",
         (
             "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0",
             "amazon.nova-pro-v1:0",
         ),
     ),
+    # Of Vertex AI, the Gemini API and Fireworks. That of a model which a customer has tuned
+    # (projects/p/locations/l/models/m, accounts/acme/models/m) is no name of a listed one.
     _rule(
         "resource path",
-        r"^(?:[^/]+/)*models/",
-        "",
+        r"^(?:(?:projects/[^/]+/locations/[^/]+/)?publishers/([^/]+/)|accounts/fireworks/)?models/",
+        r"\1",
         (
             "projects/p/locations/global/publishers/google/models/gemini-2.5-pro",
-            "gemini-2.5-pro",
+            "google/gemini-2.5-pro",
         ),
     ),
     # Routing hints that OpenRouter takes on any id; the price is that of the id without them
@@ -101,6 +104,14 @@ RULES: Final = (
         r"-\1\2\3",
         ("claude-sonnet-4-5-2025-09-29", "claude-sonnet-4-5-20250929"),
         aside=True,
+    ),
+    # The regions whose price is the one that is listed. Others, and GovCloud, have prices of their
+    # own, up to half as much again (https://aws.amazon.com/bedrock/pricing/).
+    _rule(
+        "AWS region",
+        r"^us-(?:east-[12]|west-2)/(?=[a-z][a-z0-9]*\.[a-z])",
+        "",
+        ("us-west-2/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
     ),
     _rule(
         "region",
@@ -147,6 +158,7 @@ RULES: Final = (
         "",
         ("amazon.nova-pro", "nova-pro"),
         aside=True,
+        maker=True,
     ),
     _rule(
         "dash in a version",
@@ -163,14 +175,11 @@ RULES: Final = (
         aside=True,
     ),
 )
-# Two letters before a slash are a region with prices of its own, as in azure/us/gpt-4o.
-_MAKER: Final = re.compile(r"^[^/]{3,}/")
 _BY_NAME: Final = {rule.name: rule for rule in RULES}
 _REGION_RULE: Final = _BY_NAME["region"]
+_MAKER_RULE: Final = _BY_NAME["maker before a dot"]
 # What may be left out of a name where only one model is meant.
-_OPTIONAL: Final = tuple(
-    _BY_NAME[name] for name in ("version of Bedrock", "version of Vertex AI", "maker before a dot")
-)
+_OPTIONAL: Final = (_BY_NAME["version of Bedrock"], _BY_NAME["version of Vertex AI"], _MAKER_RULE)
 # An id that is for one region says nothing about the name without it.
 _REGIONAL: Final = re.compile(rf"{_REGION}|^us-gov[.-]|/us-gov-")
 
@@ -186,12 +195,14 @@ class Names:
     """The model names of one market.
 
     A name without its maker (`gpt-4o` for `openai/gpt-4o`) is enough where only one model has it.
-    A maker before a name (`openai/gpt-4o`) is dropped where the market lists models without.
+    A known maker before a name (`openai/gpt-4o`) is dropped where the market lists models without.
 
     Args:
         ids: of the models.
         aliases: what else they are called: id by alias.
         prefixes: what may stand before an id, as in `openrouter/openai/gpt-4o`.
+        makers: whose names may stand before an id that lacks them, besides those that the market's
+            own ids begin with. No other word is dropped: it may name a deployment or a region.
     """
 
     def __init__(
@@ -199,12 +210,14 @@ class Names:
         ids: Iterable[str],
         aliases: Mapping[str, str] = MappingProxyType({}),
         prefixes: Iterable[str] = (),
+        makers: Iterable[str] = (),
     ) -> None:
         self._prefixes = tuple(f"{prefix}/" for prefix in prefixes)
         self.ids: Final = tuple(ids)
         self._known = {alias.lower(): model_id for alias, model_id in aliases.items()}
         # An id outranks an alias of the same spelling.
         self._known.update((model_id.lower(), model_id) for model_id in self.ids)
+        self._named_makers = frozenset(makers)
 
     @cached_property
     def _short(self) -> Mapping[str, tuple[str, ...]]:
@@ -220,22 +233,35 @@ class Names:
 
     @cached_property
     def _priced_by_region(self) -> frozenset[str]:
-        """Names that some id has a region before."""
-        return frozenset(
-            _REGION_RULE.rewrite(name) for name in self._known if _REGIONAL.search(name)
-        )
+        """Names that some id has a region before, shortened ones too."""
+        plain = {_REGION_RULE.rewrite(name) for name in self._known if _REGIONAL.search(name)}
+        return frozenset(plain.union(*map(_shorter, plain)))
+
+    @cached_property
+    def _makers(self) -> frozenset[str]:
+        """The makers that are known: those named, and those that ids begin with and a dot ends."""
+        own = {
+            name.partition(".")[0]
+            for name in map(_REGION_RULE.rewrite, self._known)
+            if _MAKER_RULE.rewrite(name) != name
+        }
+        return self._named_makers | own
 
     def resolve(self, name: str) -> str | Ambiguous | None:
         """The id that `name` means; None if none."""
-        plain = name = name.strip().lower()
-        for spelling in self._spellings(name):
-            plain = spelling
+        spellings: list[str] = []
+        for spelling in self._spellings(name.strip().lower()):
             if found := self._known.get(spelling):
                 return found
             if owners := self._short.get(spelling):
                 return owners[0] if len(owners) == 1 else Ambiguous(tuple(sorted(owners)))
-        without_maker = self._known.get(_MAKER.sub("", plain))
-        return without_maker if without_maker and "/" not in without_maker else None
+            spellings.append(spelling)
+        for spelling in spellings:
+            maker, _, leaf = spelling.partition("/")
+            found = self._known.get(leaf)
+            if found and "/" not in found and maker in self._makers:
+                return found
+        return None
 
     def _spellings(self, name: str) -> Iterator[str]:
         """The name, and then plainer and plainer; last the plainest that is no aside."""
@@ -248,7 +274,7 @@ class Names:
                 break
         for rule in RULES:
             plainer = rule.rewrite(name)
-            if plainer == name:
+            if plainer == name or (rule.maker and name.partition(".")[0] not in self._makers):
                 continue
             # Where the market prices some regions of a model apart, no other is guessed.
             is_regional = is_regional or rule is _REGION_RULE
@@ -257,7 +283,6 @@ class Names:
             yield plainer
             if not rule.aside:
                 name = plainer
-        yield name
 
 
 def _shorter(spelling: str) -> Iterator[str]:

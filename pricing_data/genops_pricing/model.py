@@ -6,16 +6,28 @@ Built from content that `schema` has found sound. Immutable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .answers import ALWAYS_NS, Conditions
 from .instants import DAY_NS, format_instant, instant_of, parse_instant
 from .rates import EXACT, Rates, make_rates
 from .units import UNITS, UNITS_BY_KEY
 
-__all__ = ["Endpoint", "Model", "Override", "Provenance", "Row", "build_rows", "row_id"]
+if TYPE_CHECKING:
+    from .shapes import KeyPath
+
+__all__ = [
+    "Endpoint",
+    "Model",
+    "Override",
+    "Provenance",
+    "Row",
+    "build_rows",
+    "owners",
+    "row_id",
+]
 
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MINUTE_NS: Final = 60 * 10**9
@@ -86,6 +98,7 @@ class Row:
     overrides: tuple[Override, ...]
     corrects: str | None
     provenance: Provenance | None
+    unknown: tuple[str, ...] = ()  # keys of units that have a price of their own nobody tells
 
     @property
     def seen_ns(self) -> int:
@@ -93,6 +106,15 @@ class Row:
         if self.provenance is None:
             return self.start_ns
         return instant_of(parse_instant(self.provenance.seen_at)) + DAY_NS
+
+    def with_unit_prices_of(self, other: Row | None) -> Row:
+        """This row with the prices of a request, an image or a search that only `other` states."""
+        inherited = {
+            key: price
+            for key, price in (other.prices if other else {}).items()
+            if UNITS_BY_KEY[key].table == "usd_per_unit" and key not in self.prices
+        }
+        return replace(self, prices={**self.prices, **inherited}) if inherited else self
 
     def rates_at(
         self, at_ns: int, conditions: Conditions, factor: Decimal
@@ -108,7 +130,8 @@ class Row:
         starts = sorted({0, *(override.prompt_start for override in active)})
         bands = [(start, self._band(active, start, factor)) for start in starts]
         marginal = any(override.marginal for override in active)
-        return make_rates(bands, marginal=marginal), *_between_edges(suited, at_ns)
+        rates = make_rates(bands, marginal=marginal, unknown=self.unknown)
+        return rates, *_between_edges(suited, at_ns)
 
     def _band(self, active: Sequence[Override], start: int, factor: Decimal) -> dict[str, Decimal]:
         """The prices for prompts of `start` tokens and more, up to the next override."""
@@ -160,6 +183,36 @@ class Model:
     tier_reason: str | None
     rows: tuple[Row, ...]
     endpoints: Mapping[str, Endpoint]
+    merged_into: str | None = None  # id of the model that its name means since
+
+    def every_row(self) -> Iterator[tuple[Endpoint | None, Row]]:
+        """Its own rows, then those of its upstream providers, each with whose it is."""
+        for row in self.rows:
+            yield None, row
+        for endpoint in self.endpoints.values():
+            for row in endpoint.rows:
+                yield endpoint, row
+
+    def row_of(self, entry: str) -> Row | None:
+        """Its own row that an offer names, discounted or not."""
+        # A discounted offer adds "~overlay" to the row's id.
+        return next((row for row in self.rows if f"{entry}~".startswith(f"{row.entry}~")), None)
+
+
+def owners(
+    market: str, raw: Mapping[str, Any], path: KeyPath
+) -> Iterator[tuple[str, Sequence[Mapping[str, Any]], KeyPath]]:
+    """Who owns price rows in a model: itself and its endpoints, with their rows and where.
+
+    Args:
+        market: of the model.
+        raw: the model as a file states it.
+        path: where in the file it stands.
+    """
+    owner = f"{market}/{raw['id']}"
+    yield owner, raw.get("prices", ()), (*path, "prices")
+    for slug, endpoint in raw.get("endpoints", {}).items():
+        yield f"{owner}/{slug}", endpoint.get("prices", ()), (*path, "endpoints", slug, "prices")
 
 
 def row_id(owner: str, raw: Mapping[str, Any], overlay: str | None) -> str:
@@ -191,6 +244,7 @@ def _build_row(owner: str, raw: Mapping[str, Any], layer: int, overlay: str | No
         overrides=tuple(_build_override(override) for override in raw.get("overrides", ())),
         corrects=raw.get("corrects"),
         provenance=Provenance(**provenance) if provenance else None,
+        unknown=tuple(raw.get("unknown", ())),
     )
 
 

@@ -13,19 +13,19 @@ __all__ = ["plot"]
 _HEIGHT: Final = 6
 _STEEP: Final = 5  # from which ratio on the scale is logarithmic
 
-Step = tuple[datetime, Decimal]
+Step = tuple[datetime, Decimal | None]
 
 
 def plot(title: str, steps: Sequence[Step], *, until: datetime, width: int) -> Iterator[str]:
-    """A price as a line of steps; nothing where it never changed.
+    """A price as a line of steps, with gaps; nothing where it never changed.
 
     Args:
         title: what is plotted, with its unit.
-        steps: instants from which prices hold, rising.
+        steps: instants from which prices hold, rising; None for a gap, from where there is none.
         until: where the plot ends, not before the last step.
         width: columns to fit in.
     """
-    prices = [price for _, price in steps]
+    prices = [price for _, price in steps if price is not None]
     if len(set(prices)) < 2:
         return
     low, high = min(prices), max(prices)
@@ -39,7 +39,8 @@ def plot(title: str, steps: Sequence[Step], *, until: datetime, width: int) -> I
         _height(_price_at(steps, start.timestamp() + span * column / (columns - 1)), low, high, log)
         for column in range(columns)
     ]
-    yield f"{title}{', log scale' if log else ''}"
+    gaps = ", gaps where unpriced" if len(prices) < len(steps) else ""
+    yield f"{title}{', log scale' if log else ''}{gaps}"
     for level in range(_HEIGHT - 1, -1, -1):
         label = labels[0] if level == _HEIGHT - 1 else labels[1] if level == 0 else ""
         line = "".join(
@@ -51,12 +52,14 @@ def plot(title: str, steps: Sequence[Step], *, until: datetime, width: int) -> I
     yield f"{'':{margin}} └{first}{'':{columns - len(first) - len(last)}}{last}"
 
 
-def _price_at(steps: Sequence[Step], moment: float) -> Decimal:
+def _price_at(steps: Sequence[Step], moment: float) -> Decimal | None:
     instant = datetime.fromtimestamp(moment, UTC)
     return [price for start, price in steps if start <= instant or start == steps[0][0]][-1]
 
 
-def _height(price: Decimal, low: Decimal, high: Decimal, log: bool) -> int:
+def _height(price: Decimal | None, low: Decimal, high: Decimal, log: bool) -> int | None:
+    if price is None:
+        return None
     if log:
         part = math.log(price / low) / math.log(high / low)
     else:
@@ -64,9 +67,9 @@ def _height(price: Decimal, low: Decimal, high: Decimal, log: bool) -> int:
     return round(part * (_HEIGHT - 1))
 
 
-def _passes(rows: Sequence[int], column: int, level: int) -> bool:
+def _passes(rows: Sequence[int | None], column: int, level: int) -> bool:
     """Whether the line falls or rises through a level at a column."""
-    if column == 0:
+    before, after = rows[column - 1] if column else None, rows[column]
+    if before is None or after is None:
         return False
-    before, after = sorted((rows[column - 1], rows[column]))
-    return before < level < after
+    return min(before, after) < level < max(before, after)

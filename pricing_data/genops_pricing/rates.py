@@ -8,7 +8,7 @@ knows nothing of time, models or files.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 from itertools import accumulate, compress, pairwise
@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 
 from .units import PROMPT_ORDER, UNITS, UNITS_BY_KEY, Unit, Usage, count_units
 
-__all__ = ["EXACT", "Charge", "Rates", "make_rates"]
+__all__ = ["EXACT", "Charge", "Rates", "UnknownPrice", "make_rates"]
 
 # Arithmetic on prices is exact or an error: 12 digits times a few multipliers stay far below 100.
 EXACT: Final = Context(prec=100, traps=[Inexact])
 
 _UNITS: Final = range(len(UNITS))
+_KEYS: Final = tuple(unit.key for unit in UNITS)
 _PARTS: Final = tuple(unit.part for unit in UNITS)
 _IS_TOKEN: Final = tuple(unit.table == "usd_per_mtok" for unit in UNITS)
 
@@ -46,6 +47,12 @@ class Charge(NamedTuple):
         return Decimal(value).scaleb(1 - len(str(self.divisor)), EXACT)
 
 
+class UnknownPrice(str):
+    """Says which units of a call have a price that nobody told."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """The prices of one row for one set of conditions, by size of the prompt.
@@ -61,6 +68,7 @@ class Rates:
     divisor: int
     # By band, the prices of all that a plain call has; None where they aren't all of its price.
     plain: tuple[tuple[int, int, int], ...] | None
+    unknown: frozenset[str] = frozenset()  # keys of units that have a price which nobody told
 
     def charge(self, usage: Usage) -> Charge | str:
         """The cost of `usage`, or what is wrong with it."""
@@ -103,6 +111,8 @@ class Rates:
             count, rate, part = counts[unit], band[unit], _PARTS[unit]
             if rate is not None:
                 amounts[part] = amounts.get(part, 0) + count * rate
+            elif _KEYS[unit] in self.unknown:
+                return UnknownPrice(f"no source of the price tells that of {part} tokens")
             elif _IS_TOKEN[unit]:
                 return f"{count} {part} tokens, but the model has no price for them"
         if self.marginal:
@@ -124,7 +134,10 @@ class Rates:
 
 
 def make_rates(
-    bands: Sequence[tuple[int, Mapping[str, Decimal]]], *, marginal: bool = False
+    bands: Sequence[tuple[int, Mapping[str, Decimal]]],
+    *,
+    marginal: bool = False,
+    unknown: Iterable[str] = (),
 ) -> Rates:
     """Turn prices in USD (per 1,000,000 tokens, or each) into integers of one power of ten.
 
@@ -132,10 +145,13 @@ def make_rates(
         bands: (first prompt size, prices by unit key), by rising size; the first starts at 0. A
             unit without a price takes its parent's.
         marginal: whether a band prices only the tokens beyond its start.
+        unknown: keys of units with a price of their own that is not known. A band that states none
+            has none for them, nor for units that would take theirs.
     """
+    untold = frozenset(unknown)
     stated = [price for _, prices in bands for price in prices.values()]
     places = 6 + max([0, *(-_exponent(price) for price in stated)])
-    integers = tuple(_integers(prices, places) for _, prices in bands)
+    integers = tuple(_integers(prices, places, untold) for _, prices in bands)
     plain = tuple(prices for prices in map(_plain, integers) if prices is not None)
     return Rates(
         starts=tuple(start for start, _ in bands),
@@ -143,6 +159,7 @@ def make_rates(
         marginal=marginal,
         divisor=10**places,
         plain=plain if len(plain) == len(bands) and not marginal else None,
+        unknown=untold | {unit.key for unit in UNITS if unit.parent in untold},
     )
 
 
@@ -161,13 +178,16 @@ def _exponent(price: Decimal) -> int:
     return int(price.normalize(EXACT).as_tuple().exponent)
 
 
-def _integers(prices: Mapping[str, Decimal], places: int) -> tuple[int | None, ...]:
+def _integers(
+    prices: Mapping[str, Decimal], places: int, unknown: frozenset[str]
+) -> tuple[int | None, ...]:
     """The price of each unit as an integer at 10**-places USD; None where none is known."""
     integers: list[int | None] = []
     for unit in UNITS:
         holder: Unit | None = unit
         while holder and holder.key not in prices:
-            holder = UNITS_BY_KEY[holder.parent] if holder.parent else None
+            parent = holder.parent if holder.key not in unknown else None
+            holder = UNITS_BY_KEY[parent] if parent else None
         if holder is None:
             integers.append(None)
         else:

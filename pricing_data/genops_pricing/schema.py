@@ -186,8 +186,14 @@ def _price_rules(value: Mapping[str, Any]) -> Iterator[str]:
             yield f"a {value['status']} row can't state prices. Drop the prices or the status"
         if "reason" not in value:
             yield f"a {value['status']} row needs a `reason`. Add one"
+        if "unknown" in value:
+            yield f"a {value['status']} row knows no price at all. Drop `unknown` or the status"
     elif not any(value[table] for table in priced):
         yield "the row states no price. Give `usd_per_mtok`, `usd_per_unit` or a `status`"
+    stated = value.get("usd_per_mtok", {})
+    for key in value.get("unknown", ()):
+        if key in stated:
+            yield f"{key} is both priced and unknown. Keep one"
     if "effective_to" in value:
         if "reason" not in value:
             yield "only a promotion or contract states its end, with a `reason`. Add one"
@@ -216,6 +222,11 @@ PRICE_ROW = Record(
         Key("reason", TEXT, "of a status, correction, promotion or contract"),
         _TOKEN_PRICES,
         _UNIT_PRICES,
+        Key(
+            "unknown",
+            ListOf(one_of(*(unit.key for unit in UNITS if unit.parent))),
+            "tokens whose own price no source tells: a call that has any is unpriced",
+        ),
         Key("overrides", ListOf(OVERRIDE), "conditional prices; later ones win, per unit"),
         Key("corrects", TEXT, "id of the row before it that this one replaces"),
         Key("provenance", PROVENANCE, "who says so"),
@@ -227,8 +238,9 @@ ENDPOINT = Record(
     "endpoint",
     (
         Key("quantization", TEXT, "of the weights that it serves"),
-        Key("prices", ListOf(PRICE_ROW), "as those of a model", required=True),
+        Key("prices", ListOf(PRICE_ROW), "as those of a model; absent where it asks the same"),
     ),
+    lambda value: iter(() if value else ["it says nothing. Give `quantization` or `prices`"]),
 )
 
 
@@ -250,6 +262,12 @@ MODEL = Record(
         Key("modality", TEXT, "as text+image->text"),
         Key("tier", SLUG, "in place of the tier that follows from the price"),
         Key("tier_reason", TEXT, "why"),
+        Key(
+            "merged_into",
+            MODEL_ID,
+            "model of which this is only another name: calls cost what that one costs, and the "
+            "rows here, once published, are of no effect",
+        ),
         Key("prices", ListOf(PRICE_ROW), "price rows, oldest first"),
         Key("endpoints", MapOf(SLUG, ENDPOINT), "prices of single upstream providers"),
     ),

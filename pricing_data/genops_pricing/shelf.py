@@ -55,7 +55,7 @@ class Shelf:
         return self._starts.get(market, {}).keys()
 
     def aliases(self, market: str) -> Mapping[str, str]:
-        """What else the models of a market are called: id by alias."""
+        """What else the models of a market are called: id by alias; that of a merged one too."""
         return self._aliases.get(market, {})
 
     def read(self, market: str, model_id: str) -> tuple[str | None, Raw]:
@@ -85,4 +85,6 @@ def shelve(files: Sequence[Raw]) -> tuple[dict[str, tuple[dict[str, int], dict[s
             lines.setdefault(file["market"], []).append(line)
             lengths[raw["id"]] = len(line)
             aliases.update(dict.fromkeys(raw.get("aliases", ()), raw["id"]))
+            if "merged_into" in raw:
+                aliases[raw["id"]] = raw["merged_into"]
     return index, b"".join(line for market in index for line in lines.get(market, ()))

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from .answers import Miss
 from .catalog import Catalog
-from .model import Model, Row
 
 __all__ = ["count", "count_lines"]
 
@@ -36,7 +35,7 @@ def count(catalog: Catalog, at_ns: int, market: str | None = None) -> dict[str, 
         found = catalog.find(model.id, market=model.market, at_ns=at_ns)
         kinds["status"][found.reason if isinstance(found, Miss) else found.status] += 1
         kinds["endpoints"].update(model.endpoints.keys())
-        for row in _rows(model):
+        for _, row in model.every_row():
             rows["basis"][row.provenance.basis if row.provenance else "none"] += 1
             backed = row.provenance is not None and bool(row.provenance.also)
             rows["backing"]["two sources or more" if backed else "one source"] += 1
@@ -61,9 +60,3 @@ def count_lines(record: Mapping[str, Any]) -> Iterator[str]:
                 yield f"  {number:>6}  {key}"
             if rest := list(counts.values())[_LISTED:]:
                 yield f"  {sum(rest):>6}  {len(rest)} others"
-
-
-def _rows(model: Model) -> Iterator[Row]:
-    yield from model.rows
-    for endpoint in model.endpoints.values():
-        yield from endpoint.rows

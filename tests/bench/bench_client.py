@@ -17,14 +17,18 @@ import argparse
 import functools
 import gc
 import json
+import os
 import platform
+import random
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx2
@@ -44,9 +48,27 @@ MODEL = "anthropic/claude-3-sonnet"
 MESSAGES: list[Any] = [{"role": "user", "content": "How are you?"}]
 SHORT, LONG = 10, 210  # chunks; what a chunk costs is the slope between them
 IMPORTS = 15
-BUDGET_US, BUDGET_CHUNK_US, BUDGET_IMPORT_MS = 150, 1, 60
+TARGET_US, TARGET_CHUNK_US, TARGET_IMPORT_MS = 150, 1, 60
 
 Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A time: the median, and the 10th percentile, in which there is less of other processes."""
+
+    median: float
+    p10: float
+
+    def __sub__(self, other: Figure) -> Figure:
+        return Figure(self.median - other.median, self.p10 - other.p10)
+
+    def __truediv__(self, number: int) -> Figure:
+        return Figure(self.median / number, self.p10 / number)
+
+
+def quantiles(values: Sequence[float]) -> Figure:
+    return Figure(statistics.median(values), statistics.quantiles(values, n=10)[0])
 
 
 def transport(chunks: int) -> httpx2.MockTransport:
@@ -98,19 +120,15 @@ def otel_span(provider: TracerProvider) -> Work:
     genops.init(tracer_provider=recorder.provider)
     client(SHORT).chat.completions.create(model=MODEL, messages=MESSAGES)
     genops.shutdown()
-    before: Any = {
-        name: value
-        for name, value in recorder.attributes.items()
-        if "request" in name or name.startswith("server.")
-    }
-    after: Any = {name: value for name, value in recorder.attributes.items() if name not in before}
+    attributes: dict[str, Any] = recorder.attributes
+    before = {name: attributes.pop(name) for name in list(attributes) if "request" in name}
     tracer = provider.get_tracer("bench")
 
     def record() -> None:
         span = tracer.start_span(f"chat {MODEL}", kind=SpanKind.CLIENT, attributes=before)
         with trace.use_span(span):
             pass
-        span.set_attributes(after)
+        span.set_attributes(attributes)
         span.end()
 
     return record
@@ -121,6 +139,7 @@ def time_in_turn(
 ) -> tuple[dict[str, list[float]], float]:
     """CPU µs of this thread, call by call, and the other threads' CPU µs per span."""
     times: dict[str, list[float]] = {name: [] for name in works}
+    names, order = list(works), random.Random(0)
     for work in works.values():
         for _ in range(count // 10):
             work()
@@ -130,9 +149,10 @@ def time_in_turn(
     process, thread = time.process_time_ns(), time.thread_time_ns()
     try:
         for _ in range(count):
-            for name, work in works.items():
+            order.shuffle(names)  # what ran before decides what the caches hold
+            for name in names:
                 started = time.thread_time_ns()
-                work()
+                works[name]()
                 times[name].append((time.thread_time_ns() - started) / 1000)
         thread = time.thread_time_ns() - thread
         provider.force_flush()
@@ -142,43 +162,36 @@ def time_in_turn(
     return times, others / 1000 / (count * spans)
 
 
-def measure(provider: TracerProvider, calls: int) -> dict[str, list[float]]:
-    """The figures, each as what was seen call by call."""
+def measure(provider: TracerProvider, calls: int) -> dict[str, Figure]:
+    """The figures of calls and streams."""
     span = otel_span(provider)
     genops.init(tracer_provider=provider)
-    one, others = time_in_turn(ways(client(SHORT)), calls, 1, provider)
+    call = ways(client(SHORT))
+    works = {**call, "with OTel span": lambda: (call["bare"](), span())}
+    one, _ = time_in_turn(works, calls, 2, provider)
     short, long = ways(client(SHORT), stream=True), ways(client(LONG), stream=True)
-    streams, _ = time_in_turn(
-        {
-            "bare short": short["bare"],
-            "recorded short": short["recorded"],
-            "bare long": long["bare"],
-            "recorded long": long["recorded"],
-        },
-        calls // 4,
-        2,
-        provider,
-    )
+    works = {f"{way} short": work for way, work in short.items()}
+    works |= {f"{way} long": work for way, work in long.items()}
+    streams, _ = time_in_turn(works, calls // 4, 2, provider)
+    _, others = time_in_turn({"recorded": call["recorded"]}, calls, 1, provider)
     genops.shutdown()
-    bare_span, span_others = time_in_turn({"span": span}, calls, 1, provider)
-    added_short = _difference(streams["recorded short"], streams["bare short"])
-    added_long = _difference(streams["recorded long"], streams["bare long"])
+    _, span_others = time_in_turn({"span": span}, calls, 1, provider)
+
+    bare = quantiles(one["bare"])
+    by_way = {name: quantiles(times) for name, times in streams.items()}
+    added_short = by_way["recorded short"] - by_way["bare short"]
+    added_long = by_way["recorded long"] - by_way["bare long"]
     return {
-        f"call, calling thread, µs (target {BUDGET_US})": _difference(one["recorded"], one["bare"]),
-        "  of which an OTel span": bare_span["span"],
-        "call, other threads, µs": [others],
-        "  of which an OTel span ": [span_others],
+        f"call, calling thread, µs (target {TARGET_US})": quantiles(one["recorded"]) - bare,
+        "  of which an OTel span": quantiles(one["with OTel span"]) - bare,
+        "call, other threads, µs": Figure(others, others),
+        "  of which for an OTel span": Figure(span_others, span_others),
         f"stream of {SHORT} chunks, calling thread, µs": added_short,
-        f"further chunk, calling thread, µs (target {BUDGET_CHUNK_US})": [
-            more / (LONG - SHORT) for more in _difference(added_long, added_short)
-        ],
-        "for comparison: bare SDK call, µs": one["bare"],
-        f"for comparison: bare stream of {LONG} chunks, µs": streams["bare long"],
+        f"further chunk, calling thread, µs (target {TARGET_CHUNK_US})": (added_long - added_short)
+        / (LONG - SHORT),
+        "for comparison: bare SDK call, µs": bare,
+        f"for comparison: bare stream of {LONG} chunks, µs": by_way["bare long"],
     }
-
-
-def _difference(these: Sequence[float], those: Sequence[float]) -> list[float]:
-    return [this - that for this, that in zip(these, those, strict=True)]
 
 
 @contextmanager
@@ -198,29 +211,21 @@ def sink() -> Iterator[str]:
             reader.wait(10)
 
 
-def import_ms(statement: str) -> float:
-    """CPU ms of a Python process that does no more than this."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", statement], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-
-
 def imports() -> dict[str, list[float]]:
+    """CPU ms of Python processes that do no more than this; modules are compiled beforehand."""
     times: dict[str, list[float]] = {"pass": [], "import genops": []}
-    for round_number in range(-1, IMPORTS):
-        for statement, values in times.items():
-            taken = import_ms(statement)
-            if round_number >= 0:
-                values.append(taken)
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for round_number in range(-1, IMPORTS):
+            for statement, values in times.items():
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                if round_number >= 0:
+                    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                    values.append(1000 * used)
     return times
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    if len(values) == 1:
-        values = [values[0]] * 2
-    low, median, high = statistics.quantiles(values, n=4)
-    return {"median": round(median, 2), "p25": round(low, 2), "p75": round(high, 2)}
 
 
 def main() -> None:
@@ -237,12 +242,11 @@ def main() -> None:
         provider.add_span_processor(BatchSpanProcessor(exporter))
         figures = measure(provider, options.calls)
         provider.shutdown()
-    started = imports()
-    figures[f"import genops over bare Python, ms (target {BUDGET_IMPORT_MS})"] = _difference(
-        started["import genops"], started["pass"]
+    started = {statement: quantiles(times) for statement, times in imports().items()}
+    figures[f"import genops over bare Python, CPU ms (target {TARGET_IMPORT_MS})"] = (
+        started["import genops"] - started["pass"]
     )
-    figures["for comparison: bare Python, ms"] = started["pass"]
-    rows = {name: spread(values) for name, values in figures.items()}
+    figures["for comparison: bare Python, CPU ms"] = started["pass"]
 
     versions = {
         "python": platform.python_version(),
@@ -251,13 +255,14 @@ def main() -> None:
         "machine": platform.machine(),
     }
     if options.json:
+        rows = {name: asdict(figure) for name, figure in figures.items()}
         print(json.dumps({**versions, "calls": options.calls, "rows": rows}))
         return
-    print(f"CPU time that recording adds, over {options.calls} calls made in turn with bare ones")
+    print(f"What recording adds, CPU time, over {options.calls} calls made in turn with bare ones")
     print(", ".join(f"{name} {version}" for name, version in versions.items()) + "\n")
-    print(f"{'':<56}{'median':>9}{'p25':>9}{'p75':>9}")
-    for name, row in rows.items():
-        print(f"{name:<56}" + "".join(f"{value:>9.2f}" for value in row.values()))
+    print(f"{'':<60}{'median':>9}{'p10':>9}")
+    for name, figure in figures.items():
+        print(f"{name:<60}{figure.median:>9.2f}{figure.p10:>9.2f}")
 
 
 if __name__ == "__main__":

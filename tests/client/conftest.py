@@ -11,13 +11,15 @@ from client.scripted_server import ScriptedServer, serve
 
 
 @pytest.fixture(autouse=True)
-def no_outer_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests decide on the environment themselves."""
+def no_outer_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests decide on the environment themselves, and leave a client that is stopped."""
     for name in (
         *("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"),
         *("OPENROUTER_API_KEY", "OPENAI_API_KEY", "ENVIRONMENT", "GENOPS_OPENROUTER_BASE_URL"),
     ):
         monkeypatch.delenv(name, raising=False)
+    yield
+    genops.shutdown()
 
 
 @pytest.fixture
@@ -30,11 +32,9 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def recorder() -> Iterator[Recorder]:
+def recorder() -> Recorder:
     """Where the spans of the test arrive; the client is not started yet."""
-    recorder = Recorder()
-    yield recorder
-    genops.shutdown()
+    return Recorder()
 
 
 @pytest.fixture

@@ -142,8 +142,12 @@ def serve(server: ScriptedServer) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            sent = self.rfile.read(int(self.headers["content-length"] or 0))
+            body = json.loads(sent) if sent else {}
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.requests.append(Received(self.path, headers, body))
             server.arrived.set()

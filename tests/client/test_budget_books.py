@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 
@@ -73,6 +75,33 @@ def test_threads_that_reserve_and_settle_at_once_lose_nothing() -> None:
     assert (caught.value.spent_usd, caught.value.reserved_usd) == (40.0, 0.0)
 
 
+def test_a_process_forked_while_another_thread_reserves_can_reserve() -> None:
+    code = """
+import os, signal, threading
+from fractions import Fraction
+from genops.core import budget
+held, done = threading.Event(), threading.Event()
+
+def reserving():
+    with budget._lock:
+        held.set()
+        done.wait(30)
+
+threading.Thread(target=reserving).start()
+held.wait(30)
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    budget.reserve([budget.Budget(Fraction(1))], Fraction(1), "m", lambda _: None)
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+done.set()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert ran.stdout == "7\n"
+
+
 def test_the_error_survives_a_process_boundary_and_speaks_plainly() -> None:
     error = BudgetExceededError(0.5, 0.0001234, 0.0, 0.000_000_5, "openai/gpt-4o")
 
@@ -80,4 +109,4 @@ def test_the_error_survives_a_process_boundary_and_speaks_plainly() -> None:
 
     assert str(copy) == str(error)
     assert "it may cost 0.0000005 USD" in str(error)
-    assert "budget of 0.5 USD 0.0001234 USD are spent and 0 USD reserved" in str(error)
+    assert "budget of 0.5 USD, 0.0001234 USD are spent and 0 USD reserved" in str(error)

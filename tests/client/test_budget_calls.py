@@ -14,10 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 
 from client.recorder import Recorder
 from client.scripted_server import CHUNKS, FINISH, MESSAGES, ScriptedServer, chunk, completion
+from client.sdk import needs
 from genops import BudgetError, BudgetExceededError, BudgetUncheckedError, set_governance_context
 from genops.providers.openrouter import (
     GenOpsOpenRouterAdapter,
@@ -25,6 +27,7 @@ from genops.providers.openrouter import (
     patch_openrouter,
     unpatch_openrouter,
 )
+from genops.providers.openrouter_pricing import calculate_openrouter_cost
 
 MODEL = "openai/gpt-4o"
 CALL: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, "max_tokens": 1000}  # some 0.01 USD
@@ -68,6 +71,25 @@ def test_a_call_within_its_budget_goes_out_and_says_so(
     assert "genops.budget_limit" not in spans.attributes
     assert not [name for name in spans.attributes if name.startswith("genops.cost.total")]
     assert set(server.last.body) == {"model", "messages", "max_tokens"}
+
+
+@needs("chat.completions.parse")
+@pytest.mark.parametrize("finish_reason", ["stop", "length", "content_filter"])
+def test_an_answer_that_the_sdk_rejects_is_counted_as_spent(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, finish_reason: str
+) -> None:
+    class Answer(pydantic.BaseModel):
+        value: int
+
+    message = {"role": "assistant", "content": "no JSON"}
+    choice = {"index": 0, "finish_reason": finish_reason, "message": message}
+    server.answer(completion(choices=[choice]))
+
+    with set_governance_context(budget_limit=1):
+        with pytest.raises((pydantic.ValidationError, openai.OpenAIError)):
+            adapter.chat.completions.parse(**CALL, response_format=Answer)
+
+        assert left(adapter).spent_usd > 0
 
 
 @pytest.mark.parametrize("name", ["budget_limit", "max_budget"])
@@ -204,6 +226,24 @@ def test_what_a_call_cost_takes_the_place_of_its_estimate(
     assert (books.spent_usd, books.reserved_usd) == (spent, 0.0)
 
 
+@needs("responses.create")
+@pytest.mark.usefixtures("patched")
+def test_the_responses_api_is_under_the_budget_too(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer
+) -> None:
+    usage = {"input_tokens": 1000, "output_tokens": 200, "total_tokens": 1200}
+    server.answer({"id": "gen-1", "object": "response", "model": MODEL, "usage": usage})
+    create = adapter.client.responses.create
+
+    with set_governance_context(budget_limit=1):
+        create(model=MODEL, input="Hello", max_output_tokens=1000)
+        assert left(adapter).spent_usd == 0.0045
+        with pytest.raises(BudgetUncheckedError, match="previous_response_id"):
+            create(model=MODEL, input="And then?", previous_response_id="gen-1")
+
+    assert len(server.requests) == 1
+
+
 def test_a_raw_response_is_counted_too(
     adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, patched: None
 ) -> None:
@@ -214,10 +254,11 @@ def test_a_raw_response_is_counted_too(
         assert left(adapter).spent_usd == 0.02
 
 
-def test_an_answer_without_usage_counts_as_estimated(
-    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, estimate: float
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 1000}])
+def test_an_answer_without_its_usage_counts_as_estimated(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, estimate: float, usage: object
 ) -> None:
-    server.answer(completion(usage=None))
+    server.answer(completion(model=MODEL, usage=usage))
 
     with set_governance_context(budget_limit=1):
         adapter.chat_completions_create(**CALL)
@@ -412,6 +453,24 @@ def test_of_several_models_the_dearest_must_fit(
 
 
 @pytest.mark.parametrize(
+    "provider", ["azure", {"only": ["azure"]}, {"order": ["azure"], "allow_fallbacks": False}]
+)
+def test_a_provider_that_is_asked_for_counts_at_its_own_price(
+    adapter: GenOpsOpenRouterAdapter, provider: Any
+) -> None:
+    model = "deepseek/deepseek-r1"
+    base = calculate_openrouter_cost(model, output_tokens=10**6)
+    own = calculate_openrouter_cost(model, "azure", output_tokens=10**6)
+
+    with pytest.raises(BudgetExceededError) as caught:
+        adapter.chat_completions_create(
+            model=model, messages=[], max_tokens=10**6, provider=provider, budget_limit=0
+        )
+
+    assert base < own == caught.value.estimate_usd
+
+
+@pytest.mark.parametrize(
     ("answer", "tokens"),
     [
         ({}, 512),
@@ -459,7 +518,9 @@ def test_tools_and_earlier_answers_are_part_of_the_input(
 ) -> None:
     server.answer(costing(0.02))
     message = adapter.chat_completions_create(**CALL).choices[0].message
-    tool = {"type": "function", "function": {"name": "f", "description": "x" * 4000}}
+    parameters = {"type": "object", "properties": {"type": {"type": "string", "maxLength": 9}}}
+    function = {"name": "f", "description": "x" * 4000, "parameters": parameters}
+    tool = {"type": "function", "function": function}
 
     with pytest.raises(BudgetExceededError) as caught:
         adapter.chat_completions_create(
@@ -469,7 +530,16 @@ def test_tools_and_earlier_answers_are_part_of_the_input(
     assert caught.value.estimate_usd > estimate + 1000 * 2.5e-6
 
 
-def test_an_embedding_has_no_output(adapter: GenOpsOpenRouterAdapter, patched: None) -> None:
+def test_an_embedding_has_no_output(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, patched: None
+) -> None:
+    model = "openai/text-embedding-3-small"
+    usage = {"prompt_tokens": 1000, "total_tokens": 1000}
+    server.answer({"object": "list", "model": model, "data": [], "usage": usage})
+    with set_governance_context(budget_limit=1):
+        adapter.client.embeddings.create(model=model, input="Hello", encoding_format="float")
+        assert left(adapter).spent_usd == 0.00002
+
     with set_governance_context(budget_limit=0), pytest.raises(BudgetExceededError) as texts:
         adapter.client.embeddings.create(model="openai/text-embedding-3-small", input="x" * 4000)
     with set_governance_context(budget_limit=0), pytest.raises(BudgetExceededError) as tokens:

@@ -49,6 +49,13 @@ def test_the_endpoint_decides_the_protocol(
         assert (config.protocol, config.endpoint, config.insecure) == (protocol, address, insecure)
 
 
+@pytest.mark.parametrize("signal", ["", "TRACES_"])
+def test_the_environment_may_ask_for_tls_on_this_machine(signal: str) -> None:
+    config = export({f"OTEL_EXPORTER_OTLP_{signal}INSECURE": "false"}, otlp_endpoint="localhost")
+
+    assert config.insecure is None  # the exporter reads the variable
+
+
 def test_a_stated_protocol_wins_over_the_port() -> None:
     by_argument = export(otlp_endpoint="https://api.honeycomb.io", otlp_protocol="grpc")
     by_variable = export(
@@ -122,6 +129,26 @@ def test_a_header_from_an_unset_variable_is_left_out_and_named() -> None:
 
     assert config.export.headers == {"x-team": "a"}
     assert "x-honeycomb-team" in config.problems[0]
+
+
+def test_a_header_of_the_environment_that_is_none_is_a_problem_and_not_shown() -> None:
+    good = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a, x-key=b%20c=,"})
+    bad = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a,x-honeycomb-team: secret"})
+
+    assert good.problems == ()
+    (problem,) = bad.problems
+    assert problem.startswith("OTEL_EXPORTER_OTLP_HEADERS: ")
+    assert "name=value" in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(("value", "known"), [("SPAN_ONLY", True), ("false", True), ("1", False)])
+def test_a_choice_of_content_that_says_nothing_is_a_problem(value: str, known: bool) -> None:
+    variable = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+    config = read_config({variable: value})
+
+    assert [problem.split("=")[0] for problem in config.problems] == ([] if known else [variable])
 
 
 def test_headers_never_show_in_the_text_of_the_configuration() -> None:
@@ -207,3 +234,88 @@ def test_an_openrouter_address_that_can_match_no_client_is_wrong(base_url: str) 
     config = read_config({"GENOPS_OPENROUTER_BASE_URL": base_url})
     assert config.openrouter_base_url is None
     assert "GENOPS_OPENROUTER_BASE_URL" in config.problems[0]
+
+
+def test_metrics_go_where_spans_go() -> None:
+    by_http = read_config({}, otlp_endpoint="https://x.example/otlp", otlp_headers={"k": "v"})
+    by_grpc = read_config({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317"})
+    by_whole_url = read_config({}, otlp_endpoint="http://x.example/v1/traces")
+
+    assert by_http.metrics.endpoint == "https://x.example/otlp/v1/metrics"
+    assert by_http.metrics.headers == {"k": "v"}
+    assert by_grpc.metrics == by_grpc.export
+    assert by_whole_url.metrics.endpoint == "http://x.example/v1/metrics"
+
+
+def test_each_signal_has_variables_of_its_own() -> None:
+    config = read_config(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://all.example:4317",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://metrics.example/as/is",
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+        }
+    )
+
+    assert str(config.export) == "otlp grpc to all.example:4317"
+    assert str(config.metrics) == "otlp http/protobuf to http://metrics.example/as/is"
+
+
+@pytest.mark.parametrize(
+    ("environ", "exporter_type", "kinds"),
+    [
+        ({}, None, ("otlp", "otlp")),
+        ({}, "console", ("console", "console")),
+        ({"OTEL_TRACES_EXPORTER": "console"}, None, ("console", "console")),
+        ({"OTEL_METRICS_EXPORTER": "none"}, None, ("otlp", "none")),
+        ({"OTEL_METRICS_EXPORTER": "none"}, "otlp", ("otlp", "none")),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, "console", ("console", "console")),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, "none", ("none", "none")),
+        (
+            {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "console"},
+            None,
+            ("none", "console"),
+        ),
+        ({"OTEL_SDK_DISABLED": "TRUE"}, "otlp", ("none", "none")),
+    ],
+)
+def test_the_kind_of_exporter_is_chosen_for_both_signals(
+    environ: dict[str, str], exporter_type: str | None, kinds: tuple[str, str]
+) -> None:
+    config = read_config(environ, exporter_type=exporter_type)
+
+    assert (config.export.kind, config.metrics.kind) == kinds
+
+
+def test_a_problem_of_both_signals_is_told_once() -> None:
+    config = read_config({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_SDK_DISABLED": ""})
+    disabled = read_config({"OTEL_SDK_DISABLED": "true"})
+
+    assert len(config.problems) == 1
+    assert disabled.problems == ("OTEL_SDK_DISABLED is true: nothing is recorded",)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://otlp.datadoghq.com", "https://x.live.dynatrace.com/api/v2/otlp"],
+)
+def test_grpc_from_the_environment_gives_way_at_a_vendor_that_takes_none(endpoint: str) -> None:
+    """The environment may be made for all applications, as operators of Kubernetes do."""
+    config = read_config({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, otlp_endpoint=endpoint)
+
+    assert str(config.export) == f"otlp http/protobuf to {endpoint}/v1/traces"
+    (problem,) = config.problems
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is ignored" in problem
+
+
+def test_a_query_stays_behind_the_path() -> None:
+    config = export(otlp_endpoint="https://x.example/otlp/?tenant=a")
+
+    assert config.endpoint == "https://x.example/otlp/v1/traces?tenant=a"
+
+
+def test_a_version_given_as_resource_attribute_wins_over_the_environment() -> None:
+    config = read_config(
+        {"OTEL_SERVICE_VERSION": "1"}, resource_attributes={"service.version": "1.2.0"}
+    )
+
+    assert config.resource["service.version"] == "1.2.0"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import openai
@@ -13,22 +10,10 @@ import pytest
 from opentelemetry.sdk.trace import SpanProcessor
 
 import genops
+from client.processes import python
 from client.recorder import Recorder
 from client.scripted_server import CHUNKS, ScriptedServer, completion
 from genops.auto_instrumentation import GenOpsInstrumentor
-
-
-def python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter; the time limit only keeps a hang from lasting."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "GENOPS_"))}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        env={**clean, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_importing_loads_the_trace_api_and_nothing_heavy() -> None:
@@ -264,7 +249,10 @@ def test_shutdown_records_a_stream_left_open_and_the_stream_goes_on(
     assert len(spans.all) == 1
 
 
-def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) -> None:
+def test_nothing_of_ours_stays_in_an_application_provider(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")  # a meter provider would stay set
     flushed: list[bool] = []
 
     class Last(SpanProcessor):
@@ -272,9 +260,10 @@ def test_nothing_of_ours_stays_in_an_application_provider(recorder: Recorder) ->
             flushed.append(True)
             return True
 
-    genops.init(tracer_provider=recorder.provider, otlp_endpoint="127.0.0.1:1")
+    genops.init(tracer_provider=recorder.provider, otlp_endpoint="http://127.0.0.1:1")
     recorder.provider.add_span_processor(Last())
     genops.shutdown()
+    flushed.clear()
 
     assert recorder.provider.force_flush()
     assert flushed == [True]
@@ -349,3 +338,118 @@ def test_a_provider_that_is_not_the_sdks_is_used_as_it_is(server: ScriptedServer
 
     assert result.stdout.splitlines() == ["existing tracer provider", "gen-1"]
     assert result.stderr == ""
+
+
+def test_an_endpoint_of_a_vendor_is_a_problem_because_it_knows_no_cost() -> None:
+    result = python(
+        "import genops\n"
+        "status = genops.init(otlp_endpoint='https://api.honeycomb.io')\n"
+        "print(status.exporter); print(*status.problems)\n"
+    )
+
+    assert result.stdout.splitlines() == [
+        "otlp http/protobuf to https://api.honeycomb.io/v1/traces",
+        "spans sent straight to Honeycomb (api.honeycomb.io) carry no cost: "
+        "send them through genops-enricher",
+    ], result.stderr
+    assert "carry no cost" in result.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "127.0.0.1:1"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "ten"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist.pem"),
+    ],
+)
+def test_settings_that_no_exporter_can_use_are_problems(
+    endpoint: str, variable: str, value: str
+) -> None:
+    result = python(
+        "import genops\n"
+        "status = genops.init(service_name='app')\n"
+        "print(status.exporter, status.metrics_exporter, status.instrumented_providers)\n"
+        "print(*status.problems, sep='\\n')\n",
+        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+        environ={variable: value},
+    )
+
+    first, *problems = result.stdout.splitlines()
+    assert first == "none none ('openrouter', 'openai')"
+    assert [variable in problem for problem in problems] == [True, True]
+
+
+def test_a_signal_s_own_setting_leaves_the_other_signal_alone() -> None:
+    result = python(
+        "import genops\n"
+        "status = genops.init(service_name='app')\n"
+        "print(status.exporter); print(status.metrics_exporter); genops.shutdown(0)\n",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+        OTEL_EXPORTER_OTLP_METRICS_TIMEOUT="ten",
+    )
+
+    assert result.stdout.splitlines() == [
+        "otlp http/protobuf to http://127.0.0.1:1/v1/traces",
+        "none",
+    ]
+
+
+def test_an_exporter_for_a_provider_that_takes_none_is_a_problem() -> None:
+    result = python(
+        "import genops\n"
+        "from opentelemetry import trace\n"
+        "trace.set_tracer_provider(trace.NoOpTracerProvider())\n"
+        "status = genops.init(otlp_endpoint='127.0.0.1:1')\n"
+        "print(status.exporter, len(status.problems))\n"
+    )
+
+    assert result.stdout == "existing tracer provider, and none 1\n", result.stderr
+
+
+def test_threads_that_start_the_client_at_once_start_one(server: ScriptedServer) -> None:
+    server.answer(completion())
+    result = python(
+        "import genops, openai, threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "start = threading.Barrier(8)\n"
+        "def init(_):\n"
+        "    start.wait(); return genops.init('app', exporter_type='console', default_team='t')\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    assert len(set(map(repr, pool.map(init, range(8))))) == 1\n"
+        f"client = openai.OpenAI(base_url={server.url!r}, api_key='k')\n"
+        "client.chat.completions.create(model='m', messages=[])\n"
+    )
+
+    assert result.stdout.count('"name": "chat m"') == 1
+    assert result.stdout.count('"genops.team": "t"') == 1
+    assert result.stderr == ""
+
+
+def test_spans_of_the_application_are_exported_after_shutdown_and_init_too() -> None:
+    result = python(
+        "import genops\n"
+        "from opentelemetry import trace\n"
+        "tracer = trace.get_tracer('app')\n"
+        "for name in ('first', 'second'):\n"
+        "    genops.init('app', exporter_type='console')\n"
+        "    tracer.start_span(name).end()\n"
+        "    genops.shutdown()\n"
+    )
+
+    assert result.stdout.count('"name": "first"') == 1
+    assert result.stdout.count('"name": "second"') == 1
+    assert result.stderr == ""
+
+
+def test_another_product_of_the_same_name_is_a_problem(tmp_path: Path) -> None:
+    other = tmp_path / "genops-0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: genops\nVersion: 0.1\n")
+    result = python(
+        "import genops; print(len(genops.init(exporter_type='none').problems))",
+        PYTHONPATH=str(tmp_path),
+    )
+
+    assert result.stdout == "1\n"
+    assert "pip uninstall" in result.stderr

@@ -50,6 +50,11 @@ def test_values_become_what_otlp_can_carry(value: object, written: object) -> No
     assert type(cleaned["genops.key"]) is type(written)
 
 
+@pytest.mark.parametrize(("value", "written"), [(456, "456"), (True, "true"), (0.5, "0.5")])
+def test_documented_keys_are_text_whatever_the_caller_writes(value: object, written: str) -> None:
+    assert clean({"user_id": value, "shard": 7}) == {"genops.user_id": written, "genops.shard": 7}
+
+
 def test_none_means_not_set() -> None:
     assert clean({"team": None}) == {}
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
 import threading
 from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import openai
@@ -14,6 +17,7 @@ import pydantic
 import pytest
 import wrapt
 from openai.resources.chat import AsyncCompletions, Completions
+from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 import genops
@@ -199,6 +203,23 @@ def test_a_cancelled_call_ends_its_span_as_failed(server: ScriptedServer, spans:
 
     assert spans.attributes["error.type"] == "CancelledError"
     assert spans.one.status.status_code is StatusCode.ERROR
+
+
+def test_a_call_that_nobody_finishes_ends_its_span_in_silence(
+    server: ScriptedServer, spans: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answer(completion())
+
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
+            call = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+            contextvars.copy_context().run(call.send, None)
+            call.close()  # in another context, as the garbage collector does
+
+    asyncio.run(main())
+
+    assert spans.attributes["error.type"] == "GeneratorExit"
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize(
@@ -716,6 +737,23 @@ class TestOtherInstrumentations:
         ]
         assert [span.name for span in recorder.all] == ["chat a", "chat b", "chat d", "chat c"]
 
+    def test_one_that_comes_after_an_instrumented_client_sees_its_calls(
+        self, client: openai.OpenAI, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.answer(completion())
+        adapter = instrument_openrouter(client)
+        adapter.chat.completions.create(model="a", messages=MESSAGES)
+        seen: list[str] = []
+
+        def see(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+            seen.append(kwargs["model"])
+            return wrapped(*args, **kwargs)
+
+        monkeypatch.setattr(Completions, "create", wrapt.FunctionWrapper(Completions.create, see))
+        adapter.chat.completions.create(model="b", messages=MESSAGES)
+
+        assert seen == ["b"]
+
     def test_the_other_one_stays_when_ours_goes(
         self,
         client: openai.OpenAI,
@@ -803,3 +841,102 @@ def test_a_failure_of_telemetry_never_reaches_the_caller(
     assert len([text for text in warnings if "starting the span" in text]) == 1
     assert SECRET not in "".join(warnings)
     assert len(server.requests) == 2
+
+
+def test_a_mock_in_the_place_of_a_method_is_called_as_it_would_be(
+    client: openai.OpenAI, recorder: Recorder
+) -> None:
+    with (
+        mock.patch.object(Completions, "create", return_value="mocked") as create,
+        mock.patch.object(AsyncCompletions, "create", mock.AsyncMock(return_value="mocked")),
+    ):
+        genops.init(tracer_provider=recorder.provider)
+        other = openai.AsyncOpenAI(base_url=client.base_url, api_key="k")
+
+        assert client.chat.completions.create(model=MODEL) == "mocked"  # type: ignore[call-overload]
+        assert asyncio.run(other.chat.completions.create(model=MODEL)) == "mocked"  # type: ignore[call-overload]
+        create.assert_called_once_with(model=MODEL)
+        genops.shutdown()
+
+
+def test_a_log_that_fails_never_reaches_the_caller(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.getMessage())
+
+    server.answer(completion())
+    logger = logging.getLogger("genops")
+    level = logger.level
+    logger.addFilter(refuse)
+    logger.setLevel(logging.DEBUG)
+    try:
+        response = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    finally:
+        logger.removeFilter(refuse)
+        logger.setLevel(level)
+
+    assert response.id == "gen-1"
+    assert spans.attributes["genops.tokens.total"] == 1200
+
+
+class RaisingTracers(trace.TracerProvider, trace.Tracer):
+    """Somebody's own tracing, one method of which always fails."""
+
+    def __init__(self, failing: str) -> None:
+        self.failing = failing
+
+    def reach(self, name: str) -> None:
+        if name == self.failing:
+            raise RuntimeError(SECRET)
+
+    def get_tracer(self, *_args: object, **_more: object) -> trace.Tracer:
+        self.reach("get_tracer")
+        return self
+
+    def start_span(self, *_args: object, **_more: object) -> trace.Span:
+        self.reach("start_span")
+        return RaisingSpan(self)
+
+    def start_as_current_span(self, *_args: object, **_more: object) -> Any:
+        raise NotImplementedError
+
+
+class RaisingSpan(trace.NonRecordingSpan):
+    def __init__(self, tracers: RaisingTracers) -> None:
+        super().__init__(trace.INVALID_SPAN_CONTEXT)
+        self.tracers = tracers
+
+    def is_recording(self) -> bool:
+        self.tracers.reach("is_recording")
+        return True
+
+    def set_attribute(self, key: str, value: object) -> None:
+        self.tracers.reach("set_attribute")
+
+    def set_attributes(self, attributes: object) -> None:
+        self.tracers.reach("set_attributes")
+
+    def end(self, end_time: int | None = None) -> None:
+        self.tracers.reach("end")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        *("get_tracer", "start_span", "is_recording"),
+        *("set_attribute", "set_attributes", "end"),
+    ],
+)
+def test_a_tracer_that_fails_never_reaches_the_caller(
+    failing: str, client: openai.OpenAI, server: ScriptedServer
+) -> None:
+    genops.init(tracer_provider=RaisingTracers(failing), openrouter_base_url=server.url)
+    server.answer(completion())
+    server.stream()
+
+    whole = client.chat.completions.create(model=MODEL, messages=MESSAGES)
+    chunks = list(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+
+    assert whole.id == "gen-1"
+    assert len(chunks) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 from operator import attrgetter
 from typing import Any
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor
 
 import genops
 from client.matrix.features import WAYS, Feature
+from client.processes import python
 from client.recorder import Recorder
 from client.scripted_server import MESSAGES, SECRET, ScriptedServer, completion
 from genops.core.governance import DOCUMENTED_KEYS
@@ -119,6 +121,22 @@ def test_a_structured_keyword_that_the_api_does_not_know_is_refused_by_the_sdk(
         )
 
 
+def test_a_documented_governance_keyword_never_reaches_the_sdk(
+    client: openai.OpenAI,
+    server: ScriptedServer,
+    spans: Recorder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server.answer(completion())
+
+    instrument_openrouter(client).chat_completions_create(
+        model=MODEL, messages=MESSAGES, customer_id=["acme"]
+    )
+
+    assert "'customer_id' is left out: a list is no text" in caplog.text
+    assert "genops.customer_id" not in spans.attributes
+
+
 def test_every_parameter_of_the_sdk_is_passed_on(
     client: openai.OpenAI, server: ScriptedServer
 ) -> None:
@@ -147,6 +165,43 @@ def test_every_parameter_of_the_sdk_is_passed_on(
     }
     assert server.last.headers["x-own"] == "1"
     assert server.last.path.endswith("?q=1")
+
+
+def test_a_wrapper_that_hides_the_parameters_changes_nothing(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Completions.create
+
+    def anything(self: Any, **kwargs: Any) -> Any:  # another library's, without functools.wraps
+        return original(self, **kwargs)
+
+    monkeypatch.setattr(Completions, "create", anything)
+    server.answer(completion())
+
+    instrument_openrouter(client).chat_completions_create(
+        model=MODEL, messages=MESSAGES, temperature=0.5, team="a"
+    )
+
+    assert server.last.body == {"model": MODEL, "messages": MESSAGES, "temperature": 0.5}
+    assert spans.attributes["genops.team"] == "a"
+
+
+def test_parameters_that_only_newer_sdks_know_are_sent_by_older_ones_too(
+    client: openai.OpenAI, server: ScriptedServer
+) -> None:
+    server.answer(completion())
+    newer = {
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "prompt_cache_key": "k",
+        "prompt_cache_retention": "24h",
+        "safety_identifier": "s",
+    }
+    keywords: dict[str, Any] = {"model": MODEL, "messages": MESSAGES, **newer}
+
+    instrument_openrouter(client).chat_completions_create(**keywords)
+
+    assert server.last.body == keywords
 
 
 def test_retries_are_set_per_call(client: openai.OpenAI, server: ScriptedServer) -> None:
@@ -236,14 +291,20 @@ def test_a_call_is_recorded_by_the_adapter_alone_when_nothing_is_patched(
     assert spans.attributes["gen_ai.provider.name"] == "openrouter"
 
 
-def test_calls_work_without_init(client: openai.OpenAI, server: ScriptedServer) -> None:
+def test_calls_work_without_init(server: ScriptedServer) -> None:
     server.answer(completion())
 
-    response = instrument_openrouter(client).chat_completions_create(
-        model=MODEL, messages=MESSAGES, provider="openai", team="a"
+    # In a process of its own: no other test has set up OpenTelemetry there.
+    done = python(
+        """
+from genops.providers.openrouter import instrument_openrouter
+print(instrument_openrouter(api_key="sk-secret").chat_completions_create(
+    model="openai/gpt-4o", messages=[], provider="openai", team="a").id)
+""",
+        GENOPS_OPENROUTER_BASE_URL=server.url,
     )
 
-    assert response.id == "gen-1"
+    assert (done.stdout, done.stderr) == ("gen-1\n", "")
     assert server.last.body["provider"] == {"order": ["openai"]}
     assert "x-openrouter-metadata" not in server.last.headers
 
@@ -385,6 +446,21 @@ class TestTheSdksOwnMethods:
 
         assert adapter.client.timeout == 5.0
         assert [span.name for span in spans.all] == [f"chat {MODEL}"] * 2
+
+    @pytest.mark.parametrize("view", ["with_raw_response", "with_streaming_response"])
+    def test_the_views_of_the_whole_client_record_too(
+        self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder, view: str
+    ) -> None:
+        server.answer(completion())
+
+        create = getattr(instrument_openrouter(client), view).chat.completions.create
+        with contextlib.ExitStack() as block:
+            response = create(model=MODEL, messages=MESSAGES)
+            if view == "with_streaming_response":
+                response = block.enter_context(response)
+            assert response.parse().id == "gen-1"
+
+        assert spans.attributes["genops.tokens.total"] == 1200
 
     def test_the_context_says_what_they_are_for(
         self, client: openai.OpenAI, server: ScriptedServer, spans: Recorder

@@ -1,9 +1,35 @@
 from __future__ import annotations
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 
 from client.scripted_server import METADATA, completion
 from genops.providers.openrouter_routing import asked, body, observe, observer
+
+# Of OpenRouter's OpenAPI document: what the schemas ProviderPreferences and ChatRequest say of the
+# fields that wishes are written to.
+SLUGS = {"type": ["array", "null"], "items": {"type": "string"}}
+FLAG = {"type": ["boolean", "null"]}
+CHAT_REQUEST = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string"},
+        "models": {"type": "array", "items": {"type": "string"}},
+        "provider": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                "allow_fallbacks": FLAG,
+                "ignore": SLUGS,
+                "only": SLUGS,
+                "order": SLUGS,
+                "sort": {"enum": ["price", "throughput", "latency", "exacto", None]},
+                "zdr": FLAG,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +54,10 @@ from genops.providers.openrouter_routing import asked, body, observe, observer
 def test_wishes_become_the_documented_body(
     keywords: dict[str, object], sent: dict[str, object]
 ) -> None:
-    assert body(None, model="m", **keywords) == sent  # type: ignore[arg-type]
+    made = body(None, model="m", **keywords)  # type: ignore[arg-type]
+
+    assert made == sent
+    OAS31Validator(CHAT_REQUEST).validate(made)
 
 
 def test_wishes_fill_in_what_extra_body_leaves_open() -> None:
@@ -47,6 +76,15 @@ def test_wishes_fill_in_what_extra_body_leaves_open() -> None:
 def test_an_unknown_route_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'least-cost', 'fastest', 'fallback'"):
         body(None, model="m", route="cheapest")
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"route": ["fastest"]}, {"provider": 5}, {"provider": [5]}, {"fallbacks": {"models": []}}],
+)
+def test_a_wish_of_another_type_is_refused_by_name(keywords: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(keywords))}="):
+        body(None, model="m", **keywords)  # type: ignore[arg-type]
 
 
 def test_only_what_the_caller_gave_is_predicted() -> None:

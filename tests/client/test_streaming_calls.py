@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import openai
 import pytest
 from opentelemetry.trace import StatusCode
 
+import genops
 from client.recorder import Recorder
 from client.scripted_server import (
     CHUNKS,
@@ -300,6 +302,103 @@ def test_a_failed_response_without_an_error_code_marks_the_span(
     assert spans.attributes["error.type"] == "_OTHER"
 
 
+def test_a_stream_interrupted_by_the_user_ends_its_span_and_stays_interrupted(
+    create: Callable[[], openai.Stream[Any]],
+    server: ScriptedServer,
+    spans: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.stream()
+    stream = create()
+    next(stream)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    # What a signal does while the SDK waits for or reads a chunk.
+    monkeypatch.setattr("openai._streaming.ServerSentEvent.json", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+
+    assert spans.attributes["error.type"] == "KeyboardInterrupt"
+    assert spans.attributes["genops.stream.completed"] is False
+    assert spans.attributes["gen_ai.response.id"] == "gen-1"
+
+
+def test_a_stream_of_text_completions_is_followed(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder
+) -> None:
+    text = {"index": 0, "text": SECRET, "finish_reason": None, "logprobs": None}
+    server.stream(
+        [
+            chunk(object="text_completion", choices=[text]),
+            chunk(object="text_completion", choices=[text]),
+            chunk(object="text_completion", choices=[{**text, "finish_reason": "length"}]),
+            chunk(object="text_completion", choices=[], usage=USAGE),
+        ]
+    )
+
+    list(client.completions.create(model=MODEL, prompt=SECRET, stream=True))
+
+    assert spans.one.name == f"text_completion {MODEL}"
+    assert spans.attributes["gen_ai.response.finish_reasons"] == ("length",)
+    assert spans.attributes["genops.tokens.total"] == 1200
+    assert spans.attributes["genops.stream.completed"] is True
+
+
+@needs("responses.stream")
+@pytest.mark.parametrize("completed", [True, False])
+def test_the_stream_helper_of_the_responses_api_leaves_one_span(
+    client: openai.OpenAI, server: ScriptedServer, spans: Recorder, completed: bool
+) -> None:
+    response = {
+        "id": "gen-9",
+        "object": "response",
+        "created_at": 1,
+        "model": MODEL,
+        "output": [],
+        "status": "in_progress",
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+    }
+    usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
+    final = {**response, "status": "completed", "usage": usage}
+    server.stream(
+        [
+            {"type": "response.created", "sequence_number": 0, "response": response},
+            {"type": "response.in_progress", "sequence_number": 1, "response": response},
+            {"type": "response.completed", "sequence_number": 2, "response": final},
+        ]
+    )
+
+    with client.responses.stream(model=MODEL, input=SECRET) as stream:
+        if completed:
+            assert stream.get_final_response().id == "gen-9"
+        else:
+            next(iter(stream))
+
+    assert spans.attributes["genops.stream.completed"] is completed
+    assert spans.attributes["gen_ai.response.id"] == "gen-9"
+    assert ("genops.tokens.total" in spans.attributes) is completed
+
+
+def test_the_request_of_a_stream_is_not_changed_at_other_hosts(
+    server: ScriptedServer, recorder: Recorder
+) -> None:
+    """Usage comes if the caller asks for it (stream_options); we don't ask in his name."""
+    genops.init(tracer_provider=recorder.provider)
+    server.stream([chunk(), FINISH])
+
+    with openai.OpenAI(base_url=server.url, api_key="k") as client:
+        list(client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True))
+
+    assert server.last.body.keys() == {"model", "messages", "stream"}
+    assert "x-openrouter-metadata" not in server.last.headers
+    assert recorder.attributes["genops.stream.completed"] is True
+    assert "genops.tokens.total" not in recorder.attributes
+
+
 class TestAsynchronous:
     """The same endings with AsyncOpenAI."""
 
@@ -350,6 +449,40 @@ class TestAsynchronous:
 
         assert spans.attributes["genops.stream.completed"] is False
 
+    def test_cancelled(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream([chunk()], done=False, truncated=True)
+
+        async def read(stream: Any) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            async for _ in stream:
+                task.cancel()  # takes effect where the next chunk is waited for
+
+        async def use(stream: Any) -> None:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.ensure_future(read(stream))
+
+        self.run(server, use)
+
+        assert spans.attributes["error.type"] == "CancelledError"
+        assert spans.attributes["genops.stream.completed"] is False
+
+    @needs("chat.completions.stream")
+    def test_stream_helper(self, server: ScriptedServer, spans: Recorder) -> None:
+        server.stream()
+
+        async def main() -> None:
+            async with (
+                openai.AsyncOpenAI(base_url=server.url, api_key="k") as client,
+                client.chat.completions.stream(model=MODEL, messages=MESSAGES) as stream,
+            ):
+                await stream.get_final_completion()
+
+        asyncio.run(main())
+
+        assert spans.attributes["genops.stream.completed"] is True
+        assert spans.attributes["genops.tokens.total"] == 1200
+
     def test_error_in_the_stream(self, server: ScriptedServer, spans: Recorder) -> None:
         server.stream([chunk(), chunk(error={"code": 502, "message": SECRET})])
 
@@ -377,3 +510,27 @@ class TestAsynchronous:
 
         assert spans.attributes["genops.stream.completed"] is True
         assert spans.attributes["genops.tokens.total"] == 1200
+
+
+def freed_once_read(create: Callable[[], openai.Stream[Any]]) -> bool:
+    """Whether a stream that was read goes without the garbage collector."""
+    stream = create()
+    list(stream)
+    response = weakref.ref(stream.response)
+    gc.disable()
+    try:
+        del stream
+        return response() is None
+    finally:
+        gc.enable()
+
+
+def test_a_stream_read_to_its_end_is_freed_when_a_bare_one_is(
+    create: Callable[[], openai.Stream[Any]], server: ScriptedServer
+) -> None:
+    server.stream()
+    server.stream()
+    recorded = freed_once_read(create)
+    genops.uninstrument()
+
+    assert recorded == freed_once_read(create)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from genops_enricher.cli import main
+import genops.cli
+import genops_enricher.cli
+import genops_pricing.cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -18,6 +20,12 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
+
+PROGRAMS = {
+    "genops": genops.cli.main,
+    "genops-enricher": genops_enricher.cli.main,
+    "genops-pricing": genops_pricing.cli.main,
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -48,13 +56,15 @@ def test_every_make_target_named_is_there(page: Path) -> None:
     assert named <= targets
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_of_the_enricher_that_is_named_has_a_help_page(
-    page: Path, capsys: pytest.CaptureFixture[str]
+def test_every_command_that_is_named_has_a_help_page(
+    page: Path, program: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in set(re.findall(r"genops-enricher ([a-z]+(?:-[a-z]+)*)", page.read_text())):
+    text = "\n".join([*blocks(page, "bash"), *re.findall(r"`([^`\n]+)`", page.read_text())])
+    for command in set(re.findall(rf"^{program} ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE)):
         with pytest.raises(SystemExit) as ended:
-            main([command, "--help"])
+            PROGRAMS[program]([command, "--help"])
 
         assert ended.value.code == 0, command
     capsys.readouterr()

@@ -7,14 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from genops_pricing.importing.dating import (
-    Dated,
-    Pasts,
-    Stood,
-    date_first,
-    day_in,
-    past_of_raw,
-)
+from genops_pricing.importing.dating import Dated, date_first
+from genops_pricing.importing.days import day_in
+from genops_pricing.importing.pasts import Pasts, Stood, past_of_raw, settled
 
 SEEN = datetime(2026, 2, 6, tzinfo=UTC)
 
@@ -45,8 +40,8 @@ def dated(
     model: str = "one",
     siblings: list[list[Stood]] | None = None,
     told: list[list[Stood]] | None = None,
-    created: date | None = None,
     other_until: date | None = None,
+    disputed: bool = True,
 ) -> Dated | None:
     return date_first(
         model,
@@ -54,8 +49,8 @@ def dated(
         SEEN,
         siblings=siblings or [],
         told=told or [],
-        created=created,
         other_until=other_until,
+        disputed=disputed,
     )
 
 
@@ -93,16 +88,16 @@ def test_a_change_at_openrouter_says_until_when_the_older_price_was_seen() -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "created", "start"),
+    ("model", "start"),
     [
-        ("one-2025-08-07", None, "2025-08-07"),
-        ("one-20250929", None, "2025-09-29"),
-        ("one", date(2025, 5, 1), "2025-05-01"),
-        ("one-2024-05-13", None, "2025-04-14"),
+        ("one-2025-08-07", "2025-08-07"),
+        ("one-20250929", "2025-09-29"),
+        ("one-2505", "2025-05-01"),
+        ("one-2024-05-13", "2025-04-14"),
     ],
 )
-def test_no_price_holds_before_the_model(model: str, created: date | None, start: str) -> None:
-    found = dated(model=model, siblings=[past(("2025-04-14", "2"))], created=created)
+def test_no_price_holds_before_the_model(model: str, start: str) -> None:
+    found = dated(model=model, siblings=[past(("2025-04-14", "2"))])
 
     assert start_of(found) == start
 
@@ -176,7 +171,7 @@ def test_a_model_is_found_by_its_own_name_before_that_without_its_day() -> None:
         ("gpt-4.1-2025-04-14", date(2025, 4, 14)),
         ("claude-opus-4-20250514", date(2025, 5, 14)),
         ("claude-opus-4@20250514", date(2025, 5, 14)),
-        ("mistral-large-2411", None),
+        ("mistral-large-2411", date(2024, 11, 1)),
         ("one-20251399", None),
     ],
 )
@@ -199,3 +194,46 @@ def test_rows_of_a_price_file_are_a_history() -> None:
 
     assert (first.start, first.prices) == (at("2025-04-14"), price("2"))
     assert (first.not_before, second.prices) == (date(2025, 4, 1), {})
+
+
+@pytest.mark.parametrize(
+    ("model", "start"),
+    [
+        ("one-2025-03-11", "2025-03-11"),
+        ("mistral-medium-2508", "2025-08-01"),
+        ("deep-research-preview-04-2025", "2025-04-01"),
+        ("one-0613", None),
+        ("one-1310", None),
+        ("one", None),
+    ],
+)
+def test_a_price_that_nobody_states_otherwise_holds_since_the_day_in_the_id(
+    model: str, start: str | None
+) -> None:
+    assert start_of(dated(model=model, disputed=False)) == start
+
+
+@pytest.mark.parametrize(
+    ("history", "start"), [(past(("", "2")), "2025-03-11"), (past(("", "3")), None)]
+)
+def test_another_price_at_any_time_leaves_the_day_in_the_id_untold(
+    history: list[Stood], start: str | None
+) -> None:
+    found = dated(model="one-2025-03-11", told=[history], disputed=False)
+
+    assert start_of(found) == start
+    assert start_of(dated(model="one-2025-03-11", told=[history], disputed=True)) is None
+
+
+def test_a_promotion_of_a_seller_is_no_step_of_the_makers_price() -> None:
+    sold = past(
+        ("2026-01-01", "2"),
+        ("2026-03-10", "1", "2026-03-09"),
+        ("2026-03-30", "3", "2026-03-29"),
+    )
+
+    kept = settled(sold)
+
+    assert [step.prices for step in kept] == [price("2"), price("3")]
+    assert kept[1].not_before == date(2026, 3, 9)
+    assert len(settled(past(("2026-01-01", "2"), ("2026-03-10", "1"), ("2026-05-01", "3")))) == 3

@@ -18,7 +18,7 @@ HISTORY = (
     "tiers,source,note"
 )
 PRICES = (
-    "model_id,condition,input,output,cache_read,internal_reasoning,image_output_usd,"
+    "model_id,condition,input,output,cache_read,internal_reasoning,audio_input,audio_output,image_output_usd,"
     "context_length,start_date,start_date_basis,last_seen,canonical_slug,created,modality,name,"
     "source,source_version,note"
 )
@@ -30,15 +30,21 @@ ENDPOINTS = "model_id,upstream_provider,quantization,input,output,last_seen"
 ALIASES = "alias,model_id,kind,confidence"
 FAMILIES = "model_id,author,family,canonical_slug,name"
 DIRECT = (
-    "provider,model_id,mode,region,condition,input,output,cache_read,context_length,start_date,"
+    "provider,model_id,mode,region,condition,input,output,cache_read,cache_write,context_length,start_date,"
     "start_date_basis,last_seen,name,source,source_version"
 )
 
 Rows = Sequence[Mapping[str, str]]
 
 
-def models_of(folder: Path, **tables: Rows) -> dict[str, Any]:
-    """What becomes of facts: each new model's block, or the reason of its refusal, by id."""
+def models_of(folder: Path, known: Sequence[str] = (), **tables: Rows) -> dict[str, Any]:
+    """What becomes of facts: each new model's block, or the reason of its refusal, by id.
+
+    Args:
+        folder: for the files.
+        known: ids of models of OpenRouter that the catalog has.
+        tables: the lines of the files.
+    """
     heads = {
         "price_history": HISTORY,
         "openrouter_prices": PRICES,
@@ -54,7 +60,9 @@ def models_of(folder: Path, **tables: Rows) -> dict[str, Any]:
             for row in tables.get(name, ())
         ]
         (folder / f"{name}.csv").write_text("\n".join([head, *lines, ""]))
-    decisions = gather(read_facts(folder), Known([]), read_pasts(folder))
+    decisions = gather(
+        read_facts(folder), Known([("openrouter", name) for name in known]), read_pasts(folder)
+    )
     told: dict[str, Any] = {}
     for item in decisions:
         if isinstance(item, NewModel):
@@ -136,8 +144,10 @@ def test_endpoints_have_prices_where_theirs_is_not_the_models_own(tmp_path: Path
         ],
     )
 
-    assert list(told["acme/one"]["endpoints"]) == ["deep-infra"]
-    assert told["acme/one"]["endpoints"]["deep-infra"]["quantization"] == "fp8"
+    endpoints = told["acme/one"]["endpoints"]
+    assert list(endpoints) == ["deep-infra", "same"]
+    assert endpoints["deep-infra"]["quantization"] == "fp8"
+    assert endpoints["same"] == {"quantization": "fp8"}
 
 
 def test_a_doubted_price_is_suspect_from_the_day_it_was_seen(tmp_path: Path) -> None:
@@ -153,6 +163,80 @@ def test_a_doubted_price_is_suspect_from_the_day_it_was_seen(tmp_path: Path) -> 
     first, second = told["acme/one"]["prices"]
     assert first["usd_per_mtok"]["input"] == "3"
     assert (second["status"], second["effective_from"]) == ("suspect", "2026-11-10")
+
+
+def test_a_price_that_a_source_dates_counts_up_to_the_eve_of_its_next(tmp_path: Path) -> None:
+    dated = {"start_date_basis": "documented"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/one", "2026-08-19", "0.96")],
+        openrouter_prices=[
+            stated("acme/one", "genai-prices", "1.4", "2026-11-01"),
+            stated(
+                "acme/one", "genai-prices", "0.6", "2026-11-01", start_date="2026-10-19", **dated
+            ),
+            stated(
+                "acme/one", "genai-prices", "1.4", "2026-11-01", start_date="2026-11-03", **dated
+            ),
+            stated("acme/one", "metergraph", "0.6", "2026-10-25", start_date="2026-10-20", **dated),
+        ],
+    )
+
+    prices = [
+        (row["effective_from"], row["usd_per_mtok"]["input"]) for row in told["acme/one"]["prices"]
+    ]
+    assert prices == [("2026-08-19", "0.96"), ("2026-10-19", "0.6")]
+
+
+@pytest.mark.parametrize(("model", "rows"), [("openai/gpt-9", 3), ("openai/gpt-oss-9", 2)])
+def test_a_closed_model_has_its_makers_list_price_however_short_it_stood(
+    tmp_path: Path, model: str, rows: int
+) -> None:
+    days = {"2026-07-09": "2.5", "2026-07-30": "1", "2026-08-17": "2"}
+    last_of_old = {"2026-07-30": "2026-07-29", "2026-08-17": "2026-08-16"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step(model, day, price, not_before=last_of_old.get(day, ""))
+            for day, price in days.items()
+        ],
+    )
+
+    assert len(told[model]["prices"]) == rows
+
+
+def test_a_promotion_of_openrouter_dates_no_price_of_the_maker(tmp_path: Path) -> None:
+    promotion = {"2026-07-09": "2.5", "2026-07-28": "1.25", "2026-07-30": "1", "2026-08-17": "2"}
+    last_of_old = {
+        "2026-07-28": "2026-07-27",
+        "2026-07-30": "2026-07-29",
+        "2026-08-17": "2026-08-16",
+    }
+    own = {"namespace": "direct", "provider": "openai", "source": "genai-prices"}
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            *(
+                step("openai/gpt-9", day, price, not_before=last_of_old.get(day, ""))
+                for day, price in promotion.items()
+            ),
+            step("gpt-9", "", "2.5", **own),
+            step("gpt-9", "2026-07-30", "2", **own),
+        ],
+        direct_prices=[
+            direct("litellm", "2", "2026-11-01"),
+            direct("genai-prices", "2", "2026-11-01"),
+        ],
+    )
+
+    rows = told["gpt-9"]["prices"]
+    assert [(row["effective_from"], row["usd_per_mtok"]["input"]) for row in rows] == [
+        ("2026-07-09", "2.5"),
+        ("2026-07-30", "2"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -332,6 +416,156 @@ def test_copies_of_one_catalog_are_not_two_sources(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("known", [[], ["acme/one-2.5"]])
+def test_a_dated_spelling_that_no_list_shows_is_no_model(tmp_path: Path, known: list[str]) -> None:
+    """Whether the model that it means is new, or the catalog has it already."""
+    told = models_of(
+        tmp_path,
+        known,
+        price_history=[step("acme/one-2.5", "2025-11-10", "2")],
+        openrouter_prices=[stated("acme/one-2-5-2025-04-14", "litellm", "2", "2026-10-01")],
+    )
+
+    assert list(told) == ([] if known else ["acme/one-2.5"])
+
+
+def test_one_family_of_catalogs_agrees_with_itself(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        openrouter_prices=[
+            stated("acme/one", "litellm", "2", "2026-10-01"),
+            stated("acme/one", "tokencostauto", "2", "2026-10-02"),
+        ],
+    )
+
+    assert told["acme/one"]["prices"][0]["reason"] == (
+        "No snapshot of the API shows it, and only one family of catalogs states a price: "
+        "2/2 of LiteLLM, 2/2 of tokencostauto 0.1.717."
+    )
+
+
+def archived(day: str, price: str) -> dict[str, str]:
+    return step("acme/one", day, price, source="model-price-radar")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "price", "unknown"),
+    [("0.2", "0.2", "0.2", False), ("0.2", "0.3", None, True), ("0.2", "", None, True)],
+)
+def test_a_list_without_cache_prices_takes_none_away(
+    tmp_path: Path, before: str, after: str, price: str | None, unknown: bool
+) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("acme/one", "2025-11-10", "2", cache_read=before),
+            archived("2026-01-01", "3"),
+            step("acme/one", "2026-04-01", "4", cache_read=after),
+        ],
+    )
+
+    row = told["acme/one"]["prices"][1]
+    assert row["usd_per_mtok"].get("cache_read") == price
+    assert row.get("unknown", []) == (["cache_read"] if unknown else [])
+
+
+def test_what_nobody_tells_before_the_first_whole_list_is_no_unknown_price(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[
+            archived("2024-05-13", "5"),
+            step("acme/one", "2025-11-10", "2", cache_read="1"),
+        ],
+    )
+
+    assert "unknown" not in told["acme/one"]["prices"][0]
+
+
+def test_catalogs_of_the_same_price_tell_what_the_archived_list_can_not(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[archived("2026-09-02", "3")],
+        openrouter_prices=[stated("acme/one", "pi-ai", "3", "2026-11-10", cache_read="0.3")],
+    )
+
+    (row,) = told["acme/one"]["prices"]
+    assert row["usd_per_mtok"]["cache_read"] == "0.3"
+
+
+def test_a_price_of_dear_hours_is_no_new_price(tmp_path: Path) -> None:
+    """The list states the hours once; who reads it then sees the dear price alone."""
+    hours = (
+        '"[{""prompt"": ""0.000002"", ""completion"": ""0.000002"", ""utc_start"": 1000, '
+        '""utc_end"": 100}, {""prompt"": ""0.000004"", ""completion"": ""0.000004"", '
+        '""utc_start"": 100, ""utc_end"": 1000}]"'
+    )
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("acme/one", "2026-08-21", "2", tiers=hours),
+            step("acme/one", "2026-08-22", "2"),
+            archived("2026-09-02", "4"),
+        ],
+        openrouter_prices=[stated("acme/one", "pi-ai", "4", "2026-11-10")],
+    )
+
+    (row,) = told["acme/one"]["prices"]
+    assert row["overrides"] == [
+        {"when": {"utc": "01:00-10:00"}, "usd_per_mtok": {"input": "4", "output": "4"}}
+    ]
+
+
+def test_audio_that_costs_what_text_costs_is_a_cell_filled_in(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[step("acme/one", "2026-01-19", "2")],
+        openrouter_prices=[
+            stated(
+                "acme/one",
+                "openrouter-api:llm_db",
+                "2",
+                "2026-08-05",
+                audio_input="2",
+                audio_output="2",
+                modality="text+audio->text+audio",
+            )
+        ],
+    )
+
+    assert told["acme/one"]["prices"][0]["reason"] == (
+        "Puts out text and audio, and no source states the price of audio tokens."
+    )
+
+
+def test_a_cache_dearer_than_any_is_a_mix_up_of_columns(tmp_path: Path) -> None:
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("litellm", "4", "2026-11-01") | {"cache_read": "0.4"},
+            direct("portkey-models", "4", "2026-08-21") | {"cache_read": "16", "cache_write": "1"},
+        ],
+    )
+
+    prices = told["gpt-9"]["prices"][0]["usd_per_mtok"]
+    assert prices == {"input": "4", "output": "4", "cache_read": "0.4"}
+
+
+def test_who_was_read_before_a_change_of_a_known_day_is_out_of_date(tmp_path: Path) -> None:
+    dated = {"start_date": "2026-10-29", "start_date_basis": "documented"}
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("metergraph", "1.4", "2026-10-25"),
+            direct("model-prices", "1.4", "2026-10-26"),
+            direct("litellm", "1.4", "2026-11-01"),
+            direct("genai-prices", "0.7", "2026-11-01") | dated,
+            direct("pi-ai", "0.7", "2026-11-10"),
+        ],
+    )
+
+    assert told["gpt-9"]["prices"][-1]["usd_per_mtok"]["input"] == "0.7"
+
+
 @pytest.mark.parametrize(
     ("model", "family"),
     [
@@ -348,6 +582,10 @@ def test_copies_of_one_catalog_are_not_two_sources(tmp_path: Path) -> None:
         ("microsoft/phi-4-reasoning-plus", "phi-4"),
         ("gryphe/mythomax-l2-13b", "mythomax"),
         ("~openai/gpt-luna-latest", "gpt-luna-latest"),
+        ("deepseek.v3.2", "deepseek-v3.2"),
+        ("us.deepseek.r1-v1:0", "deepseek-r1"),
+        ("meta.llama3-2-1b-instruct-v1:0", "llama-3.2"),
+        ("in.openai.gpt-5.6-luna", "gpt-5.6"),
     ],
 )
 def test_a_family_is_the_product_line_with_its_version(model: str, family: str) -> None:

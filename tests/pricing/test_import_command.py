@@ -14,6 +14,7 @@ import pytest
 
 from genops_pricing.cli import main
 from genops_pricing.load import load_directory
+from genops_pricing.model import Model
 from pricing_files import model_file, ns, offer_at, write_directory
 
 ONE = """\
@@ -30,6 +31,7 @@ prices:
       basis: snapshot
 """
 TWO = 'id: acme/two\nprices: [{effective_from: 2024-02-01, usd_per_mtok: {input: "1"}}]'
+LISTED_TWO = ONE.replace("one", "two").replace('output: "2"', 'output: "0"')
 
 Output = pytest.CaptureFixture[str]
 
@@ -53,14 +55,28 @@ def listed(path: Path, **prices: tuple[str, str]) -> Path:
     return path
 
 
-def run(capsys: Output, data: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-    line = ["import", *arguments, "--data", str(data), "--seen-at", "2026-11-20", "--json"]
+def run(
+    capsys: Output, data: Path, *arguments: str, day: str = "2026-11-20"
+) -> tuple[int, list[dict[str, Any]], str]:
+    line = ["import", *arguments, "--data", str(data), "--seen-at", day, "--json"]
     code = main(line)
     out, err = capsys.readouterr()
     return code, [json.loads(record) for record in out.splitlines()], err
 
 
-def test_a_review_tells_new_changed_unlisted_and_changes_nothing(
+def test_a_merged_id_is_no_new_model(tmp_path: Path, capsys: Output) -> None:
+    merged = "id: acme/one-2\nmerged_into: acme/one\n" + ONE.partition("\n")[2].partition("\n")[2]
+    merged = merged.replace("aliases: [acme/one-20240101]\n", "")
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, merged))
+    source = tmp_path / "models.json"
+    listed(source, **{"one-2": ("1", "2")})
+
+    code, found, _ = run(capsys, data, "openrouter", str(source))
+
+    assert (code, found) == (0, [])
+
+
+def test_a_review_tells_new_and_changed_prices_and_changes_nothing(
     tmp_path: Path, data: Path, capsys: Output
 ) -> None:
     before = (data / "acme.yaml").read_bytes()
@@ -71,7 +87,6 @@ def test_a_review_tells_new_changed_unlisted_and_changes_nothing(
     assert [(one["finding"], one["owner"]) for one in records] == [
         ("new_row", "openrouter/acme/one"),
         ("new_model", "openrouter/acme/three"),
-        ("unlisted", "openrouter/acme/two"),
     ]
     assert records[0]["old"] == {"input": "1", "output": "2"}
     assert records[0]["new"] == {"input": "1.5", "output": "2"}
@@ -81,7 +96,7 @@ def test_a_review_tells_new_changed_unlisted_and_changes_nothing(
     assert main([*arguments, "--seen-at", "2026-11-20"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "~ openrouter/acme/one @ 2026-11-20: input 1 -> 1.5 (x1.5)"
-    assert lines[-1].startswith("1 new model, 0 new endpoints, 1 new row, 0 flagged, 0 refused, 1")
+    assert lines[-1].startswith("1 new model, 0 new endpoints, 1 new row, 0 flagged, 0 refused, 0")
 
 
 def test_writing_appends_rows_and_keeps_what_is_there(
@@ -106,6 +121,129 @@ def test_writing_appends_rows_and_keeps_what_is_there(
 
     code, records, _ = run(capsys, data, "openrouter", str(source))
     assert (code, records) == (0, [])
+
+
+def test_models_that_a_complete_list_lacks_are_removed_from_that_day(
+    tmp_path: Path, capsys: Output
+) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
+    source = listed(tmp_path / "m.json", one=("1", "2"))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source))
+    assert (code, records) == (0, [])
+    code, (gone,), _ = run(capsys, data, "openrouter", str(source), "--complete", "--write")
+    assert (code, gone["finding"], gone["owner"]) == (0, "removed", "openrouter/acme/two")
+    assert gone["effective_from"] == "2026-11-20"
+
+    catalog = load_directory(data)
+    assert offer_at(catalog, "acme/two", ns("2026-11-22")).removed == "2026-11-20"
+    assert run(capsys, data, "openrouter", str(source), "--complete")[:2] == (0, [])
+
+    back = listed(tmp_path / "m.json", one=("1", "2"), two=("1", "0"))
+    code, (again,), _ = run(capsys, data, "openrouter", str(back), "--complete")
+    assert (code, again["finding"]) == (3, "refused")
+    assert "listed again" in again["reason"]
+
+
+def test_a_complete_list_removes_no_model_that_was_never_on_it(
+    tmp_path: Path, capsys: Output
+) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, TWO))
+    source = listed(tmp_path / "m.json", one=("1", "2"))
+
+    assert run(capsys, data, "openrouter", str(source), "--complete")[:2] == (0, [])
+
+
+def test_a_complete_list_removes_no_model_whose_kind_of_output_it_does_not_list(
+    tmp_path: Path, capsys: Output
+) -> None:
+    film = LISTED_TWO.replace("two", "film").replace("prices:", "modality: text->video\nprices:")
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, film))
+    source = listed(tmp_path / "m.json", one=("1", "2"))
+
+    assert run(capsys, data, "openrouter", str(source), "--complete")[:2] == (0, [])
+
+
+def test_a_model_that_is_listed_but_can_not_be_read_is_not_removed(
+    tmp_path: Path, capsys: Output
+) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
+    source = listed(tmp_path / "m.json", one=("1", "2"), two=("x", "0"))
+
+    code, records, _ = run(capsys, data, "openrouter", str(source), "--complete")
+
+    assert (code, [one["finding"] for one in records]) == (3, ["refused"])
+
+
+def test_a_list_that_lacks_most_models_is_not_complete(tmp_path: Path, capsys: Output) -> None:
+    data = write_directory(tmp_path / "data", acme=model_file(ONE, LISTED_TWO))
+    source = listed(tmp_path / "m.json", other=("1", "2"))
+
+    code, records, err = run(capsys, data, "openrouter", str(source), "--complete")
+    assert (code, records) == (1, [])
+    assert "lacks 2 of 2 models" in err
+    code, _, err = run(capsys, data, "litellm", str(source), "--complete")
+    assert code == 1
+    assert "Leave out --complete" in err
+
+
+def test_an_announced_end_removes_no_model_that_is_listed(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    source = listed(tmp_path / "m.json", three=("1", "2"))
+    content = json.loads(source.read_text())
+    content["data"][0]["expiration_date"] = "2026-11-01"
+    source.write_text(json.dumps(content))
+
+    run(capsys, data, "openrouter", str(source), "--write")
+
+    assert offer_at(load_directory(data), "acme/three", ns("2026-11-22")).removed is None
+
+
+def test_a_price_that_becomes_dynamic_is_flagged(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    source = tmp_path / "m.json"
+    pricing = {"prompt": "-1", "completion": "-1"}
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+
+    code, (flagged,), _ = run(capsys, data, "openrouter", str(source))
+
+    assert (code, flagged["finding"], flagged["new"]) == (3, "flagged", {})
+    assert flagged["old"] == {"input": "1", "output": "2"}
+
+
+def test_a_free_variant_leaves_the_canonical_slug_to_its_base(
+    tmp_path: Path, data: Path, capsys: Output
+) -> None:
+    source = tmp_path / "m.json"
+    for name, price in (("acme/new:free", "0"), ("acme/new", "0.000001")):
+        pricing = {"prompt": price, "completion": price}
+        raw = {"id": name, "canonical_slug": "acme/new-20261101", "pricing": pricing}
+        source.write_text(json.dumps({"data": [raw]}))
+        assert run(capsys, data, "openrouter", str(source), "--write")[0] == 0
+
+    catalog = load_directory(data)
+    paid, free = (catalog.model(f"acme/new-20261101{end}") for end in ("", ":free"))
+    assert isinstance(paid, Model)
+    assert isinstance(free, Model)
+    assert (paid.id, free.id) == ("acme/new", "acme/new:free")
+
+
+def test_a_paid_model_is_not_taken_for_the_free_one_that_has_its_name(
+    tmp_path: Path, capsys: Output
+) -> None:
+    block = TWO.replace("acme/two", '"acme/new:free"').replace(
+        "prices:", "aliases: [acme/new]\nprices:"
+    )
+    data = write_directory(tmp_path / "data", acme=model_file(block))
+
+    code, (refused,), _ = run(
+        capsys, data, "openrouter", str(listed(tmp_path / "m.json", new=("1", "2")))
+    )
+
+    assert (code, refused["owner"]) == (3, "openrouter/acme/new")
+    assert "alias of acme/new:free" in refused["reason"]
 
 
 def test_a_steep_change_is_flagged_unless_a_second_source_says_so(
@@ -271,13 +409,24 @@ def test_new_conditions_on_the_same_price_are_a_row(
     source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
 
     code, records, _ = run(capsys, data, "openrouter", str(source), "--write")
-    assert (code, [one["finding"] for one in records]) == (0, ["new_row", "unlisted"])
+    assert (code, [one["finding"] for one in records]) == (0, ["new_row"])
     assert records[0]["overrides"] == [
         {"when": {"prompt_over": 200000}, "usd_per_mtok": {"input": "2"}}
     ]
 
     code, records, _ = run(capsys, data, "openrouter", str(source))
-    assert [one["finding"] for one in records] == ["unlisted"]
+    assert records == []
+
+    del pricing["overrides"]
+    source.write_text(json.dumps({"data": [{"id": "acme/one", "pricing": pricing}]}))
+    arguments = ["import", "openrouter", str(source), "--data", str(data)]
+    assert main([*arguments, "--seen-at", "2026-11-21"]) == 0
+    assert "conditional prices 1 -> 0" in capsys.readouterr().out
+    code, records, _ = run(capsys, data, "openrouter", str(source), "--write", day="2026-11-21")
+    assert (code, [one["finding"] for one in records]) == (0, ["new_row"])
+    assert offer_at(load_directory(data), "acme/one", ns("2026-11-22")).entry.endswith(
+        "11-21T00:00:00Z"
+    )
 
 
 def test_conditions_that_price_alike_are_no_row(tmp_path: Path, capsys: Output) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from genops_pricing.importing.agreement import agree, joint
 from genops_pricing.importing.decision import NewRow, Refused
+from genops_pricing.importing.history import history
 from genops_pricing.importing.observation import ConditionalPrice, Observation, Source, Subject
-from genops_pricing.importing.policy import Step, agree, decide, history, joint, raw_row
+from genops_pricing.importing.policy import decide
+from genops_pricing.importing.steps import Step, raw_row
 from genops_pricing.model import Row, build_rows
 
 MODEL = Subject("openrouter", "acme/one")
@@ -179,9 +182,72 @@ def test_a_new_price_is_a_new_row_that_says_since_when() -> None:
 
 
 def test_a_price_that_still_holds_adds_nothing() -> None:
+    rows = rows_of(row("2026-01-01", "2", cache_read="0.2", input_audio="2"))
+
+    assert decide(rows, [seen("2026-03-01", "2", dated=False, cache_read="0.2")]) == []
+
+
+def test_a_price_that_the_market_withdraws_holds_no_longer() -> None:
     rows = rows_of(row("2026-01-01", "2", cache_read="0.2"))
 
-    assert decide(rows, [seen("2026-03-01", "2", dated=False)]) == []
+    (decision,) = decide(rows, [seen("2026-03-01", "2", dated=False)])
+
+    assert isinstance(decision, NewRow)
+    assert decision.raw["usd_per_mtok"] == {"input": "2", "output": "2"}
+
+
+def test_a_catalog_that_is_silent_on_a_price_withdraws_nothing() -> None:
+    rows = rows_of(row("2026-01-01", "2", cache_read="0.2"))
+
+    assert decide(rows, [seen("2026-03-01", "2", dated=False, source=GUIDE)]) == []
+
+
+def test_an_odd_price_of_cached_tokens_leaves_the_rest_priced() -> None:
+    """The row before prices them on: the full price of input would be as wrong as the odd one."""
+    rows = rows_of(row("2026-01-01", "2", cache_read="0.2"))
+
+    priced, refused = decide(rows, [seen("2026-03-01", "3", cache_read="0.002")])
+
+    assert isinstance(priced, NewRow)
+    assert priced.raw["usd_per_mtok"] == {"input": "3", "output": "3", "cache_read": "0.2"}
+    assert isinstance(refused, Refused)
+    assert "cache_read 0.002 after 0.2: more than 5 times" in refused.reason
+
+
+def test_an_odd_price_of_cached_tokens_alone_adds_no_row() -> None:
+    rows = rows_of(row("2026-01-01", "2", cache_read="0.2"))
+
+    (decision,) = decide(rows, [seen("2026-03-01", "2", cache_read="0.002")])
+
+    assert isinstance(decision, Refused)
+
+
+def test_an_odd_price_that_two_sources_state_counts() -> None:
+    rows = rows_of(row("2026-01-01", "2", cache_read="0.2"))
+    stated = [seen("2026-03-01", "2", cache_read="0.002", source=source) for source in (API, GUIDE)]
+
+    (decision,) = decide(rows, stated)
+
+    assert isinstance(decision, NewRow)
+    assert decision.raw["usd_per_mtok"]["cache_read"] == "0.002"
+
+
+def test_a_first_price_of_cached_tokens_far_above_input_is_not_taken() -> None:
+    (decision,) = decide(
+        rows_of(row("2026-01-01", "2")), [seen("2026-03-01", "2", cache_read="20")]
+    )
+
+    assert isinstance(decision, Refused)
+    assert "cache_read 20 after none" in decision.reason
+
+
+def test_nothing_is_priced_where_neither_old_nor_new_price_of_cached_tokens_fits() -> None:
+    rows = rows_of(row("2026-01-01", "2", cache_read="1.9"))
+
+    (decision,) = decide(rows, [seen("2026-03-01", "0.5", cache_read="0.002")])
+
+    assert isinstance(decision, NewRow)
+    assert decision.raw["status"] == "suspect"
 
 
 def test_a_price_that_starts_before_the_last_row_is_refused() -> None:
@@ -197,7 +263,19 @@ def test_a_change_of_more_than_five_times_is_suspect(price: str) -> None:
 
     assert isinstance(decision, NewRow)
     assert decision.raw["status"] == "suspect"
-    assert f"{price}/{price} USD per million tokens after 2/2" in decision.raw["reason"]
+    assert f"states input {price} after 2, output {price} after 2: more" in decision.raw["reason"]
+
+
+def test_the_reason_of_a_doubt_names_what_changed_and_only_that() -> None:
+    rows = rows_of(row("2026-01-01", "2", "4", cache_read="0.2"))
+
+    (decision,) = decide(rows, [seen("2026-03-01", "2", "40", cache_read="0.2")])
+
+    assert isinstance(decision, NewRow)
+    assert decision.raw["reason"] == (
+        "OpenRouter models API states output 40 after 4: more than 5 times, and no other source "
+        "says so."
+    )
 
 
 @pytest.mark.parametrize(("backing", "is_priced"), [(GUIDE, True), (ARCHIVE, False)])
@@ -228,6 +306,21 @@ def test_a_price_that_is_back_corrects_the_momentary_row() -> None:
     assert decision.raw["corrects"] == "openrouter/acme/one@2026-03-01T00:00:00Z"
     assert (decision.raw["effective_from"], decision.raw["revision"]) == ("2026-03-01", 2)
     assert decision.raw["usd_per_mtok"]["input"] == "2"
+
+
+@pytest.mark.parametrize(
+    "subject", [Subject("openrouter", "openai/gpt-9"), Subject("together", "acme/one")]
+)
+def test_a_list_price_that_is_back_was_charged_in_between(subject: Subject) -> None:
+    rows = build_rows(
+        subject.owner, [row("2026-01-01", "2"), row("2026-03-01", "1")], layer=0, overlay=None
+    )
+
+    (decision,) = decide(rows, [replace(seen("2026-03-20", "2"), subject=subject)])
+
+    assert isinstance(decision, NewRow)
+    assert "corrects" not in decision.raw
+    assert decision.raw["effective_from"] == "2026-03-20"
 
 
 def test_a_dynamic_price_is_stated_once() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genops_pricing import Charge, Usage
-from genops_pricing.rates import make_rates
+from genops_pricing.rates import UnknownPrice, make_rates
 from genops_pricing.units import PARTS, UNITS
 
 MTOK = Decimal(1_000_000)
@@ -231,6 +231,29 @@ def test_tokens_of_a_kind_without_any_price_are_refused() -> None:
     assert embedding.charge(Usage(input=5, output=1)) == (
         "1 output tokens, but the model has no price for them"
     )
+
+
+@pytest.mark.parametrize(
+    "usage", [Usage(input=9, cache_read=1), Usage(input=9, cache_write_1h=1, cache_write=1)]
+)
+def test_tokens_whose_own_price_nobody_tells_are_not_charged_as_others(usage: Usage) -> None:
+    price = {"input": Decimal(3), "output": Decimal(15)}
+    rates = make_rates([(0, price)], unknown=("cache_read", "cache_write"))
+
+    assert isinstance(rates.charge(usage), UnknownPrice)
+    assert rates.charge(Usage(input=9, output=1)) == make_rates([(0, price)]).charge(
+        Usage(input=9, output=1)
+    )
+
+
+def test_a_conditional_price_of_what_is_unknown_else_is_charged() -> None:
+    price = {"input": Decimal(3), "output": Decimal(15)}
+    rates = make_rates(
+        [(0, price), (100, price | {"cache_read": Decimal(1)})], unknown=("cache_read",)
+    )
+
+    assert isinstance(rates.charge(Usage(input=99, cache_read=1)), UnknownPrice)
+    assert isinstance(rates.charge(Usage(input=100, cache_read=1)), Charge)
 
 
 def test_a_cliff_prices_the_whole_prompt_from_its_first_token_on() -> None:

@@ -117,6 +117,26 @@ def test_an_unknown_model_has_status_reason_and_version_and_nothing_else(capsys:
 
 
 @pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("openrouter/auto --input 5", ("openrouter", None, "dynamic_price")),
+        ("sonar --market perplexity --input 5", ("perplexity", None, "suspect_price")),
+        ("claude-3-sonnet --at 2020-01-01", ("openrouter", "2025-08-12", "not_yet_priced")),
+        ("claude-3-sonnet --output 1 --reasoning 2", ("openrouter", "2025-08-12", "bad_usage")),
+        ("nothing --market openai", ("openai", None, "unknown_model")),
+    ],
+)
+def test_what_is_known_of_an_unpriced_call_is_told(
+    capsys: Output, line: str, known: tuple[str, str | None, str]
+) -> None:
+    (record,) = records(capsys, f"cost {line} --json")
+
+    assert list(record) == COST_KEYS
+    assert (record["market"], record["removed"], record["reason"]) == known
+    assert (record["status"], record["total"], record["currency"]) == ("unpriced", None, None)
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("cost openrouter/auto --input 5", "dynamic_price"),
@@ -156,8 +176,11 @@ def test_wrong_usage_exits_2(capsys: Output, line: str) -> None:
     assert err.startswith("usage: ")
 
 
-def test_a_market_that_is_none_is_wrong_usage_with_the_known_ones(capsys: Output) -> None:
-    code, out, err = run(capsys, "list --market nope")
+@pytest.mark.parametrize("line", ["list", "show gpt-4o", "cost gpt-4o --input 5 --json"])
+def test_a_market_that_is_none_is_wrong_usage_with_the_known_ones(
+    capsys: Output, line: str
+) -> None:
+    code, out, err = run(capsys, f"{line} --market nope")
 
     assert (code, out) == (2, "")
     assert err.startswith('no market "nope". Known: openrouter, openai, ')
@@ -231,14 +254,14 @@ def test_show_for_people_lists_rows_and_marks_the_one_in_force(capsys: Output) -
     assert out.startswith("openai/gpt-4o\n  market      openrouter\n")
     lines = [line.split() for line in out.splitlines()]
     head = next(line for line in lines if line[:1] == ["from"])
-    rows = [dict(zip(head, line, strict=False)) for line in lines if line[:1] > ["20"]]
+    cells = [line[line[:1] == [">"] :] for line in lines]
+    rows = [dict(zip(head, line, strict=False)) for line in cells if line[:1] > ["20"]]
     rows = [row for row in rows if row["from"].startswith("20")]
     assert [(row["from"], row["provider"], row["input"], row["output"]) for row in rows[:2]] == [
         ("2024-05-13", "-", "5", "15"),
         ("2024-11-04", "-", "2.5", "10"),
     ]
-    (marked,) = (line for line in lines if line[-3:] == ["<-", "in", "force"])
-    assert marked[0] == "2024-05-13"
+    assert [line[1] for line in lines if line[:1] == [">"]] == ["2024-05-13", "in"]
     assert ["2026-05-18", "azure"] in [line[:2] for line in lines]
 
 
@@ -255,6 +278,67 @@ def test_show_plots_a_price_that_changed_in_the_width_of_the_terminal(
     assert plotted[7].split("└")[1].split() == ["2024-05-13", "2026-11-22"]
     assert max(map(len, plotted)) <= 60
     assert "USD per million tokens\n" not in steady.partition("source")[2]
+
+
+PAST = """
+id: a/b
+prices:
+  - {effective_from: 2025-01-01, usd_per_mtok: {input: "1", output: "2"}}
+  - {effective_from: 2025-03-01, status: suspect, reason: its sources disagree}
+  - {effective_from: 2025-09-01, usd_per_mtok: {input: "2", output: "2"}}
+endpoints:
+  cerebras: {quantization: fp16}
+  groq: {quantization: fp8, prices: [{effective_from: 2025-05-01, usd_per_mtok: {input: "9"}}]}
+"""
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Path:
+    overlay = tmp_path / "past.yaml"
+    overlay.write_text("overlay: past\n" + model_file(PAST))
+    return overlay
+
+
+def test_the_plot_of_a_price_has_a_gap_where_it_was_suspect(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, past: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = run(capsys, f"show a/b --overlay {past} --at 2026-01-01")
+
+    lines = out[out.index("  input, USD") :].splitlines()
+    assert lines[0] == "  input, USD per million tokens, gaps where unpriced"
+    levels = [line.partition("┤")[2] for line in lines[1:7]]
+    first, last = levels[5].rstrip(), levels[0].lstrip()
+    assert (set(first), set(last)) == ({"─"}, {"─"})
+    assert not any(level.strip() for level in levels[1:5])  # no line joins the two
+    assert len(first) + len(last) < len(levels[0]) * 2 / 3
+    assert "output, USD per million tokens," not in out  # it never changed
+
+
+def test_show_names_providers_that_ask_the_same_as_the_model(capsys: Output, past: Path) -> None:
+    _, out, _ = run(capsys, f"show a/b --overlay {past}")
+    rows = records(capsys, f"show a/b --overlay {past} --json")
+    (cost,) = records(capsys, f"cost a/b --provider Cerebras --input 1 --overlay {past} --json")
+
+    assert "  same price  cerebras (fp16)\n" in out
+    assert all(row["served_alike"] == {"cerebras": "fp16"} for row in rows)
+    assert cost["entry"] == "openrouter/a/b@2025-09-01T00:00:00Z+past"
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 200])
+@pytest.mark.parametrize(
+    "model", ["anthropic/claude-sonnet-4.5", "z-ai/glm-5.2", "openai/gpt-4o-audio-preview"]
+)
+def test_show_fits_in_the_terminal(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, model: str, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, out, _ = run(capsys, f"show {model}")
+
+    head = next(line.split() for line in out.splitlines() if line.split()[:1] == ["from"])
+    priced = sum(2 + len(name) for name in head if name not in ("seen", "basis", "source"))
+    assert max(map(len, out.splitlines())) <= max(columns, 24 + priced)
+    assert ("left out" in out) == ("seen" not in head)
 
 
 def test_show_describes_conditional_prices(capsys: Output) -> None:
@@ -297,6 +381,7 @@ def test_check_reports_every_problem_of_every_file(capsys: Output, tmp_path: Pat
             'id: a/b\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
         ),
     )
+    assert run(capsys, f"publish --data {good}")[0] == 0
     bad = write_directory(tmp_path / "bad", acme="market: 1.5\n")
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("overlay: x\ndiscount: []\n")
@@ -310,6 +395,24 @@ def test_check_reports_every_problem_of_every_file(capsys: Output, tmp_path: Pat
     (record,) = records(capsys, f"check {bad} --json")
     assert record["versions"] == []
     assert any("is a float" in problem for problem in record["problems"])
+
+
+def test_check_says_that_nothing_keeps_rows_from_being_edited(
+    capsys: Output, tmp_path: Path
+) -> None:
+    directory = write_directory(
+        tmp_path / "data",
+        acme=model_file(
+            'id: a/b\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]'
+        ),
+    )
+
+    code, _, err = run(capsys, f"check {directory}")
+    assert code == 1
+    assert err.startswith(f"{directory}/published.txt: the file is missing")
+    assert err.endswith(f"genops-pricing publish --data {directory}\n")
+    assert run(capsys, f"publish --data {directory}")[0] == 0
+    assert run(capsys, f"check {directory}")[0] == 0
 
 
 def test_overlays_count_in_every_reading_command(capsys: Output, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genops_pricing import Catalog, Conditions, Offer, Usage
+from genops_pricing import Catalog, Charge, Conditions, Offer, Usage
+from genops_pricing.show import show_lines
 from pricing_files import at, catalog_of, ns, offer_at, quote
 
 M = 1_000_000
@@ -195,6 +196,48 @@ def test_an_endpoint_has_its_own_price_unless_the_models_is_newer(
     assert (offer.endpoint is not None) == ("/deep-host@" in entry)
 
 
+SEARCHING = """
+id: acme/open
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "1", output: "1", cache_read: "0.1"}
+    usd_per_unit: {web_search: "0.01", request: "0.5"}
+endpoints:
+  silent: {prices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "2", output: "2"}}]}
+  own:
+    prices:
+      - effective_from: 2024-01-01
+        usd_per_mtok: {input: "2", output: "2"}
+        usd_per_unit: {web_search: "0", request: "0.7"}
+  alike: {quantization: fp8}
+"""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "parts"),
+    [
+        # Its cached tokens cost what its input does; a search costs what it costs for the model.
+        ("silent", {"input": "2", "cache_read": "2", "web_search": "0.02", "request": "0.5"}),
+        ("own", {"input": "2", "cache_read": "2", "web_search": "0", "request": "0.7"}),
+        ("alike", {"input": "1", "cache_read": "0.1", "web_search": "0.02", "request": "0.5"}),
+        ("unheard-of", {"input": "1", "cache_read": "0.1", "web_search": "0.02", "request": "0.5"}),
+    ],
+)
+def test_an_endpoint_takes_prices_of_searches_and_requests_from_the_model_unless_it_has_its_own(
+    tmp_path: Path, endpoint: str, parts: dict[str, str]
+) -> None:
+    catalog = catalog_of(tmp_path, SEARCHING)
+    million = 1_000_000
+
+    charge = offer_at(catalog, "acme/open", ns("2024-06-01"), endpoint=endpoint).charge(
+        Usage(input=2 * million, cache_read=million, web_searches=2)
+    )
+    assert isinstance(charge, Charge)
+    assert {name: charge.usd(value) for name, value in charge.parts} == {
+        name: Decimal(price) for name, price in parts.items()
+    }
+
+
 def test_an_offer_of_an_endpoint_ends_when_the_models_price_changes(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, ENDPOINTS)
 
@@ -301,3 +344,24 @@ prices:
     assert offer_at(catalog, "acme/one", ns("2024-06-02")) is offer_at(
         catalog, "acme/one", ns("2024-06-03")
     )
+
+
+def test_a_call_with_tokens_whose_price_nobody_tells_is_suspect(tmp_path: Path) -> None:
+    model = MODEL.replace(', cache_read: "0.5"}', "}\n    unknown: [cache_read]")
+    catalog = catalog_of(tmp_path, model)
+
+    cached = quote(catalog, "acme/one", "2024-06-05", input=10, cache_read=1)
+    assert (cached.status, cached.reason, cached.model) == ("unpriced", "suspect_price", "acme/one")
+    assert cached.detail == "no source of the price tells that of cache_read tokens"
+    assert quote(catalog, "acme/one", "2024-06-05", input=100_000).total == Decimal("0.2")
+
+
+def test_a_price_that_nobody_tells_is_a_question_mark_in_the_history(tmp_path: Path) -> None:
+    catalog = catalog_of(
+        tmp_path, MODEL.replace(', cache_read: "0.5"}', "}\n    unknown: [cache_read]")
+    )
+    (model,) = catalog.models()
+
+    lines = list(show_lines(catalog, model, ns("2024-06-05")))
+    assert any(line.startswith("> 2024-01-01") and " ? " in line for line in lines)
+    assert "  ? a price that no source tells: calls with such tokens are unpriced" in lines

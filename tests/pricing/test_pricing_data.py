@@ -249,10 +249,39 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         (None, "mistral_ai", "mistral"),
         (None, "perplexity", "perplexity"),
         (None, "cohere", "cohere"),
+        # What the AI SDK calls its providers.
+        (None, "openai.chat", "openai"),
+        (None, "openai.responses", "openai"),
+        (None, "openai.embedding", "openai"),
+        (None, "openai.completion", "openai"),
+        (None, "google.generative-ai", "google"),
+        (None, "google.vertex.chat", "google-vertex"),
+        (None, "google.vertex.anthropic.messages", "google-vertex"),
+        (None, "googleVertex.anthropic.messages", "google-vertex"),
+        (None, "vertex.anthropic.messages", "google-vertex"),
+        (None, "anthropic.messages", "anthropic"),
+        (None, "azure-openai.chat", "azure"),
+        (None, "azure-openai.responses", "azure"),
+        (None, "azure.chat", "azure"),
+        (None, "xai.chat", "xai"),
+        (None, "mistral.chat", "mistral"),
+        (None, "groq.chat", "groq"),
+        (None, "deepseek.chat", "deepseek"),
+        (None, "cohere.chat", "cohere"),
+        (None, "togetherai.chat", "together"),
+        (None, "fireworks.chat", "fireworks"),
+        (None, "amazon-bedrock", "bedrock"),
+        (None, "openrouter.chat", "openrouter"),
+        # What only looks like one.
+        (None, "gcp.chat", None),
+        (None, "aws.openai", None),
+        (None, "openaix.chat", None),
+        (None, "my.openai", None),
+        (None, ".openai", None),
     ],
 )
 def test_known_servers_and_providers_have_their_market(
-    host: str | None, provider: str | None, market: str
+    host: str | None, provider: str | None, market: str | None
 ) -> None:
     assert bundled_catalog().market_of(host=host, provider=provider, model="gpt-4o") == market
 
@@ -308,7 +337,7 @@ def test_every_model_has_an_author_and_all_but_routers_a_family() -> None:
 
 @pytest.mark.parametrize(
     ("market", "at_least"),
-    [("openrouter", 1370), ("openai", 140), ("anthropic", 40), ("google", 50), ("bedrock", 200)],
+    [("openrouter", 1366), ("openai", 140), ("anthropic", 40), ("google", 50), ("bedrock", 200)],
 )
 def test_markets_are_whole(market: str, at_least: int) -> None:
     assert sum(1 for _ in bundled_catalog().models(market)) >= at_least
@@ -320,6 +349,22 @@ def test_a_price_that_no_unit_of_ours_can_state_is_suspect_and_not_free() -> Non
 
     assert isinstance(miss, Miss)
     assert miss.reason == "suspect_price"
+
+
+def test_a_model_is_priced_only_where_all_that_it_puts_out_has_a_price() -> None:
+    stated = {"text": "output", "embeddings": "input", "image": "output_image"}
+    stated["audio"] = "output_audio"  # video, speech, rankings … have no unit
+    in_part = [
+        row.entry
+        for model in bundled_catalog().models()
+        for kind in filter(None, (model.modality or "").partition("->")[2].split("+"))
+        for _, row in model.every_row()
+        if any(row.prices.values())  # else free, or without a price
+        and stated.get(kind) not in row.prices
+        and row.entry not in {other.corrects for other in model.rows}
+    ]
+
+    assert in_part == []
 
 
 def test_an_incredible_feed_value_leaves_a_model_unpriced_from_then_on() -> None:
@@ -347,6 +392,24 @@ def test_bedrock_ids_of_a_geography_have_their_own_price() -> None:
     world = catalog.quote(f"global.{name}", usage, market="bedrock", at=at(NOW))
     inside = catalog.quote(f"us.{name}", usage, market="bedrock", at=at(NOW))
     assert (world.total, inside.total) == (Decimal(3), Decimal("3.3"))
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("deepseek.v3.2", Decimal("0.62")),
+        ("us.deepseek.v3.2", Decimal("0.62")),
+        ("bedrock/us-east-1/deepseek.v3.2", Decimal("0.62")),
+        ("eu.deepseek.v3.2", None),
+        ("bedrock/eu-north-1/deepseek.v3.2", None),
+    ],
+)
+def test_bedrock_ids_of_a_geography_without_a_sure_price_are_unpriced(
+    name: str, total: Decimal | None
+) -> None:
+    usage = Usage(input=M)
+
+    assert bundled_catalog().quote(name, usage, market="bedrock", at=at(NOW)).total == total
 
 
 def test_a_quote_needs_an_instant_with_a_time_zone() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genops_pricing import Catalog, Miss, Offer
-from genops_pricing.load import load_directory
+from genops_pricing import Catalog, Miss, Model, Offer, bundled_catalog
+from genops_pricing.load import load_catalog, load_directory
 from pricing_files import catalog_of, model_file, ns, write_directory
 
 PRICES = '\nprices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1", output: "2"}}]\n'
@@ -118,6 +118,57 @@ def test_a_call_without_a_model_is_told_apart(catalog: Catalog, name: str) -> No
 
     assert isinstance(miss, Miss)
     assert miss.reason == "no_model"
+
+
+@pytest.mark.parametrize(
+    ("market", "name"),
+    [
+        ("azure", "evil/gpt-4o"),
+        ("azure", "prod.gpt-4o"),
+        ("azure", "azure/us-gov/gpt-4o"),  # government clouds have prices of their own
+        ("bedrock", "bedrock/us-gov-west-1/anthropic.claude-opus-4-5-20251101-v1:0"),
+        ("anthropic", "vertex_ai/claude-opus-4-5"),
+        ("fireworks", "accounts/acme/models/deepseek-v3"),
+    ],
+)
+def test_the_bundled_catalog_drops_no_word_that_may_name_another_price(
+    market: str, name: str
+) -> None:
+    model = bundled_catalog().model(name, market=market)
+
+    assert isinstance(model, Miss)
+    assert model.reason == "unknown_model"
+
+
+@pytest.mark.parametrize(
+    ("market", "name", "model"),
+    [
+        ("azure", "openai/gpt-4o", "gpt-4o"),
+        ("azure", "azure_ai/gpt-4o", "gpt-4o"),
+        ("google-vertex", "publishers/google/models/gemini-2.5-pro", "gemini-2.5-pro"),
+        ("xai", "x-ai/grok-4", "grok-4"),
+        ("mistral", "mistralai/mistral-large-latest", "mistral-large-latest"),
+    ],
+)
+def test_the_bundled_catalog_drops_the_makers_that_it_knows(
+    market: str, name: str, model: str
+) -> None:
+    found = bundled_catalog().model(name, market=market)
+
+    assert isinstance(found, Model), found
+    assert found.id == model
+
+
+def test_the_author_of_an_overlay_is_a_maker_that_is_known(tmp_path: Path) -> None:
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text(
+        "overlay: own\nmarket: openai_compatible\nauthor: acme\n"
+        'models: [{id: one, prices: [{effective_from: 2024-01-01, usd_per_mtok: {input: "1"}}]}]\n'
+    )
+    catalog = load_catalog([overlay])
+
+    assert isinstance(catalog.model("acme/one", market="openai_compatible"), Model)
+    assert isinstance(catalog.model("someone/one", market="openai_compatible"), Miss)
 
 
 def test_markets_do_not_share_models(tmp_path: Path) -> None:

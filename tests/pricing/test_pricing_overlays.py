@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genops_pricing import CatalogError, Model, bundled_catalog, load_catalog
+from genops_pricing import CatalogError, Model, Offer, bundled_catalog, load_catalog
 from pricing_files import ns, offer_at, quote
 
 M = 1_000_000
@@ -184,6 +184,74 @@ def test_wrong_overlays_are_reported_with_file_and_line(tmp_path: Path) -> None:
     assert "openai/gpt-4o" in second
     with pytest.raises(CatalogError, match="can't be read: No such file"):
         load_catalog([missing])
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            ["market: openrouter", "author: opneai"],
+            ':5: market openrouter has no models of author "opneai". Closest: openai',
+        ),
+        (
+            ["market: openrouter", "provider: azrue"],
+            ':5: market openrouter has no upstream provider "azrue". Closest: azure',
+        ),
+        (
+            ["market: openai", "provider: azure"],
+            ':5: market openai has no upstream provider "azure". Name another, or drop `provider`',
+        ),
+        (
+            ["market: openrouter", "model: openai/gpt4o"],
+            ':5: market openrouter has no model id "openai/gpt4o". Closest: openai/gpt-4o',
+        ),
+        (["market: watsonx"], ":4: market watsonx has no models. Add them, or name another market"),
+        (["market: openruoter"], ':4: no market "openruoter". Known: '),
+        (
+            ["market: openrouter", "model: openai/gpt-4o", "effective_to: 2024-05-13"],
+            ":6: the discount ends before the first price that it could lower, of "
+            "2024-05-13T00:00:00Z. Correct the year, or drop it",
+        ),
+    ],
+)
+def test_a_discount_that_can_never_hold_is_an_error(
+    tmp_path: Path, lines: list[str], problem: str
+) -> None:
+    keys = "\n    ".join(['percent: "5"', *lines, "effective_from: 2020-01-01"])
+    path = overlay(tmp_path, f"discounts:\n  - {keys}\n")
+
+    with pytest.raises(CatalogError) as caught:
+        load_catalog([path])
+    (found,) = caught.value.problems
+    assert found.startswith(f"{path}{problem}")
+
+
+def test_a_discount_may_name_what_a_later_overlay_adds(tmp_path: Path) -> None:
+    discount = overlay(
+        tmp_path,
+        "discounts:\n"
+        '  - {market: openai_compatible, author: acme, percent: "5", effective_from: 2025-01-01}\n'
+        '  - {market: openrouter, provider: acme-gpu, percent: "5", effective_from: 2025-01-01}\n',
+    )
+    models = overlay(
+        tmp_path,
+        "market: openai_compatible\nauthor: acme\nmodels:\n  - id: own\n"
+        '    prices: [{effective_from: 2025-01-01, usd_per_mtok: {input: "1"}}]\n',
+        "models",
+    )
+    served = overlay(
+        tmp_path,
+        "market: openrouter\nmodels:\n  - id: openai/gpt-4o\n"
+        "    endpoints: {acme-gpu: {quantization: fp8}}\n",
+        "served",
+    )
+
+    catalog = load_catalog([discount, models, served])
+    own = catalog.find("own", market="openai_compatible", at_ns=ns("2025-06-01"))
+    assert isinstance(own, Offer)
+    assert own.entry.endswith("~acme")
+    gpu = offer_at(catalog, "openai/gpt-4o", ns("2025-06-01"), endpoint="acme-gpu")
+    assert gpu.entry == "openrouter/openai/gpt-4o@2024-11-04T00:00:00Z~acme"
 
 
 @pytest.mark.parametrize(

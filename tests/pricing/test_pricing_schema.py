@@ -234,6 +234,15 @@ def problems_in_row(tmp_path: Path, row: str) -> list[str]:
             ' usd_per_mtok: {input: "1"}}',
             "acme.yaml:8: openrouter/acme/one@2024-02-20T00:00:00Z claims time that",
         ),
+        (
+            '- {effective_from: 2024-01-01, usd_per_mtok: {input: "1", cache_read: "1"},'
+            " unknown: [cache_read]}",
+            "acme.yaml:6: cache_read is both priced and unknown. Keep one",
+        ),
+        (
+            "- {effective_from: 2024-01-01, status: suspect, reason: a, unknown: [cache_read]}",
+            "acme.yaml:6: a suspect row knows no price at all. Drop `unknown` or the status",
+        ),
     ],
 )
 def test_a_wrong_row_is_reported_with_its_line_and_a_fix(
@@ -313,6 +322,13 @@ def test_a_row_can_not_mix_the_two_modes(tmp_path: Path) -> None:
             "models:\n"
             f"  - {{id: a/b, tier: premium, prices: [{ROW}]}}\n",
             "acme.yaml:4: `tier` and `tier_reason` belong together",
+        ),
+        (
+            "market: openrouter\n"
+            "author: a\n"
+            "models:\n"
+            f"  - {{id: a/b, merged_into: a/c, prices: [{ROW}]}}\n",
+            'acme.yaml:4: merged_into: no model "a/c", or it is merged itself. Name one that',
         ),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from genops_pricing import CatalogError
 from genops_pricing.importing.decision import NewEndpoint, NewModel, NewRow
 from genops_pricing.importing.observation import Subject
+from genops_pricing.importing.soundness import flaws
 from genops_pricing.importing.writer import write
 from genops_pricing.yaml_source import read_yaml
 
@@ -86,6 +87,26 @@ def test_a_row_stands_after_the_last_and_nothing_else_changes(data: Path) -> Non
     first, second = content_of(path)["models"]
     assert len(first["prices"]) == 2
     assert len(second["prices"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "days"),
+    [
+        ("2025-12-01", ["2025-12-01", "2026-01-01", "2026-02-01"]),
+        ("2026-01-01", ["2026-01-01", "2026-01-01", "2026-02-01"]),
+        ("2026-01-15", ["2026-01-01", "2026-01-15", "2026-02-01"]),
+    ],
+)
+def test_a_row_stands_where_its_start_falls(data: Path, day: str, days: list[str]) -> None:
+    subject = Subject("openrouter", "acme/one")
+    write(data, [NewRow(subject, ROW, {})])
+    earlier = {**ROW, "effective_from": day, "revision": 2}
+
+    (path,) = write(data, [NewRow(subject, earlier, {})])
+
+    rows = content_of(path)["models"][0]["prices"]
+    assert [row["effective_from"] for row in rows] == days
+    assert rows[days.index(day) + days.count(day) - 1]["revision"] == 2
 
 
 def test_a_row_of_an_endpoint_stands_with_the_endpoint(data: Path) -> None:
@@ -168,3 +189,14 @@ def test_sources_are_written_by_their_short_names(data: Path) -> None:
     (path,) = write(data, [NewRow(Subject("openrouter", "acme/one"), row, {})])
 
     assert "provenance: {source: acme, seen_at: 2026-02-02, basis: snapshot}" in path.read_text()
+
+
+def test_an_endpoint_that_only_tells_its_weights_is_sound_and_written(data: Path) -> None:
+    raw = {"quantization": "fp8"}
+    endpoint = NewEndpoint(Subject("openrouter", "acme/one", "quiet"), raw)
+    row = {"effective_from": "2026-01-01", "usd_per_mtok": {"input": "1", "output": "2"}}
+    model = {"id": "acme/new", "prices": [row], "endpoints": {"quiet": raw}}
+
+    assert not list(flaws(NewModel("openrouter", "acme", model)))
+    (path,) = write(data, [endpoint])
+    assert content_of(path)["models"][0]["endpoints"] == {"quiet": raw}

@@ -14,8 +14,9 @@ Start reading at `_lifecycle.init`; a call's way is `providers.openai` (or `prov
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from genops._lifecycle import Status, init, shutdown, status, uninstrument
-from genops._runtime import version as _version
 from genops.core.budget import BudgetError, BudgetExceededError, BudgetUncheckedError
 from genops.core.context import set_governance_context
 
@@ -32,4 +33,14 @@ __all__ = [
     "uninstrument",
 ]
 
-__version__ = _version()
+__version__: str
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        """`__version__` when it is asked for: reading it takes longer than all of the import."""
+        if name == "__version__":
+            from genops._runtime import version
+
+            return version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

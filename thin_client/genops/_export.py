@@ -1,13 +1,13 @@
-"""Build the OpenTelemetry SDK's part: exporter, processor, tracer provider; and end it in time.
+"""Set up the OpenTelemetry SDK: processor, tracer provider, meter provider; and end it in time.
 
-The SDK and the exporters are imported here, inside functions, because `import genops` must stay
-cheap. No other module knows them.
+The SDK is imported inside functions, because `import genops` must stay cheap.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING, cast
 from opentelemetry import trace
 
 from genops._config import ClientConfig, ExportConfig
+from genops.core.guard import guard
 
 if TYPE_CHECKING:
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from genops._per_process import SwitchedMetricExporter
+
 __all__ = ["Export", "existing_provider", "span_exporter"]
 
-_made: TracerProvider | None = None  # the global provider, if it is one of ours
+# The global providers, if they are ours. OpenTelemetry sets them once in a process.
+_made: TracerProvider | None = None
+_made_meters: tuple[MeterProvider, SwitchedMetricExporter] | None = None
 
 
 def existing_provider() -> trace.TracerProvider | None:
@@ -32,43 +40,94 @@ def existing_provider() -> trace.TracerProvider | None:
     return None if unset or provider is _made else provider
 
 
+def _existing_meter_provider() -> metrics.MeterProvider | None:
+    """The meter provider that the application has set up, if there is one."""
+    from opentelemetry import metrics
+
+    provider = metrics.get_meter_provider()
+    unset = type(provider).__name__ == "_ProxyMeterProvider"  # the API has no public name for it
+    ours = _made_meters is not None and provider is _made_meters[0]
+    return None if unset or ours else provider
+
+
 class Export:
-    """A tracer provider to record with, and the part of it that is ours to stop.
+    """A tracer provider to record with, and what is ours to stop.
 
     An existing provider keeps its processors; ours is added only if the application asked for an
     exporter by an argument of `init`, since the environment's is served already. A provider of
-    ours becomes the global one, unless an earlier one is: OpenTelemetry sets it once.
+    ours becomes the global one, unless an earlier one is: OpenTelemetry sets it once. Metrics are
+    exported under the same condition, if the application has no meter provider.
     """
 
     def __init__(self, config: ClientConfig, existing: trace.TracerProvider | None) -> None:
         global _made
-        self._processor: SpanProcessor | None = None
-        if existing is None or config.export.explicit:
-            self._processor = _new_processor(config.export)
+        self.problems: list[str] = []
+        self.sends_spans = False
+        self._finishers: list[_Finisher] = []
+        wanted = existing is None or config.export.explicit
         self.provider = existing or _new_provider(config)
+        self._exported = [cast("TracerProvider", self.provider)]
         if existing is None and _made is None:
-            _made = cast("TracerProvider", self.provider)
+            (_made,) = self._exported
             trace.set_tracer_provider(_made)
-        if self._processor is not None:
-            cast("TracerProvider", self.provider).add_span_processor(self._processor)
-        self._finisher = _Finisher(self._finish)
+        elif existing is None:  # the application has tracers of an earlier init's
+            self._exported.append(cast("TracerProvider", _made))
+        self.spans = self._export_spans(config.export) if wanted else ""
+        if existing is not None:
+            self.spans = "existing tracer provider" + (f", and {self.spans}" if self.spans else "")
+            if hasattr(existing, "force_flush"):
+                self._finishers.append(_Finisher(existing.force_flush))
+        if _existing_meter_provider() is not None:
+            self.metrics = "existing meter provider"
+        else:
+            self.metrics = self._export_metrics(config) if wanted else "none"
+
+    def _export_spans(self, export: ExportConfig) -> str:
+        """Returns where they go, for people."""
+        try:
+            processor = _new_processor(export)
+            if processor is not None:
+                for provider in self._exported:
+                    provider.add_span_processor(processor)
+                self._finishers.append(_Finisher(processor.shutdown))
+        except Exception as error:  # noqa: BLE001 - e.g. a certificate file from the environment
+            self.problems.append(f"the exporter could not be made ({error}). No spans are exported")
+            return "none"
+        self.sends_spans = export.kind == "otlp"
+        return str(export)
+
+    def _export_metrics(self, config: ClientConfig) -> str:
+        """Returns where they go, for people."""
+        if config.metrics.kind == "none":
+            return "none"
+        try:
+            self._finishers.append(_Finisher(_switch_metrics_on(config)))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.problems.append(
+                f"the exporter could not be made ({error}). No metrics are exported"
+            )
+            return "none"
+        return str(config.metrics)
 
     def stop(self, timeout_s: float) -> bool:
         """Send what is queued and stop; True if that ended within the time (seconds)."""
-        return self._finisher.run(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        for finisher in self._finishers:  # all at once: one signal must not use up the time
+            finisher.begin()
+        done = [finisher.wait(deadline - time.monotonic()) for finisher in self._finishers]
+        return all(done)
 
-    def _finish(self) -> None:
-        if self._processor is not None:
-            self._processor.shutdown()
-        elif hasattr(self.provider, "force_flush"):
-            self.provider.force_flush()
+
+def _resource(config: ClientConfig) -> Resource:
+    from opentelemetry.sdk.resources import Resource
+
+    return Resource.create(config.resource)
 
 
 def _new_provider(config: ClientConfig) -> TracerProvider:
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    return TracerProvider(resource=Resource.create(config.resource), shutdown_on_exit=False)
+    return TracerProvider(resource=_resource(config), shutdown_on_exit=False)
 
 
 def _new_processor(export: ExportConfig) -> SpanProcessor | None:
@@ -78,13 +137,50 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
         SimpleSpanProcessor,
     )
 
+    from genops._exporters import span_exporter_maker
+    from genops._per_process import PerProcessSpanExporter
     from genops._processor import DetachableProcessor
 
     if export.kind == "none":
         return None
     if export.kind == "console":
         return DetachableProcessor(SimpleSpanProcessor(ConsoleSpanExporter()))
-    return DetachableProcessor(BatchSpanProcessor(span_exporter(export)))
+    exporter = PerProcessSpanExporter(span_exporter_maker(export))
+    return DetachableProcessor(BatchSpanProcessor(exporter))
+
+
+def _switch_metrics_on(config: ClientConfig) -> Callable[[], None]:
+    """Export the global meter provider's metrics; returns what sends the last and ends that.
+
+    OpenTelemetry sets a meter provider once, so a later init's metrics keep the first's resource.
+    """
+    global _made_meters
+    from genops._exporters import metric_exporter_like, metric_exporter_maker
+
+    make = metric_exporter_maker(config.metrics)
+    if _made_meters is None:
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+        from genops._per_process import SwitchedMetricExporter
+
+        exporter = SwitchedMetricExporter(like=metric_exporter_like(config.metrics))
+        provider = MeterProvider(
+            [PeriodicExportingMetricReader(exporter)],
+            resource=_resource(config),
+            shutdown_on_exit=False,
+        )
+        _made_meters = provider, exporter
+        metrics.set_meter_provider(provider)
+    provider, exporter = _made_meters
+    switch_off = exporter.switch_on(make)
+
+    def finish() -> None:
+        provider.force_flush()
+        switch_off()
+
+    return finish
 
 
 def span_exporter(export: ExportConfig, timeout_s: float | None = None) -> SpanExporter:
@@ -93,17 +189,14 @@ def span_exporter(export: ExportConfig, timeout_s: float | None = None) -> SpanE
     Args:
         export: Of kind "otlp".
         timeout_s: Seconds that one export may take; None: the environment decides.
+
+    Raises:
+        ValueError: a variable of the environment that the exporter reads is wrong.
+        RuntimeError: gRPC would hang in this process.
     """
-    headers = dict(export.headers) or None  # None: the exporter reads the environment's
-    if export.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
+    from genops._exporters import span_exporter_maker
 
-        return grpc.OTLPSpanExporter(
-            endpoint=export.endpoint, insecure=export.insecure, headers=headers, timeout=timeout_s
-        )
-    from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
-
-    return http.OTLPSpanExporter(endpoint=export.endpoint, headers=headers, timeout=timeout_s)
+    return span_exporter_maker(export, timeout_s)()
 
 
 class _Finisher:
@@ -113,7 +206,7 @@ class _Finisher:
     interpreter's exit. A forked child (a prefork server's worker) gets a new one.
     """
 
-    def __init__(self, action: Callable[[], None]) -> None:
+    def __init__(self, action: Callable[[], object]) -> None:
         self._action = action
         self._start()
         if hasattr(os, "register_at_fork"):
@@ -133,10 +226,14 @@ class _Finisher:
 
     def _work(self) -> None:
         self._wanted.wait()
-        self._action()
+        with guard("sending what is queued"):
+            self._action()
 
-    def run(self, timeout_s: float) -> bool:
-        """Run the action, and wait for at most this long; True if it is done."""
+    def begin(self) -> None:
+        """Run the action, without waiting."""
         self._wanted.set()
-        self._thread.join(timeout_s)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for at most this long; True if the action is done."""
+        self._thread.join(max(0, timeout_s))
         return not self._thread.is_alive()

@@ -10,20 +10,32 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 from opentelemetry import trace
 
 from genops import _runtime
-from genops._config import ClientConfig, ExportConfig, read_config
+from genops._config import ClientConfig, read_config
 from genops._export import Export, existing_provider
+from genops._vendors import cost_warning
 from genops.auto_instrumentation import GenOpsInstrumentor
+from genops.core.content import captures_content
 from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
 
-__all__ = ["Status", "config_in_force", "init", "shutdown", "status", "uninstrument"]
+__all__ = [
+    "Status",
+    "config_in_force",
+    "export_if_the_environment_asks",
+    "init",
+    "shutdown",
+    "status",
+    "uninstrument",
+]
 
 logger = logging.getLogger("genops")
 
@@ -40,7 +52,8 @@ class Status:
 
     initialized: bool
     exporter: str  # e.g. "otlp grpc to localhost:4317", "console", "existing tracer provider"
-    instrumented_providers: tuple[str, ...]
+    metrics_exporter: str = "none"  # likewise
+    instrumented_providers: tuple[str, ...] = ()
     not_instrumented: Mapping[str, str] = field(default_factory=dict)  # name → why, and what to do
     default_attributes: Mapping[str, Scalar] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # settings that could not be used, each with its reason
@@ -50,9 +63,9 @@ class Status:
 class _Started:
     config: ClientConfig
     export: Export
-    exporter: str
     not_instrumented: Mapping[str, str]
     problems: tuple[str, ...]
+    by_init: bool = True
 
 
 _lock = threading.RLock()
@@ -71,37 +84,51 @@ def init(
     default_project: str | None = None,
     default_environment: str | None = None,
     resource_attributes: Mapping[str, str | bool | int | float] | None = None,
+    propagate_governance: bool = False,
     openrouter_metadata: bool = True,
+    openrouter_complete_aborted: bool = False,
     openrouter_base_url: str | None = None,
     tracer_provider: trace.TracerProvider | None = None,
     debug: bool = False,
 ) -> Status:
-    """Record the LLM calls of this process and export them.
+    """Record the LLM calls of this process and export them, and the application's metrics.
 
     Arguments win over the environment, the environment over defaults. If the application has set
     up a tracer provider, it is used as it is; an exporter is added to it only if `exporter_type` or
-    `otlp_endpoint` is given here. A second call, without `shutdown` in between, keeps the settings
-    of the first and undoes `uninstrument`.
+    `otlp_endpoint` is given here. Under the same condition a meter provider is set up, unless there
+    is one, so that metrics of `opentelemetry.metrics.get_meter` leave the way spans do. A second
+    call, without `shutdown` in between, keeps the settings of the first and undoes `uninstrument`.
+
+    Forked processes (gunicorn, multiprocessing) go on recording and exporting.
 
     Args:
         service_name: Resource attribute service.name; else OTEL_SERVICE_NAME.
         service_version: Resource attribute service.version; else OTEL_SERVICE_VERSION.
-        exporter_type: "otlp" (default), "console" (prints spans to stdout) or "none"; else
-            OTEL_TRACES_EXPORTER.
-        otlp_endpoint: Where to send spans; else OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
-            OTEL_EXPORTER_OTLP_ENDPOINT, then localhost. For HTTP, /v1/traces is appended.
-        otlp_protocol: "grpc" or "http/protobuf"; else OTEL_EXPORTER_OTLP_TRACES_PROTOCOL,
-            OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for port 4317 or an endpoint without scheme,
-            HTTP for others.
-        otlp_headers: Headers for the exporter, e.g. a vendor's key; else
-            OTEL_EXPORTER_OTLP_HEADERS.
+        exporter_type: "otlp" (default), "console" (prints to stdout) or "none"; else
+            OTEL_TRACES_EXPORTER. For metrics too, unless OTEL_METRICS_EXPORTER is "none"; else
+            OTEL_METRICS_EXPORTER.
+        otlp_endpoint: Where to send them; else OTEL_EXPORTER_OTLP_{TRACES,METRICS}_ENDPOINT (used
+            as it is), OTEL_EXPORTER_OTLP_ENDPOINT, then localhost. For HTTP, /v1/traces and
+            /v1/metrics are appended.
+        otlp_protocol: "grpc" or "http/protobuf"; else
+            OTEL_EXPORTER_OTLP_{TRACES,METRICS}_PROTOCOL, OTEL_EXPORTER_OTLP_PROTOCOL; else gRPC for
+            port 4317 or an endpoint without scheme, HTTP for others.
+        otlp_headers: Headers for the exporter, e.g. a vendor's key, beside those of
+            OTEL_EXPORTER_OTLP_HEADERS; where both have a name, these win.
         default_team: genops.team of every call that states none.
         default_project: genops.project, likewise.
         default_environment: genops.environment, likewise, and the resource attribute
             deployment.environment.name; else ENVIRONMENT.
         resource_attributes: More resource attributes.
+        propagate_governance: Share the attributes of `set_governance_context` with other services,
+            as OpenTelemetry baggage: instrumented HTTP clients send them to every host that they
+            call, and what instrumented servers receive holds for the calls made while serving,
+            unless a context or a call here says otherwise. Opt in where callers can be trusted.
         openrouter_metadata: Ask OpenRouter to report its routing (which provider served, failed
             attempts) by the request header X-OpenRouter-Metadata.
+        openrouter_complete_aborted: Ask OpenRouter afterwards, in the background and with the
+            call's own client, for usage and cost of a stream that was not read to its end. Such a
+            span is exported some seconds later; its end time stays that of the abort.
         openrouter_base_url: A further base URL that is OpenRouter (a gateway, a test server); else
             GENOPS_OPENROUTER_BASE_URL. Hosts under openrouter.ai always are.
         tracer_provider: Record with this provider in place of the global one.
@@ -128,14 +155,18 @@ def init(
         default_project=default_project,
         default_environment=default_environment,
         resource_attributes=resource_attributes,
+        propagate_governance=propagate_governance,
         openrouter_metadata=openrouter_metadata,
+        openrouter_complete_aborted=openrouter_complete_aborted,
         openrouter_base_url=openrouter_base_url,
         debug=debug,
     )
     with _lock:
+        if _started is not None and not _started.by_init:
+            shutdown(0)  # what is queued leaves in the background
         if _started is None:
             _started = _start(config, tracer_provider)
-            atexit.register(shutdown, EXIT_TIMEOUT_S)
+            _flush_at_exit()
         else:
             if _started.config != config:
                 logger.warning(
@@ -147,40 +178,88 @@ def init(
         return status()
 
 
-def _start(config: ClientConfig, tracer_provider: trace.TracerProvider | None) -> _Started:
+def export_if_the_environment_asks() -> None:
+    """Export what OpenRouter's own functions record in an application that never calls `init`.
+
+    It does so as `init()` would, but records nothing else, and only if the environment says where
+    to or how. A tracer provider that exists is left alone; a later `init` has its way.
+    """
+    global _started
+    with _lock:
+        if _started is None and existing_provider() is None and _asks_for_export(os.environ):
+            _started = replace(_start(read_config(os.environ), None, record=()), by_init=False)
+            _flush_at_exit()
+
+
+def _asks_for_export(environ: Mapping[str, str]) -> bool:
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return exporter != "none" and bool(exporter or any(map(environ.get, endpoints)))
+
+
+def _start(
+    config: ClientConfig,
+    tracer_provider: trace.TracerProvider | None,
+    *,
+    record: Iterable[str] | None = None,  # which providers; None: all
+) -> _Started:
     if config.debug:
         _log_debug()
-    problems = list(config.problems)
     existing = tracer_provider or existing_provider()
-    try:
-        export = Export(config, existing)
-    except Exception as error:  # noqa: BLE001 - e.g. a certificate file from the environment
-        problems.append(f"the exporter could not be made ({error}). No spans are exported")
-        config = replace(config, export=ExportConfig(kind="none"))
-        export = Export(config, existing)
-    exporter = str(config.export)
-    if existing is not None:
-        added = f", and {exporter}" if config.export.explicit else ""
-        exporter = "existing tracer provider" + added
-        if config.resource:
-            problems.append(
-                f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "
-                "exists already. Set them on its resource"
-            )
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        problems.append("OTEL_SDK_DISABLED is true: nothing is recorded")
+    if _exports_as_the_environment_says(existing) and (
+        replace(config.export, explicit=False) == read_config(os.environ).export
+    ):
+        config = replace(config, export=replace(config.export, explicit=False))
+    export = Export(config, existing)
+    from genops import _installation  # loads importlib.metadata, which `import genops` does without
+
+    problems = [*config.problems, *export.problems, *_installation.problems()]
+    if existing is not None and config.resource:
+        problems.append(
+            f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "
+            "exists already. Set them on its resource"
+        )
+    if export.sends_spans and (warning := cost_warning(config.export.endpoint)):
+        problems.append(warning)
     _runtime.install(
         _runtime.Runtime(
             tracer_provider=export.provider,
             governance=config.governance,
+            propagate_governance=config.propagate_governance,
             openrouter_metadata=config.openrouter_metadata,
+            openrouter_complete_aborted=config.openrouter_complete_aborted,
             openrouter_base_url=config.openrouter_base_url,
+            capture_content=captures_content(os.environ),
         )
     )
-    not_instrumented = GenOpsInstrumentor().instrument()
+    not_instrumented = GenOpsInstrumentor().instrument(record)
     for problem in (*problems, *not_instrumented.values()):
         logger.warning("%s", problem)
-    return _Started(config, export, exporter, not_instrumented, tuple(problems))
+    return _Started(config, export, not_instrumented, tuple(problems))
+
+
+def _exports_as_the_environment_says(provider: trace.TracerProvider | None) -> bool:
+    """Whether `opentelemetry-instrument` made it: its resource says so, by a conventional name."""
+    resource = getattr(provider, "resource", None)
+    return "telemetry.auto.version" in getattr(resource, "attributes", ())
+
+
+def _flush_at_exit() -> None:
+    atexit.register(shutdown, EXIT_TIMEOUT_S)
+    _flush_in_children_too()
+
+
+@cache
+def _flush_in_children_too() -> None:
+    """Shut down at the end of processes that `multiprocessing` forked: these skip `atexit`."""
+    from multiprocessing import util
+
+    def at_end(_: object) -> None:
+        # Negative: after the finalizers of the application, which may record.
+        util.Finalize(None, shutdown, (EXIT_TIMEOUT_S,), exitpriority=-1)
+
+    at_end(None)  # this process may be such a child
+    util.register_after_fork(shutdown, at_end)
 
 
 def _log_debug() -> None:
@@ -197,7 +276,8 @@ def status() -> Status:
         return Status(initialized=False, exporter="none", instrumented_providers=instrumented)
     return Status(
         initialized=True,
-        exporter=started.exporter,
+        exporter=started.export.spans,
+        metrics_exporter=started.export.metrics,
         instrumented_providers=instrumented,
         not_instrumented=started.not_instrumented,
         default_attributes=started.config.governance,
@@ -236,5 +316,10 @@ def shutdown(timeout: float = SHUTDOWN_TIMEOUT_S) -> bool:
         uninstrument()
         _runtime.install(None)
     atexit.unregister(shutdown)
+    deadline = time.monotonic() + timeout
     end_open_streams()
-    return started is None or started.export.stop(timeout)
+    if started is not None and started.config.openrouter_complete_aborted:
+        from genops.providers.openrouter_generation import finish_lookups
+
+        finish_lookups(timeout / 2)
+    return started is None or started.export.stop(max(0.0, deadline - time.monotonic()))

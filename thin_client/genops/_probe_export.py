@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Final
+import threading
+from typing import TYPE_CHECKING, Final
 
-from genops._config import ExportConfig
+from genops._destination import ExportConfig
 from genops._export import span_exporter
+from genops._exporters import check_environment
 from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import address
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 __all__ = ["check_endpoint"]
 
@@ -22,11 +27,17 @@ _START_ONE: Final = (
     "Start genops-enricher or a Collector there, "
     "or set OTEL_EXPORTER_OTLP_ENDPOINT to where one listens"
 )
+_CHECK_VARIABLE: Final = "Correct the variable, or unset it"
 _CHECK_SETTINGS: Final = "Check the protocol, the path and OTEL_EXPORTER_OTLP_HEADERS"
 
 
 def check_endpoint(export: ExportConfig, *, live: bool, timeout_s: float) -> Findings:
     """Findings about an exporter of kind "otlp"; one or, live, two steps of `timeout_s` seconds."""
+    try:
+        check_environment("TRACES")
+    except ValueError as error:  # e.g. a certificate file that is not there
+        yield Finding("error", f"{export}: no exporter can be made ({error})", _CHECK_VARIABLE)
+        return
     is_grpc = export.protocol == "grpc"
     host, port = address("//" + export.endpoint if is_grpc else export.endpoint)
     secure = not export.insecure if is_grpc else export.endpoint.startswith("https:")
@@ -73,35 +84,54 @@ def _refusal(export: ExportConfig, timeout_s: float) -> str | None:
     from opentelemetry.sdk.trace.export import SpanExportResult
 
     no_success = f"no success within {timeout_s:g} s"
-    exporter = span_exporter(export, timeout_s)
     try:
-        with _Log("opentelemetry.exporter.otlp") as log:
-            result = within(timeout_s, lambda: exporter.export(()))
+        exporter = span_exporter(export, timeout_s)
+    except (OSError, RuntimeError, ValueError) as error:
+        return str(error)  # e.g. a certificate file that holds none
+
+    def ask() -> tuple[SpanExportResult, list[str]]:
+        try:
+            with _Overheard(exporter) as overheard:
+                return exporter.export(()), overheard.messages
+        finally:
+            exporter.shutdown()  # here, because in old SDKs it waits for the export
+
+    try:
+        result, messages = within(timeout_s, ask)
     except TimeoutError:
         return no_success
-    finally:
-        exporter.shutdown()
     if result is SpanExportResult.SUCCESS:
         return None
     # The exporters say why in their log only. Its other words may quote the endpoint's query.
-    codes = re.findall(r"code: (?:StatusCode\.)?(\w+)", "\n".join(log.messages))
+    codes = re.findall(r"code: (?:StatusCode\.)?(\w+)", "\n".join(messages))
     return codes[-1] if codes else no_success
 
 
-class _Log(logging.Handler):
-    """Collects the messages of a logger, and keeps them from stderr if nobody else wants them."""
+class _Overheard(logging.Filter):
+    """What an exporter logs in this thread; it is kept from the log.
 
-    def __init__(self, name: str) -> None:
+    A filter and not a handler, put before the exporters' own filter: that one drops what was logged
+    a moment ago, which an application's exporter may well have done.
+    """
+
+    def __init__(self, exporter: SpanExporter) -> None:
         super().__init__()
         self.messages: list[str] = []
-        self._logger = logging.getLogger(name)
+        self._thread = threading.get_ident()
+        modules = {kind.__module__ for kind in type(exporter).__mro__}  # they name the loggers
+        self._loggers = [logging.getLogger(module) for module in modules]
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.thread != self._thread:
+            return True
         self.messages.append(record.getMessage())
+        return False
 
-    def __enter__(self) -> _Log:
-        self._logger.addHandler(self)
+    def __enter__(self) -> _Overheard:
+        for logger in self._loggers:
+            logger.filters.insert(0, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
+        for logger in self._loggers:
+            logger.removeFilter(self)

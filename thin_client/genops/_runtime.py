@@ -1,7 +1,7 @@
 """What `genops.init` set up, as the recording code sees it: one immutable value, swapped whole.
 
 Before `init` the defaults hold: the global tracer provider (a no-op until an application sets one)
-and `GENOPS_OPENROUTER_BASE_URL` from the environment.
+and `GENOPS_OPENROUTER_BASE_URL` and `ENVIRONMENT` from the environment.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 
 from opentelemetry import trace
 
 from genops.core.content import captures_content
-from genops.core.governance import Scalar
+from genops.core.governance import Scalar, clean
 
 __all__ = [
     "OPENROUTER_BASE_URL_VARIABLE",
@@ -35,8 +34,10 @@ class Runtime:
 
     tracer_provider: trace.TracerProvider | None = None  # None: the global one, whatever it is
     governance: Mapping[str, Scalar] = field(default_factory=dict)  # by span attribute name
+    propagate_governance: bool = False
     openrouter_metadata: bool = True
     openrouter_base_url: str | None = None
+    openrouter_complete_aborted: bool = False
     capture_content: bool = False
 
 
@@ -56,6 +57,7 @@ def current() -> Runtime:
     if _installed is not None:
         return _installed
     return Runtime(
+        governance=clean({"environment": os.environ.get("ENVIRONMENT") or None}),
         openrouter_base_url=os.environ.get(OPENROUTER_BASE_URL_VARIABLE),
         capture_content=captures_content(os.environ),
     )
@@ -74,6 +76,8 @@ def divert(provider: trace.TracerProvider | None) -> trace.TracerProvider | None
 
 def version() -> str:
     """The version of the installed distribution."""
+    from importlib import metadata  # costs more than the rest of `import genops`
+
     try:
         return metadata.version("genops-ai")
     except metadata.PackageNotFoundError:  # run from a bare source tree

@@ -1,4 +1,9 @@
-"""Switch the recording of installed SDKs on and off, and say truly which ones are on."""
+"""Switch the recording of installed SDKs on and off, and say truly which ones are on.
+
+`GenOpsInstrumentor` is the entry point `opentelemetry_instrumentor` of this distribution, so that
+`opentelemetry-instrument python app.py` records without a change to the application. It has the
+methods that this command calls, and does not need its package.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +50,15 @@ class GenOpsInstrumentor:
 
     provider_patches: Mapping[str, ProviderPatch] = _PATCHES
 
-    def instrument(self, providers: Iterable[str] | None = None) -> dict[str, str]:
+    def instrument(
+        self,
+        providers: Iterable[str] | None = None,
+        **_options: object,
+    ) -> dict[str, str]:
         """Record the calls of these providers, by default of all known ones.
+
+        The options that `opentelemetry-instrument` passes (skip_dep_check) have no effect: what is
+        missing is in the answer.
 
         Returns:
             Why a provider is not recorded, by name; empty if all are.
@@ -78,7 +90,7 @@ class GenOpsInstrumentor:
                     )
         return failures
 
-    def uninstrument(self) -> None:
+    def uninstrument(self, **_options: object) -> None:
         """Record no more calls; the SDKs get their own methods back."""
         for patch in self.provider_patches.values():
             patch.unpatch()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MAKERS", "author_of"]
+__all__ = ["MAKERS", "author_of", "is_list_priced"]
 
 # Markets that sell mostly models of their own.
 MAKERS: Final = {
@@ -55,6 +55,16 @@ _NAMES: Final = (
     ("lfm", "liquid"),
     ("arcee|virtuoso|maestro|coder-large|spotlight|caller", "arcee-ai"),
 )
+
+
+# Makers that keep their weights and set the price wherever the model is sold. Open weights of the
+# same makers are not among them: each host has a price of its own for those.
+_LIST_PRICED: Final = re.compile(r"openai/(?!gpt-oss)|anthropic/|google/gemini|x-ai/")
+
+
+def is_list_priced(market: str, model: str) -> bool:
+    """Whether a market's price of a model is a list price, not the offer of one host of many."""
+    return market != "openrouter" or bool(_LIST_PRICED.match(model.lower()))
 
 
 def author_of(market: str, model: str) -> str:

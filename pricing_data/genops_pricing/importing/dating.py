@@ -8,45 +8,18 @@ interruption, up to the day on which the maker's price was seen.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
 
-from genops_pricing.importing.policy import close
-from genops_pricing.instants import parse_instant
-from genops_pricing.model import Row
+from genops_pricing.instants import midnight
 
-__all__ = ["Dated", "Past", "Pasts", "Stood", "date_first", "day_in", "past_of_raw", "past_of_rows"]
+from .agreement import close
+from .days import day_in
+from .pasts import Past, Stood
 
-_DAY: Final = re.compile(r"[-@](20\d\d)-?([01]\d)-?([0-3]\d)(?:-v\d+(?::\d+)?)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Stood:
-    """A price that stood for a time, as one history shows it.
-
-    Attributes:
-        start: instant of its start; None: before the history begins.
-        prices: by unit key; empty where the history states none (dynamic, suspect).
-        not_before: last day on which the price before it was seen.
-        source: name of who states it.
-        url: where.
-        seen_at: day on which it was last seen there.
-    """
-
-    start: datetime | None
-    prices: Mapping[str, Decimal]
-    not_before: date | None = None
-    source: str = ""
-    url: str = ""
-    seen_at: date | None = None
-
-
-Past = Sequence[Stood]
+__all__ = ["Dated", "date_first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,55 +39,6 @@ class Dated:
     before: tuple[tuple[Stood, str], ...] = ()
 
 
-class Pasts:
-    """Histories by who sells or made the model, and its name."""
-
-    def __init__(self) -> None:
-        self._pasts: dict[tuple[str, str], list[Past]] = defaultdict(list)
-
-    def add(self, owner: str, model: str, past: Past) -> None:
-        """Add a history; the first of a name counts before later ones."""
-        self._pasts[owner, _fold(model)].append(past)
-
-    def find(self, owner: str, model: str) -> list[Past]:
-        """The histories of a model by its own name, then by that without its day."""
-        found = list(self._pasts.get((owner, _fold(model)), ()))
-        bare = _DAY.sub("", model.lower())
-        if bare != model.lower():
-            found += self._pasts.get((owner, _fold(bare)), ())
-        return found
-
-
-def past_of_rows(rows: Iterable[Row]) -> list[Stood]:
-    """The history that the rows of a model tell."""
-    return [
-        Stood(
-            start=parse_instant(row.effective_from),
-            prices=row.prices if row.status is None else {},
-            not_before=_day_of(row.provenance.not_before if row.provenance else None),
-            source=row.provenance.source if row.provenance else "",
-            url=(row.provenance.url or "") if row.provenance else "",
-            seen_at=_day_of(row.provenance.seen_at if row.provenance else None),
-        )
-        for row in rows
-    ]
-
-
-def past_of_raw(rows: Iterable[Mapping[str, Any]]) -> list[Stood]:
-    """The history that rows tell which are still as in a price file."""
-    return [
-        Stood(
-            start=parse_instant(row["effective_from"]),
-            prices={key: Decimal(text) for key, text in row.get("usd_per_mtok", {}).items()},
-            not_before=_day_of(row["provenance"].get("not_before")),
-            source=row["provenance"]["source"],
-            url=row["provenance"].get("url", ""),
-            seen_at=_day_of(row["provenance"]["seen_at"]),
-        )
-        for row in rows
-    ]
-
-
 def date_first(
     model: str,
     prices: Mapping[str, Decimal],
@@ -122,10 +46,13 @@ def date_first(
     *,
     told: Iterable[Past] = (),
     siblings: Iterable[Past] = (),
-    created: date | None = None,
     other_until: date | None = None,
+    disputed: bool = True,
 ) -> Dated | None:
     """Since when the price of a maker's model holds; None where no history tells.
+
+    A price that nobody ever stated otherwise holds since the day in the model's id: what a maker
+    dates it does not change, but sells the next one.
 
     Args:
         model: its id; no price holds before the day in it.
@@ -133,9 +60,9 @@ def date_first(
         seen: when it was seen.
         told: dated statements of the maker's price, one history a source.
         siblings: OpenRouter's prices of the same model, the closest of its ids first.
-        created: day on which the maker first offered it.
         other_until: last day on which most catalogs stated another price: what a catalog says of
             the time before counts for nothing then.
+        disputed: whether any catalog states another price.
     """
     told, siblings = list(told), list(siblings)
     stated, changed = _stated_since(told, prices, seen, other_until)
@@ -156,34 +83,16 @@ def date_first(
             or (first and start.date() < last_of_old)
         ):
             start = routed
+    floor = day_in(model)
     if start is None:
-        return None
-    floor = max((day for day in (day_in(model), created) if day is not None), default=None)
+        undisputed = not disputed and not _is_disputed([*told, *siblings], prices)
+        return Dated(midnight(floor), None, changed=False) if floor and undisputed else None
     if floor is not None and start.date() < floor:
-        return Dated(_midnight(floor), None, changed=False)
+        return Dated(midnight(floor), None, changed=False)
     before = _confirmed_before(*run, told, floor) if run else ()
     if not_before is not None and not_before > start.date():
         not_before = None
     return Dated(start, not_before, changed, before)
-
-
-def day_in(model: str) -> date | None:
-    """The day that a model's id ends in: `gpt-4.1-2025-04-14`, `claude-opus-4-20250514`."""
-    match = _DAY.search(model.lower())
-    if match is None:
-        return None
-    try:
-        return date(*(int(part) for part in match.groups()))
-    except ValueError:
-        return None
-
-
-def _day_of(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _fold(name: str) -> str:
-    return re.sub(r"[-._@]+", "", name.lower())
 
 
 def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | None:
@@ -198,6 +107,10 @@ def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | Non
 
 def _began(step: Stood, seen: datetime) -> bool:
     return step.start is None or step.start <= seen
+
+
+def _is_disputed(pasts: Iterable[Past], prices: Mapping[str, Decimal]) -> bool:
+    return any(not _same(step, prices) for past in pasts for step in past if step.prices)
 
 
 def _same(step: Stood, prices: Mapping[str, Decimal]) -> bool:
@@ -263,7 +176,3 @@ def _confirmed_before(
             break
         before.insert(0, (step, names[0]))
     return tuple(before)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

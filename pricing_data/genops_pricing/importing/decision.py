@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from .observation import Subject
 
-__all__ = ["Addition", "Decision", "NewEndpoint", "NewModel", "NewRow", "Refused"]
+__all__ = ["Addition", "Decision", "NewEndpoint", "NewModel", "NewRow", "Refused", "Removal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,18 @@ class NewRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A model that its market no longer lists.
+
+    Attributes:
+        day: first day on which it was seen to be gone.
+    """
+
+    subject: Subject
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A price that becomes no row, and why."""
 
@@ -51,5 +64,5 @@ class Refused:
     reason: str
 
 
-Addition = NewModel | NewEndpoint | NewRow
+Addition = NewModel | NewEndpoint | NewRow | Removal
 Decision = Addition | Refused

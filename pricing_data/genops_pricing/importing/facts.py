@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genops_pricing.importing.dating import Pasts, past_of_rows
 from genops_pricing.importing.decision import Addition, NewModel, Refused
 from genops_pricing.importing.gather import Known, add_sibling, gather
+from genops_pricing.importing.pasts import Pasts, past_of_rows
 from genops_pricing.importing.sources.facts import read_facts, read_pasts
 from genops_pricing.importing.writer import write
 from genops_pricing.load import load_directory
@@ -35,7 +35,9 @@ def run(folder: Path, data: Path, *, save: bool) -> Report:
     """
     catalog = load_directory(data)
     known = Known(
-        (model.market, name) for model in catalog.models() for name in (model.id, *model.aliases)
+        (model.market, name)
+        for model in catalog.models(merged=True)
+        for name in (model.id, *model.aliases)
     )
     siblings = Pasts()
     for model in catalog.models():

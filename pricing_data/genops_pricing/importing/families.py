@@ -38,10 +38,10 @@ _LINES: Final[tuple[tuple[str, str | None], ...]] = (
     (r"grok-(?:code-fast-|vision-)?(\d(?:\.\d+)?)", r"grok-\1"),
     (r"ui-tars", None),
 )
-_REGION: Final = re.compile(r"(?:global|us|eu|apac|jp|au|ca|us-gov)\.")
+_REGION: Final = re.compile(r"^(?:global|us|eu|apac|jp|au|ca|sa|me|af|in|us-gov)\.")
 # What stands before the name on clouds: anthropic.claude…, meta-llama-3….
 _VENDOR: Final = re.compile(
-    r"(?!deepseek\.[rv]\d)[a-z0-9]+\.(?=[a-z])|(?:meta|cohere|nvidia)-(?=[a-z])"
+    r"^(?:(?!deepseek\.[rv]\d)[a-z0-9]+\.(?=[a-z])|(?:meta|cohere|nvidia)-(?=[a-z]))"
 )
 _VERSION: Final = re.compile(r"[vkm]?\d{1,2}(\.\d{1,2})?")
 _DATED: Final = re.compile(r"\d{4,}")
@@ -54,8 +54,8 @@ def family_of(model: str) -> str:
     leaf = re.sub(r"^deepseek\.(?=[rv]\d)", "deepseek-", leaf)
     # Some spell a version 4-5 or 4p5, others 4.5; a date is no version.
     leaf = re.sub(r"(?<=\d)p(?=\d)", ".", leaf)
-    leaf = re.sub(r"(?<=-)(\d)-(\d)(?=$|-)", r"\1.\2", leaf)
     leaf = re.sub(r"^(llama|claude)v?(\d)", r"\1-\2", leaf)
+    leaf = re.sub(r"(?<=-)(\d)-(\d)(?=$|-)", r"\1.\2", leaf)
     for pattern, family in _LINES:
         if match := re.match(pattern, leaf):
             return match.expand(family) if family else match.group()

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
+from genops_pricing.instants import midnight
 from genops_pricing.units import UNITS_BY_KEY
 
 __all__ = ["Basis", "ConditionalPrice", "Observation", "Source", "Subject"]
@@ -112,6 +113,11 @@ class Observation:
     removed: date | None = None
     canonical_slug: str | None = None
     aliases: tuple[str, ...] = ()
+
+    @property
+    def holds_from(self) -> datetime:
+        """Since when the price holds, as far as this tells: its start, or the day it was seen."""
+        return self.starts or midnight(self.seen_at)
 
     def __post_init__(self) -> None:
         _check_units(self.prices)

@@ -7,22 +7,31 @@ together with a second one that does not copy from it. Pure: no I/O, no clock.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from genops_pricing.catalog import Catalog
-from genops_pricing.importing.decision import Addition, NewEndpoint, NewModel, NewRow, Refused
+from genops_pricing.importing.agreement import agree
+from genops_pricing.importing.decision import (
+    Addition,
+    NewEndpoint,
+    NewModel,
+    NewRow,
+    Refused,
+    Removal,
+)
 from genops_pricing.importing.gather import Known, gather
 from genops_pricing.importing.observation import Observation, Subject
-from genops_pricing.importing.policy import STEEP, agree, decide, provenance, raw_prices
+from genops_pricing.importing.policy import decide
 from genops_pricing.importing.soundness import flaws
-from genops_pricing.model import Model, Override, Row, build_rows
-from genops_pricing.units import UNITS, UNITS_BY_KEY
+from genops_pricing.model import Model, Row
 
-__all__ = ["Review", "review", "review_lines", "review_records"]
+from .conditional import new_conditions
+from .unlisted import unlisted
+
+__all__ = ["Review", "doubt_of", "review"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +39,37 @@ class Review:
     """What an import found.
 
     Attributes:
-        additions: models, endpoints and rows that are new, those that state a doubt included.
+        additions: models, endpoints and rows that are new, those that state no price included, and
+            removals of models.
         refused: prices that become no row.
-        unlisted: models that the catalog holds and a market's own list no longer does.
         unchanged: how many prices the catalog has as they are.
     """
 
     additions: tuple[Addition, ...]
     refused: tuple[Refused, ...]
-    unlisted: tuple[Subject, ...]
     unchanged: int
     before: Mapping[Subject, Row]  # the row that a new one follows
 
     @property
     def flagged(self) -> tuple[Addition, ...]:
-        """Additions that state a doubt instead of a price."""
-        return tuple(item for item in self.additions if any(_doubts(item)))
+        """Additions that state a doubt, or why there is no price any more."""
+        return tuple(item for item in self.additions if doubt_of(item))
+
+
+def doubt_of(item: Addition) -> str | None:
+    """Why an addition states no price, where one was to be expected."""
+    if isinstance(item, NewRow):
+        return item.raw["reason"] if "status" in item.raw else None
+    raws = () if isinstance(item, Removal) else item.raw.get("prices", ())
+    return next((raw["reason"] for raw in raws if raw.get("status") == "suspect"), None)
 
 
 def review(
     catalog: Catalog,
     statements: Iterable[Observation | Refused],
     backing: Iterable[Observation | Refused] = (),
+    *,
+    complete_on: date | None = None,
 ) -> Review:
     """What the catalog lacks of what a source states.
 
@@ -59,26 +77,37 @@ def review(
         catalog: as it is, without overlays.
         statements: of the source.
         backing: of other sources: they add nothing, but count as second sources.
+        complete_on: day on which the statements were all that the market lists; None if they may be
+            a part of it.
+
+    Raises:
+        PricingError: what is to be complete lacks most of what the catalog holds.
     """
     models = {(model.market, model.id): model for model in catalog.models()}
     names = {
-        (model.market, name.lower()): model.id
-        for model in models.values()
+        (model.market, name.lower()): model.merged_into or model.id
+        for model in catalog.models(merged=True)
         for name in (model.id, *model.aliases)
     }
     refused: list[Refused] = []
+    listed: set[Subject] = set()
     seen: dict[Subject, list[Observation]] = defaultdict(list)
     for item in statements:
+        subject = _known_as(item.subject, names)
+        listed.add(Subject(subject.market, subject.model))
         if isinstance(item, Refused):
             refused.append(item)
+        elif ":" in subject.model and ":" not in item.subject.model:
+            reason = f"is an alias of {subject.model} in the catalog. Take that alias away"
+            refused.append(Refused(item.subject, reason))
         else:
-            seen[_known_as(item.subject, names)].append(item)
+            seen[subject].append(item)
     backed: dict[Subject, list[Observation]] = defaultdict(list)
     for item in backing:
         if isinstance(item, Observation):
             backed[_known_as(item.subject, names)].append(item)
 
-    additions: list[Addition] = []
+    additions: list[NewModel | NewEndpoint | NewRow] = []
     before: dict[Subject, Row] = {}
     unchanged = 0
     fresh: list[Observation] = []
@@ -93,6 +122,9 @@ def review(
         ):
             unchanged += 1
             continue
+        if model.removed and stated[0].source.family == subject.market:
+            reason = f"listed again, and `removed` since {model.removed}. Take `removed` away"
+            refused.append(Refused(subject, reason))
         said = [replace(one, subject=subject) for one in (*stated, *backed[subject])]
         found = _decide(subject, rows, said)
         if rows:
@@ -112,9 +144,10 @@ def review(
             refused.append(Refused(subject, "; ".join(wrong)))
         else:
             sound.append(addition)
-    return Review(
-        tuple(sound), tuple(refused), tuple(_unlisted(models.values(), seen)), unchanged, before
-    )
+    if complete_on is not None:
+        gone = unlisted(models.values(), listed, seen)
+        sound += [Removal(subject, complete_on) for subject in gone]
+    return Review(tuple(sound), tuple(refused), unchanged, before)
 
 
 def _known_as(subject: Subject, names: Mapping[tuple[str, str], str]) -> Subject:
@@ -153,52 +186,14 @@ def _decide(
     subject: Subject, rows: Sequence[Row], said: Sequence[Observation]
 ) -> list[NewRow | Refused]:
     if said[0].source.family == subject.market:
-        return _narrow(decide(rows, said)) or _new_conditions(subject, rows[-1:], said[0])
+        return _narrow(decide(rows, said)) or new_conditions(subject, rows[-1:], said[0])
     agreed = agree([one for one in said if one.prices])
     found = _narrow(decide(rows, agreed))
     if not found or len({one.source.family for one in agreed}) > 1:
         return found
-    reason = f"only {agreed[0].source.name} states {_prices(agreed[0].prices)}: add a second source"
+    told = ", ".join(f"{key} {price:f}" for key, price in agreed[0].prices.items())
+    reason = f"only {agreed[0].source.name} states {told}: add a second source"
     return [Refused(subject, reason)]
-
-
-def _new_conditions(
-    subject: Subject, last: Sequence[Row], seen: Observation
-) -> list[NewRow | Refused]:
-    """A row where a market keeps its price and states other conditional prices than before."""
-    if not last or not seen.prices or not seen.conditions:
-        return []
-    raw: dict[str, Any] = {
-        "effective_from": seen.seen_at.isoformat(),
-        **raw_prices({**last[0].prices, **seen.prices}, seen.conditions),
-    }
-    (row,) = build_rows(subject.owner, [raw], layer=0, overlay=None)
-    if _conditional(row) == _conditional(last[0]) or row.start_ns <= last[0].start_ns:
-        return []
-    for override in row.overrides:
-        for key, price in override.prices.items():
-            base = row.prices.get(key)
-            if base and price and not base / STEEP <= price <= base * STEEP:
-                reason = f"a conditional price of {key}, {price:f}, is far from {base:f}. Check it"
-                return [Refused(subject, reason)]
-    before = last[0].provenance
-    not_before = min(date.fromisoformat(before.seen_at), seen.seen_at) if before else None
-    raw["provenance"] = provenance(seen.source, seen.seen_at, "snapshot", not_before)
-    return [NewRow(subject, raw, {})]
-
-
-def _conditional(row: Row) -> list[tuple[Override, Mapping[str, Decimal]]]:
-    """The conditional prices of a row, without those that only repeat what their parent costs."""
-    found: list[tuple[Override, Mapping[str, Decimal]]] = []
-    for override in row.overrides:
-        whole = {**row.prices, **override.prices}
-        told = {
-            key: price
-            for key, price in whole.items()
-            if key in row.prices or price != whole.get(UNITS_BY_KEY[key].parent or "")
-        }
-        found.append((replace(override, prices={}), told))
-    return found
 
 
 def _without_model(fresh: Sequence[Observation]) -> tuple[list[Refused], list[Observation]]:
@@ -215,7 +210,7 @@ def _without_model(fresh: Sequence[Observation]) -> tuple[list[Refused], list[Ob
     return stray, others
 
 
-def _subject(item: Addition) -> Subject:
+def _subject(item: NewModel | NewEndpoint | NewRow) -> Subject:
     return Subject(item.market, item.raw["id"]) if isinstance(item, NewModel) else item.subject
 
 
@@ -223,136 +218,10 @@ def _narrow(found: Iterable[Any]) -> list[NewRow | Refused]:
     return [item for item in found if isinstance(item, NewRow | Refused)]
 
 
-def _placed(row: NewRow, model: Model, seen: Observation) -> Addition:
+def _placed(row: NewRow, model: Model, seen: Observation) -> NewEndpoint | NewRow:
     """A row; as a new endpoint where the model has none of that name."""
     endpoint = row.subject.endpoint
     if endpoint is None or endpoint in model.endpoints:
         return row
     raw = {"quantization": seen.quantization} if seen.quantization else {}
     return NewEndpoint(row.subject, {**raw, "prices": [row.raw]})
-
-
-def _unlisted(models: Iterable[Model], seen: Mapping[Subject, object]) -> Iterator[Subject]:
-    """Models missing from a list, if it is one: of a market, by the market itself."""
-    listed = {subject for subject in seen if subject.endpoint is None}
-    own = {
-        subject.market
-        for subject, stated in seen.items()
-        if subject.endpoint is None
-        and isinstance(stated, list)
-        and stated[0].source.family == subject.market
-    }
-    for model in models:
-        subject = Subject(model.market, model.id)
-        if model.market in own and not model.removed and subject not in listed:
-            yield subject
-
-
-def _doubts(item: Addition) -> Iterator[str]:
-    raws = [item.raw] if isinstance(item, NewRow) else item.raw.get("prices", ())
-    return (raw["reason"] for raw in raws if raw.get("status") == "suspect")
-
-
-_MARKS: Final = {
-    "new_model": "+",
-    "new_endpoint": "+",
-    "new_row": "~",
-    "flagged": "!",
-    "refused": "x",
-    "unlisted": "-",
-}
-
-
-def review_records(found: Review) -> Iterator[dict[str, Any]]:
-    """One record for each finding, the most urgent last."""
-    for item in found.additions:
-        doubt = next(_doubts(item), None)
-        if isinstance(item, NewModel):
-            kind, owner, raws = "new_model", f"{item.market}/{item.raw['id']}", item.raw["prices"]
-        elif isinstance(item, NewEndpoint):
-            kind, owner, raws = "new_endpoint", item.subject.owner, item.raw["prices"]
-        else:
-            kind, owner, raws = "new_row", item.subject.owner, [item.raw]
-        old = found.before.get(item.subject) if isinstance(item, NewRow) else None
-        yield {
-            "finding": "flagged" if doubt else kind,
-            "owner": owner,
-            "effective_from": raws[-1]["effective_from"],
-            "old": {key: format(price, "f") for key, price in old.prices.items()} if old else {},
-            "new": _stated(raws[-1]),
-            "overrides": [_plain(override) for override in raws[-1].get("overrides", ())],
-            "reason": doubt or raws[-1].get("reason"),
-        }
-    for refused in found.refused:
-        yield _bare("refused", refused.subject, refused.reason)
-    for subject in found.unlisted:
-        yield _bare("unlisted", subject, "the market no longer lists it")
-
-
-def review_lines(found: Review) -> Iterator[str]:
-    """The findings for people, and how many there are of each kind."""
-    counts = dict.fromkeys(_MARKS, 0)
-    for record in review_records(found):
-        counts[record["finding"]] += 1
-        what = [_change(record["old"], record["new"])]
-        if record["overrides"]:
-            count = len(record["overrides"])
-            what.append(f"{count} conditional price{'s' if count > 1 else ''}")
-        if record["reason"]:
-            what.append(record["reason"])
-        since = f" @ {record['effective_from']}" if record["effective_from"] else ""
-        text = "; ".join(filter(None, what))
-        yield f"{_MARKS[record['finding']]} {record['owner']}{since}: {text}"
-    found_of_kind = (
-        f"{count} {kind.replace('_', ' ')}{'s' if count != 1 and kind.startswith('new') else ''}"
-        for kind, count in counts.items()
-    )
-    yield f"{', '.join(found_of_kind)}, {found.unchanged} unchanged"
-
-
-def _change(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Prices from old to new, with the ratio where there is one."""
-    parts = []
-    for key in [unit.key for unit in UNITS if unit.key in old or unit.key in new]:
-        before, after = old.get(key), new.get(key)
-        if before is not None and after is not None and Decimal(before) == Decimal(after):
-            continue
-        if not old:
-            parts.append(f"{key} {after}")
-        elif not new:
-            parts.append(f"{key} {before} -> none")
-        elif before is None:
-            parts.append(f"{key} unstated -> {after}")
-        elif after is None:
-            parts.append(f"{key} {before} -> unstated")
-        else:
-            ratio = f" (x{Decimal(after) / Decimal(before):.3g})" if Decimal(before) else ""
-            parts.append(f"{key} {before} -> {after}{ratio}")
-    return ", ".join(parts)
-
-
-def _bare(finding: str, subject: Subject, reason: str) -> dict[str, Any]:
-    return {
-        "finding": finding,
-        "owner": subject.owner,
-        "effective_from": None,
-        "old": {},
-        "new": {},
-        "overrides": [],
-        "reason": reason,
-    }
-
-
-def _stated(raw: Mapping[str, Any]) -> dict[str, str]:
-    return {**raw.get("usd_per_mtok", {}), **raw.get("usd_per_unit", {})}
-
-
-def _plain(value: Any) -> Any:
-    """As JSON can write it."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _prices(prices: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{key} {price:f}" for key, price in prices.items())

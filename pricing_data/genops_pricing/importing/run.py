@@ -32,6 +32,8 @@ SOURCES: Final[Mapping[str, Callable[[bytes, date], Found]]] = {
     "genai-prices": genai_prices.read,
     "models.dev": models_dev.read,
 }
+# Sources that are the market itself: only these know what it no longer lists.
+_MARKETS: Final = frozenset({"openrouter"})
 
 
 def import_prices(
@@ -41,6 +43,7 @@ def import_prices(
     *,
     seen_at: date,
     backed_by: Sequence[tuple[str, str]] = (),
+    complete: bool = False,
 ) -> Review:
     """What a source states that the catalog of a data directory lacks.
 
@@ -50,13 +53,18 @@ def import_prices(
         places: files or URLs of the source.
         seen_at: day on which the source stated it (UTC).
         backed_by: (source, file or URL) of other sources, which confirm prices and add none.
+        complete: whether the places hold all that the market lists, so that other models are gone.
 
     Raises:
-        PricingError: a file can't be read, or is not of the source.
+        PricingError: a file can't be read, is not of the source, or is not complete.
     """
+    if complete and source not in _MARKETS:
+        raise PricingError(f"{source} does not list all of a market. Leave out --complete")
     statements = [found for place in places for found in _read(source, place, seen_at)]
     backing = [found for name, place in backed_by for found in _read(name, place, seen_at)]
-    return review(load_directory(data), statements, backing)
+    return review(
+        load_directory(data), statements, backing, complete_on=seen_at if complete else None
+    )
 
 
 def write_review(data: Path, found: Review, *, day: date) -> list[Path]:

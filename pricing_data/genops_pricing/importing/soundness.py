@@ -12,12 +12,12 @@ from genops_pricing.model import Row, build_rows
 from genops_pricing.plausible import mixups
 from genops_pricing.schema import FILES
 
-from .decision import Addition, NewModel, NewRow
+from .decision import NewEndpoint, NewModel, NewRow
 
 __all__ = ["flaws"]
 
 
-def flaws(item: Addition, before: Row | None = None) -> Iterator[str]:
+def flaws(item: NewModel | NewEndpoint | NewRow, before: Row | None = None) -> Iterator[str]:
     """Why the price files could not hold an addition, as "what. fix".
 
     Args:
@@ -34,7 +34,7 @@ def flaws(item: Addition, before: Row | None = None) -> Iterator[str]:
     owner = f"{market}/{model['id']}"
     lists = [(owner, model.get("prices", ()))]
     lists += [
-        (f"{owner}/{slug}", endpoint["prices"])
+        (f"{owner}/{slug}", endpoint.get("prices", ()))
         for slug, endpoint in model.get("endpoints", {}).items()
     ]
     for name, raws in lists:
@@ -43,7 +43,7 @@ def flaws(item: Addition, before: Row | None = None) -> Iterator[str]:
             before = row
 
 
-def _model(item: Addition) -> tuple[str, str, Mapping[str, Any]]:
+def _model(item: NewModel | NewEndpoint | NewRow) -> tuple[str, str, Mapping[str, Any]]:
     """Market, author and the block of the model that an addition stands in."""
     if isinstance(item, NewModel):
         return item.market, item.author, item.raw

@@ -270,6 +270,26 @@ def test_the_service_tier_that_served_the_call_decides_its_price(tmp_path: Path)
     assert flex["genops.cost.total"] == float((1000 * Decimal(1) + 100 * Decimal(4)) / M)
 
 
+def test_only_calls_with_cached_tokens_need_a_cache_price_that_nobody_tells(tmp_path: Path) -> None:
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(
+        "overlay: acme\nmarket: openrouter\nauthor: acme\nmodels:\n"
+        "  - {id: acme/untold, prices: [{effective_from: 2026-01-01,\n"
+        '      usd_per_mtok: {input: "2", output: "8"}, unknown: [cache_read]}]}\n'
+    )
+    enricher = Enricher(load_catalog([overlay]))
+    plain = added(enricher, span(chat("acme/untold")))
+    cached = added(
+        enricher, span(chat("acme/untold", {"gen_ai.usage.cache_read.input_tokens": 200}))
+    )
+
+    assert plain["genops.cost.status"] == "priced"
+    assert plain["genops.cost.total"] == float((1000 * Decimal(2) + 100 * Decimal(8)) / M)
+    assert cached["genops.cost.status"] == "unpriced"
+    assert cached["genops.cost.unpriced_reason"] == "suspect_price"
+    assert "genops.cost.total" not in cached
+
+
 def test_every_part_of_a_charge_has_an_attribute_of_its_own() -> None:
     assert set(COST_PARTS.values()) <= {a.name for a in ATTRIBUTES if a.type == "double"}
 

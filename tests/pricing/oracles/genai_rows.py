@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from genai_prices.data import providers
-from genai_prices.types import ModelPrice, Tier, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, StartDateConstraint, Tier, TieredPrices
 
 from genops_pricing import Catalog, Offer
 from genops_pricing.importing.sources.reading import MARKETS, plain_id
@@ -39,12 +39,17 @@ class Comparison:
     source: str  # of ours
     seen_at: str
     starts: str
+    since: str  # day from which genai-prices dates its price; empty: it does not say
 
     @property
     def agrees(self) -> bool:
-        """Whether the two are one price: genai-prices rounds some to four digits."""
-        ours, theirs = Decimal(self.ours), Decimal(self.theirs)
-        return abs(ours - theirs) <= max(Decimal("0.0001"), theirs / 1000)
+        """Whether the two are one price."""
+        return is_one_price(Decimal(self.ours), Decimal(self.theirs))
+
+
+def is_one_price(ours: Decimal, theirs: Decimal) -> bool:
+    """Whether two prices are the same: genai-prices rounds some to four digits."""
+    return abs(ours - theirs) <= max(Decimal("0.0001"), theirs / 1000)
 
 
 def as_model_price(row: Row) -> ModelPrice | None:
@@ -87,7 +92,8 @@ def compare_prices(catalog: Catalog) -> Iterator[Comparison]:
                 continue
             ours = catalog.model(offer.model, market=market)
             assert isinstance(ours, Model)
-            row = next(row for row in ours.rows if row.entry == offer.entry)
+            row = ours.row_of(offer.entry)
+            assert row is not None
             if row.provenance is None or "genai-prices" in row.provenance.source:
                 continue
             stated = theirs.get_prices(AT)
@@ -104,4 +110,16 @@ def compare_prices(catalog: Catalog) -> Iterator[Comparison]:
                         row.provenance.source,
                         row.provenance.seen_at,
                         row.effective_from,
+                        _since(theirs, stated),
                     )
+
+
+def _since(model: ModelInfo, stated: ModelPrice) -> str:
+    """The day from which genai-prices dates what it states."""
+    dated = model.prices if isinstance(model.prices, list) else []
+    days = [
+        each.constraint.start_date.isoformat()
+        for each in dated
+        if each.prices == stated and isinstance(each.constraint, StartDateConstraint)
+    ]
+    return max(days, default="")

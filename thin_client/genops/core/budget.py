@@ -30,7 +30,6 @@ __all__ = [
     "Reservation",
     "budget_of",
     "reserve",
-    "usd",
 ]
 
 KEYWORDS: Final = ("budget_limit", "max_budget")  # two names of one thing
@@ -75,9 +74,9 @@ class BudgetExceededError(BudgetError):
 
     def __str__(self) -> str:
         return (
-            f"the call to {self.model} was not made: it may cost {usd(self.estimate_usd)} USD, and "
-            f"of the budget of {usd(self.limit_usd)} USD {usd(self.spent_usd)} USD are spent and "
-            f"{usd(self.reserved_usd)} USD reserved by calls in flight. "
+            f"the call to {self.model} was not made: it may cost {_usd(self.estimate_usd)} USD. "
+            f"Of the budget of {_usd(self.limit_usd)} USD, {_usd(self.spent_usd)} USD are spent "
+            f"and {_usd(self.reserved_usd)} USD reserved by calls in flight. "
             "Give a smaller max_tokens, a cheaper model or a higher budget_limit"
         )
 
@@ -207,6 +206,6 @@ def _limit(name: str, value: object) -> Fraction:
     return Fraction(str(value))  # 0.1 means a tenth, not the double next to it
 
 
-def usd(amount: float) -> str:
+def _usd(amount: float) -> str:
     """Dollars for people: no exponent, no trailing zeros, billionths at the least."""
     return f"{amount:.9f}".rstrip("0").rstrip(".")

@@ -8,8 +8,9 @@ here, and the span ends even if reading the response fails.
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 
@@ -71,10 +72,11 @@ def start(
     span = _runtime.tracer().start_span(
         request.span_name, kind=SpanKind.CLIENT, attributes=attributes
     )
-    if request.content is not None and span.is_recording():
+    call = Call(span, request, reservation)
+    if request.content is not None and call.is_recording:
         with guard("reading the content of the request"):
             span.set_attributes(request_content(request.operation, request.content))
-    return Call(span, request, reservation)
+    return call
 
 
 class Call:
@@ -87,9 +89,11 @@ class Call:
     __slots__ = (
         "_current",
         "_ended",
+        "_process",
         "_recording",
         "_reservation",
         "_started_at",
+        "is_recording",
         "request",
         "span",
     )
@@ -98,17 +102,16 @@ class Call:
         self, span: trace.Span, request: Request, reservation: Reservation | None = None
     ) -> None:
         self.span = span
+        # False for a span that nobody will see (no SDK, or not sampled). Asked once, while a
+        # failure of the span's can still leave the call unrecorded.
+        self.is_recording = span.is_recording()
         self.request = request
         self._reservation = reservation
         self._started_at = time.monotonic()
         self._ended = False
+        self._process = os.getpid()
         self._current: Token[Context] | None = None
         self._recording: Token[bool] | None = None
-
-    @property
-    def is_recording(self) -> bool:
-        """False for a span that nobody will see (no SDK, or not sampled)."""
-        return self.span.is_recording()
 
     @property
     def wants_response(self) -> bool:
@@ -128,12 +131,20 @@ class Call:
         stack: TracebackType | None,
     ) -> None:
         with guard("leaving the span"):
-            if self._current is not None:
-                context.detach(self._current)
-            if self._recording is not None:
-                _recording.reset(self._recording)
+            self._leave()
         if error is not None:
             self.fail(error)
+
+    def _leave(self) -> None:
+        if self._recording is not None:
+            try:
+                _recording.reset(self._recording)
+            except ValueError:
+                # A coroutine that nobody finishes is closed in whatever context its owner or the
+                # garbage collector is: nothing to undo there, and OpenTelemetry would log an error.
+                return
+        if self._current is not None:
+            context.detach(self._current)
 
     def first_chunk(self) -> None:
         """Note when the first chunk of a stream came."""
@@ -158,9 +169,42 @@ class Call:
     def _end(
         self, response: object, error: BaseException | None, stream_completed: bool | None
     ) -> None:
-        if self._ended:
+        # A forked child has copies of its parent's open streams; they are the parent's to end.
+        if self._ended or self._process != os.getpid():
             return
         self._ended = True
+        ended_at = time.time_ns()
+
+        def finish(found: Mapping[str, object] | None) -> None:
+            whole = {**response, **found} if found and isinstance(response, dict) else response
+            self._finish(whole, error, stream_completed, ended_at)
+
+        if not (stream_completed is False and self._look_up(response, finish)):
+            finish(None)
+
+    def _look_up(
+        self, response: object, finish: Callable[[Mapping[str, object] | None], None]
+    ) -> bool:
+        """Whether what an aborted stream has not told is being asked for, and `finish` waits."""
+        identity = get(response, "generation_id") or get(response, "id")
+        look_up = self.request.look_up
+        with guard("completing an aborted stream"):
+            return (
+                look_up is not None
+                and self.wants_response
+                and isinstance(identity, str)
+                and get(response, "usage") is None
+                and look_up(identity, finish)
+            )
+        return False
+
+    def _finish(
+        self,
+        response: object,
+        error: BaseException | None,
+        stream_completed: bool | None,
+        ended_at: int,
+    ) -> None:
         attributes: Attributes | None = None
         try:
             if self.wants_response:
@@ -171,7 +215,7 @@ class Call:
                 with guard("counting the cost"):
                     self._reservation.settle(attributes)
             with guard("ending the span"):
-                self.span.end()
+                self.span.end(ended_at)
 
     def _record(
         self, response: object, error: BaseException | None, stream_completed: bool | None
@@ -195,6 +239,11 @@ class Call:
         self.span.set_attributes(attributes)
         if names.ERROR_TYPE in attributes:
             self.span.set_status(Status(StatusCode.ERROR))
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log(attributes)
+        return attributes
+
+    def _log(self, attributes: Attributes) -> None:
         logger.debug(
             "recorded %s on %s: model %s, tokens %s in, %s out, error %s",
             self.request.span_name,
@@ -204,4 +253,3 @@ class Call:
             attributes.get(names.TOKENS_OUTPUT),
             attributes.get(names.ERROR_TYPE),
         )
-        return attributes

@@ -11,7 +11,6 @@ https://github.com/open-telemetry/semantic-conventions-genai (gen-ai-input-messa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ __all__ = [
     "CAPTURE_VARIABLE",
     "CHARS_MAX",
     "StreamedContent",
+    "capture_problem",
     "captures_content",
     "request_content",
     "response_content",
@@ -29,6 +29,7 @@ __all__ = [
 
 CAPTURE_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _ON_SPANS: Final = frozenset({"true", "span_only", "span_and_event"})
+_OFF: Final = frozenset({"", "false", "no_content", "event_only"})
 
 # Texts of one attribute, in characters. Backends cut or refuse attributes above some 64 kB, and an
 # OTLP request of a whole batch must stay within a receiver's limit.
@@ -52,7 +53,19 @@ def captures_content(environ: Mapping[str, str]) -> bool:
 
     Content goes to spans only; EVENT_ONLY, like NO_CONTENT and anything else, records none.
     """
-    return environ.get(CAPTURE_VARIABLE, "").strip().lower() in _ON_SPANS
+    return _choice(environ) in _ON_SPANS
+
+
+def capture_problem(environ: Mapping[str, str]) -> str | None:
+    """What is wrong with the operator's choice, if anything is."""
+    choice = _choice(environ)
+    if choice in _ON_SPANS | _OFF:
+        return None
+    return f"{CAPTURE_VARIABLE}={choice!r} is unknown, so no content is recorded; write true"
+
+
+def _choice(environ: Mapping[str, str]) -> str:
+    return environ.get(CAPTURE_VARIABLE, "").strip().lower()
 
 
 def request_content(operation: str, arguments: Mapping[str, object]) -> Attributes:
@@ -215,6 +228,8 @@ def _write(attributes: Attributes, name: str, items: list[_Json]) -> None:
                 left -= len(text)
         kept.insert(0, item)
     if kept:
+        import json  # is not part of the cost of `import genops`
+
         document = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
         # A lone surrogate would make the exporter lose the whole batch.
         attributes[name] = document.encode("utf-8", "replace").decode("utf-8")
@@ -222,6 +237,8 @@ def _write(attributes: Attributes, name: str, items: list[_Json]) -> None:
 
 def _decoded(arguments: str) -> object:
     """The arguments of a tool call as the object that they are, or the text if they are none."""
+    import json
+
     try:
         return json.loads(arguments)
     except ValueError:

@@ -5,7 +5,8 @@
 
 Scopes nest; the inner value wins. The scope is a context variable: tasks started inside inherit it,
 and so do threads that run in a copied context (`contextvars.copy_context().run`,
-`asyncio.to_thread`); a plain thread starts without it.
+`asyncio.to_thread`); a plain thread starts without it. Other services are reached by `baggage`, if
+`genops.init` was told so.
 
 A scope may also carry a budget (`budget_limit=0.50`), which all calls inside share.
 """
@@ -17,6 +18,10 @@ from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
 from typing import NamedTuple
 
+from opentelemetry.context import Context
+
+from genops import _runtime
+from genops.core import baggage
 from genops.core.budget import KEYWORDS, Budget, budget_of
 from genops.core.governance import Scalar, clean
 
@@ -37,12 +42,13 @@ _current: ContextVar[_InForce] = ContextVar("genops_governance", default=_NOTHIN
 class GovernanceScope:
     """The handle of `set_governance_context`; leaving it restores what was set before."""
 
-    __slots__ = ("_added", "_before", "_budget", "_here", "_token")
+    __slots__ = ("_added", "_baggage", "_before", "_budget", "_here", "_token")
 
     def __init__(self, added: Attributes, budget: Budget | None = None) -> None:
         self._added = added
         self._budget = budget
         self._token: Token[_InForce] | None = None
+        self._baggage: Token[Context] | None = None
         self._before = _NOTHING
         self._here = _NOTHING
         self._set()
@@ -54,6 +60,8 @@ class GovernanceScope:
             (*self._before.budgets, self._budget) if self._budget else self._before.budgets,
         )
         self._token = _current.set(self._here)
+        if _runtime.current().propagate_governance:
+            self._baggage = baggage.attach(self._added)
 
     def __enter__(self) -> GovernanceScope:
         if self._token is None:  # entered again after it was left
@@ -67,10 +75,13 @@ class GovernanceScope:
         trace: TracebackType | None,
     ) -> None:
         token, self._token = self._token, None
+        carried, self._baggage = self._baggage, None
         if token is None:
             return
         try:
             _current.reset(token)
+            if carried is not None:
+                baggage.detach(carried)
         except ValueError:
             # Left in another context than entered, as async generators and fixtures do. A copy of
             # that context has our value; in any other one there is nothing to undo.
@@ -106,8 +117,12 @@ def set_governance_context(
 
 
 def current_governance() -> Attributes:
-    """The attributes in force here, by full span attribute name (`genops.team`)."""
-    return _current.get().attributes
+    """The attributes in force here, by full span attribute name (`genops.team`).
+
+    What other services sent yields to what is set here.
+    """
+    local = _current.get().attributes
+    return {**baggage.received(), **local} if _runtime.current().propagate_governance else local
 
 
 def current_budgets() -> tuple[Budget, ...]:

@@ -2,7 +2,8 @@
 
 Decides which keys and values are accepted; where they come from (defaults, context, the call) is
 decided in `context` and in the providers. A key becomes `genops.<key>`. Any key may be used, the
-documented ones are listed for reference; names that carry measured facts cannot be overwritten.
+documented ones are always text, since a column has one type; names that carry measured facts cannot
+be overwritten.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from typing import Final
 
 from genops.core.guard import guard, warn_once
 
-__all__ = ["DOCUMENTED_KEYS", "RESERVED", "VALUE_CHARS_MAX", "Scalar", "clean", "is_scalar", "text"]
+__all__ = [
+    "DOCUMENTED_KEYS",
+    "RESERVED",
+    "VALUE_CHARS_MAX",
+    "Scalar",
+    "as_text",
+    "clean",
+    "is_scalar",
+    "text",
+]
 
 Scalar = str | bool | int | float
 
@@ -76,6 +86,8 @@ def text(value: str) -> str:
 
     A lone surrogate would make the exporter lose the whole batch.
     """
+    if type(value) is str and len(value) <= VALUE_CHARS_MAX and value.isascii():
+        return value  # nearly always
     return str.__str__(value)[:VALUE_CHARS_MAX].encode("utf-8", "replace").decode("utf-8")
 
 
@@ -109,8 +121,16 @@ def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
             )
         else:
             with guard("reading a governance value"):  # its class decides how it becomes text
-                cleaned["genops." + text(key)] = _coerce(value)
+                written = _coerce(value)
+                cleaned["genops." + text(key)] = (
+                    as_text(written) if key in DOCUMENTED_KEYS else written
+                )
     return cleaned
+
+
+def as_text(value: Scalar) -> str:
+    """The value where only text can stand."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _coerce(value: object) -> Scalar:

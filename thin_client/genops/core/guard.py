@@ -7,6 +7,7 @@ once per cause, so that a systematic one is seen and does not flood.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from types import TracebackType
 
 __all__ = ["failed", "guard", "warn_once"]
@@ -50,12 +51,13 @@ class guard:  # noqa: N801 - used as a statement: `with guard("reading the respo
 
 def failed(doing: str, error: Exception) -> None:
     """Report a failure of telemetry, once per cause."""
-    # The message of the error may quote the application's data, so it is for debugging only.
-    warn_once(
-        (doing, type(error)),
-        "telemetry failed while %s (%s); your call is not affected. "
-        "hint: genops.init(debug=True) logs the details",
-        doing,
-        type(error).__name__,
-    )
-    logger.debug("failure while %s", doing, exc_info=error)
+    with suppress(Exception):  # filters and handlers of the application's may raise
+        # The message of the error may quote the application's data: it is for debugging only.
+        warn_once(
+            (doing, type(error)),
+            "telemetry failed while %s (%s); your call is not affected. "
+            "hint: genops.init(debug=True) logs the details",
+            doing,
+            type(error).__name__,
+        )
+        logger.debug("failure while %s", doing, exc_info=error)

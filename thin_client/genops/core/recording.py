@@ -2,8 +2,8 @@
 
 Pure: objects in, attributes out; no spans, clocks or I/O. Responses are read in the shapes of the
 OpenAI API (chat, completions, embeddings, responses), as SDK objects or as decoded JSON. Only what
-was observed is returned; content is never read. What only one provider reports is read by the
-`observe` function that the provider puts in the request.
+was observed is returned; content is read in `content` alone. What only one provider reports is read
+by the `observe` function that the provider puts in the request.
 """
 
 from __future__ import annotations
@@ -88,6 +88,9 @@ class Request:
     port: int | None = None
     asked: Mapping[str, str] = field(default_factory=dict)  # routing that the caller asked for
     observe: Callable[[object], Observation] | None = None
+    # Asks the provider later, by id, for what an aborted stream has not told: takes the id and what
+    # to call, once, with the missing parts of the response or None. False: it will not.
+    look_up: Callable[[str, Callable[[Mapping[str, object] | None], None]], bool] | None = None
     # The arguments of the call, if the operator asks for content; nothing else reads them.
     content: Mapping[str, object] | None = field(default=None, repr=False)
 

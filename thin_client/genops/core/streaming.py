@@ -1,17 +1,16 @@
 """Follow a stream of chunks without changing what the caller gets.
 
 `StreamedResponse` is pure: it folds chunks into the few fields that telemetry reads, in the shape
-of a whole response, and keeps no content. The iterators around it pass each chunk on as it comes
-and end the call's span at exhaustion, error, close or garbage collection, whichever comes first.
+of a whole response, and keeps no content unless that is asked for. The iterators around it pass
+each chunk on as it comes and end the call's span at exhaustion, error, close or garbage collection,
+whichever comes first.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from enum import Enum
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from genops.core.call import Call
 from genops.core.content import StreamedContent
@@ -32,33 +31,15 @@ _FIELDS = (
 )
 
 
-class _Carries(Enum):
-    CHOICES = 1
-    CONTENT = 2
-    FACTS = 3
-
-
 @cache
-def _carries(kind: type) -> _Carries:
+def _carries(kind: type) -> Literal["choices", "content", "facts"]:
     """What chunks of a class may carry. The SDK has one class for each kind of event."""
     fields = getattr(kind, "model_fields", {"response": None})  # what is no model must be read
     if "choices" in fields:
-        return _Carries.CHOICES
+        return "choices"
     # Events of the Responses API: some carry the response so far, one is an error, and the many
     # deltas are content.
-    return _Carries.CONTENT if fields.keys().isdisjoint({"response", "code"}) else _Carries.FACTS
-
-
-def _is_content(chunk: Any) -> bool:
-    """Whether a chunk, other than the first, tells nothing but content. Most do."""
-    carries = _carries(type(chunk))  # type: ignore[arg-type]  # mypy: classes have no hash
-    if carries is not _Carries.CHOICES:
-        return carries is _Carries.CONTENT
-    try:
-        (choice,) = chunk.choices
-        return choice.finish_reason is None and chunk.usage is None
-    except (AttributeError, TypeError, ValueError):
-        return False
+    return "content" if fields.keys().isdisjoint({"response", "code"}) else "facts"
 
 
 class StreamedResponse:
@@ -66,19 +47,17 @@ class StreamedResponse:
 
     __slots__ = ("_content", "_fields", "_finish_reasons")
 
-    def __init__(self, *, content: bool = False) -> None:
+    def __init__(self, *, content: bool = False, generation_id: object = None) -> None:
         self._fields: dict[str, object] = {}
+        if isinstance(generation_id, str):  # known before the first chunk
+            self._fields["generation_id"] = generation_id
         self._finish_reasons: dict[int, str] = {}
         self._content = StreamedContent() if content else None
 
-    def add(self, chunk: object, *, first: bool = True) -> None:
+    def add(self, chunk: object) -> None:
         """Take in a chunk. Later values win: the usage of the last chunk is the whole usage."""
         if self._content is not None:
             self._content.add(chunk)
-        if first or not _is_content(chunk):
-            self._add_facts(chunk)
-
-    def _add_facts(self, chunk: object) -> None:
         # Events of the Responses API carry the response so far.
         source = get(chunk, "response") or chunk
         for name in _FIELDS:
@@ -112,8 +91,6 @@ class StreamedResponse:
 
 
 _open: set[StreamRecorder] = set()  # not ended yet
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open.clear)  # they are the parent's to end
 
 
 def end_open_streams() -> None:
@@ -125,23 +102,37 @@ def end_open_streams() -> None:
 class StreamRecorder:
     """Joins a stream to the span of its call. Reports of an end after the first are ignored."""
 
-    __slots__ = ("_call", "_response", "chunks", "stepping")
+    __slots__ = ("_call", "_response", "_skips_content", "chunks", "stepping")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, generation_id: object = None) -> None:
         self._call = call
-        self._response = StreamedResponse(content=call.request.content is not None)
+        content = call.request.content is not None
+        self._skips_content = not content
+        self._response = StreamedResponse(content=content, generation_id=generation_id)
         self.chunks = 0  # fetched so far
         self.stepping = False  # a chunk is being fetched
         _open.add(self)
 
-    def chunk(self, chunk: object) -> None:
-        """A chunk came."""
+    def chunk(self, chunk: Any) -> None:
+        """A chunk came.
+
+        Most carry content alone and are passed over: reading one in full takes the time of ten. It
+        is all in one function, and without `guard`, because here each call is felt.
+        """
         self.chunks += 1
         try:
             if self.chunks == 1:
                 self._call.first_chunk()
-            self._response.add(chunk, first=self.chunks == 1)
-        except Exception as error:  # noqa: BLE001 - the guard costs more than all of the above
+            elif self._skips_content:
+                carries = _carries(type(chunk))  # type: ignore[arg-type]  # mypy: not hashable
+                if carries == "content":
+                    return
+                if carries == "choices" and chunk.usage is None:
+                    choices = chunk.choices
+                    if len(choices) == 1 and choices[0].finish_reason is None:
+                        return
+            self._response.add(chunk)
+        except Exception as error:  # noqa: BLE001 - as in `guard`
             failed("reading a chunk", error)
 
     def exhausted(self) -> None:

@@ -2,8 +2,9 @@
 
 Decides which methods are wrapped (`OPERATIONS`) and how a call becomes a `Request`; how its result
 is followed to the end is decided in `openai_results`. `patch` and `unpatch` work on the SDK's
-classes, so clients made before and after are covered alike. Two names share the wrappers:
-"openrouter" records calls to OpenRouter, "openai" records all others.
+classes, so clients made before and after are covered alike; but a `with_raw_response` or
+`with_streaming_response` that was used before keeps the method that it found. Two names share the
+wrappers: "openrouter" records calls to OpenRouter, "openai" records all others.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ class Operation:
         return tuple(self.module.split(".")[2:])
 
 
-# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions.
-# What an installed version lacks is passed over.
+# `stream()` helpers call `create`; `parse` does not, and stood under `beta` in old versions; in new
+# ones what a client has under `beta` is the resource itself once more, so `create` is listed too.
+# What an installed version lacks is passed over. Not listed: `beta.responses`, which takes half a
+# second to import.
 OPERATIONS: Final = (
     Operation("openai.resources.chat.completions", "Completions", "create", "chat"),
     Operation("openai.resources.chat.completions", "Completions", "parse", "chat"),
@@ -143,29 +146,47 @@ def record_resource(client: object, name: str, *, provider: str) -> None:
         name: The first step to the resource: "chat", "responses"…
         provider: `gen_ai.provider.name`.
     """
-    if not any(operation.path[0] == name for operation in OPERATIONS):
+    raw = name in ("with_raw_response", "with_streaming_response")  # views of all resources
+    if not raw and not any(operation.path[0] == name for operation in OPERATIONS):
         return
     begin = partial(_begin_of_client, provider)
     for operation in OPERATIONS:
         # `beta.chat.completions.stream` of old versions calls `chat.completions.create`. Other
         # resources are left alone: the SDK loads them when they are asked for.
-        if operation.path[0] not in (name, "chat"):
+        if not raw and operation.path[0] not in (name, "chat"):
             continue
         resource: Any = get(client, *operation.path)
         original = type(resource).__dict__.get(operation.method)
         if original is not None and operation.method not in vars(resource):
             wrap = _async_wrapper if type(resource).__name__.startswith("Async") else _wrapper
-            create = wrap(operation, original, begin)
+            create = wrap(operation, _of_class(operation.method, original), begin)
             setattr(resource, operation.method, MethodType(create, resource))
 
 
-# `original` is bound to its resource as Python would: wrappers of other libraries (wrapt) look at
-# what they are bound to.
+def _of_class(method: str, original: Create) -> Create:
+    """The method that a resource's class has when it is called: others may wrap it later."""
+
+    @functools.wraps(original)
+    def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
+        return _bound(type(resource).__dict__[method], resource)(*args, **kwargs)
+
+    return create
+
+
+def _bound(method: Any, resource: object) -> Create:
+    """The method, bound as Python would.
+
+    Wrappers of other libraries (wrapt) look at what they are bound to, and a mock takes no `self`.
+    """
+    bind = getattr(method, "__get__", None)
+    return method if bind is None else bind(resource)  # type: ignore[no-any-return]
+
+
 def _wrapper(operation: Operation, original: Create, begin: _Begin) -> Create:
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return run(begin_call, partial(original.__get__(resource), *args))
+        return run(begin_call, partial(_bound(original, resource), *args))
 
     return create
 
@@ -174,7 +195,7 @@ def _async_wrapper(operation: Operation, original: Create, begin: _Begin) -> Cre
     @functools.wraps(original)
     async def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
         begin_call = partial(begin, operation.name, resource, kwargs)
-        return await run_async(begin_call, partial(original.__get__(resource), *args))
+        return await run_async(begin_call, partial(_bound(original, resource), *args))
 
     return create
 
@@ -240,7 +261,15 @@ def begin(
         reservation = estimate.reserve(budgets, operation, client, kwargs, provider=provider)
     call: Call | None = None
     with guard("starting the span"):
+        settings = _runtime.current()
         is_openrouter = provider == OPENROUTER
+        is_stream = bool(kwargs.get("stream"))
+        look_up = None
+        if is_openrouter and is_stream and settings.openrouter_complete_aborted:
+            from genops.providers import openrouter_generation  # loaded only if it is asked for
+
+            openrouter_generation.prepare_lookups()
+            look_up = partial(openrouter_generation.look_up, client)
         host, port = address(str(get(client, "base_url")))
         model, extra_body = kwargs.get("model"), kwargs.get("extra_body")
         call = calls.start(
@@ -248,17 +277,18 @@ def begin(
                 operation=operation,
                 provider=provider,
                 model=text(model) if isinstance(model, str) else None,
-                stream=bool(kwargs.get("stream")),
+                stream=is_stream,
                 address=host,
                 port=port,
                 asked=routing.asked(extra_body, route) if is_openrouter else {},
                 observe=routing.observer(model, extra_body) if is_openrouter else None,
-                content=kwargs if _runtime.current().capture_content else None,
+                look_up=look_up,
+                content=kwargs if settings.capture_content else None,
             ),
             governance,
             reservation,
         )
-        if is_openrouter and call.is_recording and _runtime.current().openrouter_metadata:
+        if is_openrouter and call.is_recording and settings.openrouter_metadata:
             kwargs = _with_metadata_header(client, kwargs)
     if call is None and reservation is not None:
         reservation.settle(None)  # nobody will see what the call costs
@@ -267,7 +297,8 @@ def begin(
 
 def _with_metadata_header(client: object, kwargs: dict[str, Any]) -> dict[str, Any]:
     name, value = routing.METADATA_HEADER
-    own = {**(get(client, "default_headers") or {}), **(kwargs.get("extra_headers") or {})}  # type: ignore[dict-item]
+    # `default_headers` would be made anew, with all that the SDK adds.
+    own = {**(get(client, "_custom_headers") or {}), **(kwargs.get("extra_headers") or {})}  # type: ignore[dict-item]
     if any(str(key).lower() == name.lower() for key in own):
         return kwargs
     return {**kwargs, "extra_headers": {**(kwargs.get("extra_headers") or {}), name: value}}

@@ -79,12 +79,14 @@ def _follow(call: Call, result: Any, stream: Any, close: str) -> None:
     HTTP response.
     """
     if get(stream, "_iterator") is not None and hasattr(get(stream, "response"), close):
-        recorder = StreamRecorder(call)
-        _on_close(stream.response, close, lambda: _stream_closed(recorder, stream.response))
+        response: Any = stream.response
+        generation_id = get(response, "headers", "x-generation-id")  # OpenRouter's
+        recorder = StreamRecorder(call, generation_id)
+        _on_close(response, close, lambda: _stream_closed(recorder, response))
         chunks = Chunks if close == "close" else AsyncChunks
         stream._iterator = chunks(stream._iterator, recorder)
         return
-    response: Any = get(result, "http_response")
+    response = get(result, "http_response")
     if response is None:
         call.succeed(result)
     elif response.is_closed:
@@ -101,8 +103,8 @@ class _UnreadBody:
         self._response = response
         self._received = False
 
-    def closed(self) -> None:
-        """The HTTP response was closed.
+    def closed(self) -> bool:
+        """The HTTP response was closed; True if that was the end of it.
 
         That happens when the body has been received, though it cannot be had yet, and (again) when
         the caller leaves the block.
@@ -110,15 +112,17 @@ class _UnreadBody:
         body = _json(self._response)
         if body is None and self._response.is_stream_consumed and not self._received:
             self._received = True
-        else:
-            self._call.succeed(body)
+            return False
+        self._call.succeed(body)
+        return True
 
 
-def _stream_closed(recorder: StreamRecorder, response: Any) -> None:
+def _stream_closed(recorder: StreamRecorder, response: Any) -> bool:
     # Who reads the lines of a raw response by hand passes the recorder by: then it is not known
     # whether the stream was read to its end.
     by_hand = recorder.chunks == 0 and response.is_stream_consumed
     recorder.closed(completed=None if by_hand else False)
+    return True
 
 
 def _json(response: Any) -> object:
@@ -129,9 +133,20 @@ def _json(response: Any) -> object:
         return None
 
 
-def _on_close(response: Any, close: str, report: Callable[[], None]) -> None:
-    """Call `report` whenever the HTTP response has been closed."""
+def _on_close(response: Any, close: str, report: Callable[[], bool]) -> None:
+    """Call `report` when the HTTP response has been closed, until it says that this was the end.
+
+    Then the response gets its own method back: as long as it refers to itself, through this one,
+    its content stays in memory until the next run of the garbage collector.
+    """
     original = getattr(response, close)
+
+    def closed() -> None:
+        with guard("closing the response"):
+            # Unless somebody has wrapped ours.
+            if report() and get(vars(response).get(close), "__wrapped__") == original:
+                delattr(response, close)
+
     if close == "close":
 
         @functools.wraps(original)
@@ -139,8 +154,7 @@ def _on_close(response: Any, close: str, report: Callable[[], None]) -> None:
             try:
                 original()
             finally:
-                with guard("closing the response"):
-                    report()
+                closed()
 
         response.close = closing
     else:
@@ -150,7 +164,6 @@ def _on_close(response: Any, close: str, report: Callable[[], None]) -> None:
             try:
                 await original()
             finally:
-                with guard("closing the response"):
-                    report()
+                closed()
 
         response.aclose = aclosing

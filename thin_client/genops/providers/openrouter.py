@@ -123,7 +123,7 @@ class GenOpsOpenRouterAdapter:
         import openai
 
         client: Any = self.client
-        keywords = sort_keywords(kwargs, type(resource_of(client)))
+        keywords = sort_keywords(kwargs, operation)
         if keywords.max_retries is not None:
             client = client.with_options(max_retries=keywords.max_retries)
         create = resource_of(client).create
@@ -162,6 +162,9 @@ def instrument_openrouter(
 ) -> GenOpsOpenRouterAdapter:
     """An instrumented OpenRouter client.
 
+    In an application that has neither called `genops.init` nor set up a tracer provider, spans go
+    where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER), if it does.
+
     Args:
         client: An existing client to wrap. It is used as it is, so no other argument goes with it.
         openrouter_api_key: The key; by default the environment's OPENROUTER_API_KEY. An OpenAI
@@ -185,6 +188,7 @@ def instrument_openrouter(
                 "instrument_openrouter got a client and also arguments to make one. "
                 "Configure the client itself, e.g. client.with_options(timeout=30.0)"
             )
+        _export()
         return GenOpsOpenRouterAdapter(client)
     key = openrouter_api_key or api_key or os.environ.get("OPENROUTER_API_KEY")
     if not key:
@@ -199,6 +203,7 @@ def instrument_openrouter(
         if value and given.isdisjoint(aliases):
             headers[header] = value
     make = openai.AsyncOpenAI if async_client else openai.OpenAI
+    _export()
     return GenOpsOpenRouterAdapter(
         make(
             api_key=key,
@@ -212,6 +217,8 @@ def instrument_openrouter(
 def patch_openrouter(auto_track: bool = True) -> None:
     """Record every call to OpenRouter that the OpenAI SDK makes in this process.
 
+    Spans go where those of `instrument_openrouter` go.
+
     Args:
         auto_track: False makes this a no-op.
 
@@ -220,12 +227,21 @@ def patch_openrouter(auto_track: bool = True) -> None:
     """
     if auto_track:
         _import_sdk()
+        _export()
         sdk.patch(OPENROUTER)
 
 
 def unpatch_openrouter() -> None:
     """Undo `patch_openrouter`. Clients and their settings are left as they are."""
     sdk.unpatch(OPENROUTER)
+
+
+def _export() -> None:
+    """See to it that what is recorded goes where the environment says, if it says so."""
+    with guard("starting the exporter"):
+        from genops._lifecycle import export_if_the_environment_asks  # it imports this package
+
+        export_if_the_environment_asks()
 
 
 def _import_sdk() -> Any:

@@ -10,9 +10,12 @@ from genops import _runtime
 from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import DEFAULT_BASE_URL, OPENROUTER, address, provider_of
 
-__all__ = ["KEY_FACTS", "check_form", "check_with_openrouter"]
+__all__ = ["KEY_FACTS", "can_be_sent", "check_form", "check_with_openrouter"]
 
 _KEYS_PAGE: Final = "https://openrouter.ai/keys"
+_CHECK_BASE_URL: Final = (
+    f"Check {_runtime.OPENROUTER_BASE_URL_VARIABLE}; usual is {DEFAULT_BASE_URL}"
+)
 
 # All keys in OpenRouter's API reference have this form. The documents do not promise it, so only
 # the prefix is insisted on.
@@ -38,7 +41,7 @@ def check_form(environ: Mapping[str, str], base_url: str) -> Findings:
             message += ". OPENAI_API_KEY is never used in its place: it would go to OpenRouter"
         fix = f"Make a key at {_KEYS_PAGE}, then: export OPENROUTER_API_KEY=sk-or-v1-..."
         yield Finding("error", message, fix)
-    elif not _PRINTABLE.fullmatch(key):
+    elif not can_be_sent(key):
         message = "OPENROUTER_API_KEY has blanks or odd characters in it and cannot be sent"
         yield Finding("error", message, "Set it without quotes, blanks and line ends")
     elif is_openrouter and not key.startswith(_PREFIX):
@@ -49,6 +52,11 @@ def check_form(environ: Mapping[str, str], base_url: str) -> Findings:
         yield Finding("warning", message, "If calls fail with 401, copy the whole key again")
     else:
         yield Finding("info", "OPENROUTER_API_KEY is set")
+
+
+def can_be_sent(key: str) -> bool:
+    """Whether the key can stand in an HTTP header."""
+    return _PRINTABLE.fullmatch(key) is not None
 
 
 def check_with_openrouter(
@@ -76,15 +84,15 @@ def check_with_openrouter(
         return None, [Finding("error", f"{place} does not accept the key (401)", fix)]
     except openai.APIStatusError as error:
         message = f"{place} answered {error.status_code} to GET /key"
-        return None, [Finding("error", message, "Try again later")]
-    except (openai.OpenAIError, OSError, ValueError) as error:
+        fix = _CHECK_BASE_URL if error.status_code == 404 else "Try again later"
+        return None, [Finding("error", message, fix)]
+    except Exception as error:  # noqa: BLE001 - the SDK's HTTP library has errors of its own
         message = f"{place} cannot be asked ({cause(error)})"
         return None, [Finding("error", message, "Check DNS, proxy and firewall")]
     details = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(details, Mapping):
         message = f"{place} answered GET /key with no details of a key"
-        fix = f"Check {_runtime.OPENROUTER_BASE_URL_VARIABLE}; usual is {DEFAULT_BASE_URL}"
-        return None, [Finding("error", message, fix)]
+        return None, [Finding("error", message, _CHECK_BASE_URL)]
     return {name: details.get(name) for name in KEY_FACTS}, list(_judge(details))
 
 

@@ -8,10 +8,10 @@ like a misspelled parameter is reported, since the call then went out without th
 from __future__ import annotations
 
 import difflib
-import inspect
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from genops.core.budget import KEYWORDS as BUDGET_KEYWORDS
@@ -34,6 +34,14 @@ _NEVER_GOVERNANCE: Final = frozenset(
     }
 )
 
+# Where the SDK declares the parameters of a method, and what its signature has beside them. The
+# signature itself may be hidden by a wrapper of another library, or by a mock.
+_DECLARED: Final = {
+    "chat": "openai.types.chat.completion_create_params",
+    "text_completion": "openai.types.completion_create_params",
+}
+_OPTIONS: Final = ("stream", "extra_headers", "extra_query", "extra_body", "timeout")
+
 # How alike two names are (difflib's ratio) for one to be taken for a slip of the other. A missing
 # letter or plural is above; `session` beside `session_id` and `tier` beside `service_tier` below.
 _ALIKE: Final = 0.85
@@ -50,13 +58,17 @@ class Keywords:
     budget: Budget | None
 
 
-def sort_keywords(kwargs: Mapping[str, Any], resource: type) -> Keywords:
-    """The keywords of a call of `resource.create`, sorted.
+def sort_keywords(kwargs: Mapping[str, Any], operation: str) -> Keywords:
+    """The keywords of a call, sorted.
+
+    Args:
+        kwargs: As the caller gave them; not changed.
+        operation: `gen_ai.operation.name`: "chat" or "text_completion".
 
     Raises:
         ValueError: the route is unknown, or the budget is no amount of money.
     """
-    parameters = _parameters(resource)
+    parameters = _parameters(operation)
     api: dict[str, Any] = {}
     extra: dict[str, object] = {}
     governance: dict[str, object] = {}
@@ -67,7 +79,7 @@ def sort_keywords(kwargs: Mapping[str, Any], resource: type) -> Keywords:
             api[name] = value
         elif name in BODY_FIELDS:
             extra[name] = value
-        elif is_scalar(value) and name not in _NEVER_GOVERNANCE:
+        elif name in DOCUMENTED_KEYS or (is_scalar(value) and name not in _NEVER_GOVERNANCE):
             _report_slip(name, parameters)
             governance[name] = value
         else:
@@ -86,9 +98,10 @@ def sort_keywords(kwargs: Mapping[str, Any], resource: type) -> Keywords:
     )
 
 
-@lru_cache(maxsize=8)  # of the SDK's few resources; reading a signature takes 200 µs
-def _parameters(resource: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(resource.create).parameters)
+@cache
+def _parameters(operation: str) -> frozenset[str]:
+    declared = importlib.import_module(_DECLARED[operation]).CompletionCreateParamsBase
+    return frozenset({*declared.__annotations__, *_OPTIONS})
 
 
 def _report_slip(name: str, parameters: frozenset[str]) -> None:

@@ -38,7 +38,8 @@ _SERVER_TOOLS: Final = ("server_tool_use_details", "server_tool_use")
 # Suffixes of a model's name that say how to route; others (`:free`) name models of their own.
 _ROUTING_VARIANTS: Final = frozenset({"nitro", "floor", "online", "exacto"})
 
-# Fields of OpenRouter's ChatRequest that the OpenAI SDK's create() does not take as keywords.
+# Fields of the request that the OpenAI SDK's create() does not take as keywords: OpenRouter's own
+# (schema ChatRequest), and OpenAI's that came after the oldest supported version of the SDK.
 BODY_FIELDS: Final = frozenset(
     {
         "cache_control",
@@ -55,6 +56,8 @@ BODY_FIELDS: Final = frozenset(
         "top_k",
         "trace",
         "transforms",
+        *("moderation", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"),
+        *("reasoning_effort", "safety_identifier", "verbosity", "web_search_options"),
     }
 )
 
@@ -79,9 +82,9 @@ def body(
         fallbacks: Models to try, in order, if the first one fails.
 
     Raises:
-        ValueError: the route is unknown.
+        ValueError: the route is unknown, or providers or models are not given as text.
     """
-    if route is not None and route not in ROUTES:
+    if route is not None and not (isinstance(route, str) and route in ROUTES):
         known = ", ".join(repr(name) for name in ROUTES)
         raise ValueError(
             f"route={route!r} is not a routing strategy; known are {known}. "
@@ -92,16 +95,23 @@ def body(
     if isinstance(provider, Mapping):
         preferences.update(provider)
     elif provider:
-        preferences["order"] = [provider] if isinstance(provider, str) else list(provider)
+        preferences["order"] = _texts("provider", provider)
     if route is not None:
         preferences.update(ROUTES[route])
     if preferences:
         own = merged.get("provider")
         merged["provider"] = {**preferences, **own} if isinstance(own, Mapping) else preferences
     if fallbacks:
-        models = [fallbacks] if isinstance(fallbacks, str) else list(fallbacks)
-        merged.setdefault("models", [model, *models])
+        merged.setdefault("models", [model, *_texts("fallbacks", fallbacks)])
     return merged
+
+
+def _texts(keyword: str, value: object) -> list[str]:
+    """One text or several, as a list."""
+    texts = [value] if isinstance(value, str) else value
+    if not _is_list(texts) or not all(isinstance(item, str) for item in texts):
+        raise ValueError(f"{keyword}={value!r} is neither a name nor a list of names")
+    return [item for item in texts if isinstance(item, str)]
 
 
 def asked(extra_body: object, route: str | None = None) -> dict[str, str]:
@@ -181,7 +191,7 @@ def _routing(response: object, metadata: object, alternatives: Sequence[str]) ->
     used = _fallback_used(attempts, get(response, "model"), alternatives)
     if used is not None:
         attributes[names.FALLBACK_USED] = used
-    identity = get(response, "id")
+    identity = get(response, "generation_id") or get(response, "id")
     if isinstance(identity, str) and identity.startswith("gen-"):
         attributes[names.GENERATION_ID] = text(identity)
     return attributes

@@ -21,16 +21,17 @@ from typing import Any, Final, Literal
 
 from genops import _installation, _lifecycle, _runtime
 from genops._config import ClientConfig, read_config
+from genops._destination import ExportConfig
 from genops._export import existing_provider
 from genops._probe import Finding, Findings, Level
 from genops._probe_export import check_endpoint
 from genops._vendors import cost_warning
 from genops.providers.hosts import DEFAULT_BASE_URL
-from genops.providers.openrouter_key import check_form, check_with_openrouter
+from genops.providers.openrouter_key import can_be_sent, check_form, check_with_openrouter
 
 __all__ = ["TIMEOUT_S", "ValidationIssue", "ValidationResult", "validate_setup"]
 
-Component = Literal["api_key", "installation", "pricing", "export", "recording", "openrouter"]
+Component = Literal["api_key", "installation", "pricing", "export", "configuration", "openrouter"]
 
 TIMEOUT_S: Final = 2.0
 
@@ -44,6 +45,12 @@ _FACTS: Final = (
     "initialized",
     "instrumented_providers",
     "openrouter_key",
+)
+
+# How OpenTelemetry is told to export nothing.
+_SWITCHED_OFF: Final = (("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none"))
+_SWITCH_ON: Final = (
+    "Unset OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER, and correct OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 _REINSTALL: Final = "pip install --force-reinstall genops-ai"
@@ -85,8 +92,13 @@ class _Setup:
     summary: dict[str, Any]
 
     @property
+    def config(self) -> ClientConfig:
+        """What `init` was told, or would be by the environment."""
+        return _lifecycle.config_in_force() or read_config(self.environ)
+
+    @property
     def base_url(self) -> str:
-        return _runtime.current().openrouter_base_url or DEFAULT_BASE_URL
+        return self.config.openrouter_base_url or DEFAULT_BASE_URL
 
 
 def validate_setup(*, live: bool = False, timeout: float = TIMEOUT_S) -> ValidationResult:
@@ -161,41 +173,45 @@ def _check_pricing(setup: _Setup) -> Findings:
 
 
 def _check_export(setup: _Setup) -> Findings:
-    started = _lifecycle.config_in_force()
-    config = started or read_config(setup.environ)
-    export = config.export
-    setup.summary["exporter"] = _lifecycle.status().exporter if started else str(export)
-    if not started:  # else they are among the problems of `status`
-        yield from _configuration_problems(config, setup.environ)
-        if warning := cost_warning(export.endpoint):
+    status, export = _lifecycle.status(), setup.config.export
+    if status.initialized:
+        exporter, is_ours = status.exporter, str(export) in status.exporter
+    else:
+        is_ours = existing_provider() is None
+        exporter = str(export) if is_ours else "existing tracer provider"
+        if warning := cost_warning(export.endpoint):  # a problem in `status`
             yield Finding("warning", warning)
-    if existing_provider() is not None and not export.explicit:
-        yield Finding("info", "spans go where the application's own tracer provider sends them")
+    setup.summary["exporter"] = exporter
+    if exporter == "none":
+        wanted = _is_switched_off(setup.environ, export)
+        yield Finding("warning" if wanted else "error", "no spans are exported", _SWITCH_ON)
+    elif not is_ours:
+        yield Finding("info", f"spans go to: {exporter}")
     elif export.kind == "console":
         yield Finding("info", "spans are printed on stdout")
     elif export.kind == "otlp":
         yield from check_endpoint(export, live=setup.live, timeout_s=setup.timeout_s)
 
 
-def _configuration_problems(config: ClientConfig, environ: Mapping[str, str]) -> Findings:
-    nowhere = config.export.kind == "none"
-    for problem in config.problems:
-        yield Finding("error" if nowhere else "warning", problem)
-    if nowhere and not config.problems:
-        message = "OTEL_TRACES_EXPORTER is none: no spans are exported"
-        yield Finding("warning", message, "Unset it, or set it to otlp")
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        yield Finding("warning", "OTEL_SDK_DISABLED is true: nothing is recorded", "Unset it")
+def _is_switched_off(environ: Mapping[str, str], export: ExportConfig) -> bool:
+    """Whether nothing is exported on purpose: by an argument of `init`, or by the environment."""
+    return export.kind == "none" and (
+        export.explicit
+        or any(environ.get(name, "").strip().lower() == value for name, value in _SWITCHED_OFF)
+    )
 
 
-def _check_recording(setup: _Setup) -> Findings:
+def _check_configuration(setup: _Setup) -> Findings:
     status = _lifecycle.status()
     setup.summary.update(
         initialized=status.initialized,
         instrumented_providers=list(status.instrumented_providers),
     )
-    for problem in dict.fromkeys((*status.problems, *status.not_instrumented.values())):
-        yield _with_hint("warning", problem)
+    told = _installation.problems()  # by the check of the installation
+    problems = status.problems if status.initialized else setup.config.problems
+    for problem in dict.fromkeys((*problems, *status.not_instrumented.values())):
+        if problem not in told:
+            yield _with_hint("warning", problem)
     if status.instrumented_providers:
         providers = ", ".join(status.instrumented_providers)
         yield Finding("info", f"calls are recorded, to: {providers}")
@@ -207,7 +223,7 @@ def _check_recording(setup: _Setup) -> Findings:
 
 def _check_openrouter(setup: _Setup) -> Findings:
     key = setup.environ.get("OPENROUTER_API_KEY")
-    if setup.live and key:
+    if setup.live and key and can_be_sent(key):
         facts, findings = check_with_openrouter(key, setup.base_url, setup.timeout_s)
         setup.summary["openrouter_key"] = facts
         yield from findings
@@ -224,6 +240,6 @@ _CHECKS: Final[Mapping[Component, Callable[[_Setup], Findings]]] = {
     "installation": _check_installation,
     "pricing": _check_pricing,
     "export": _check_export,
-    "recording": _check_recording,
+    "configuration": _check_configuration,
     "openrouter": _check_openrouter,
 }

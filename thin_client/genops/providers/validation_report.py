@@ -32,9 +32,9 @@ def print_validation_result(result: ValidationResult, file: TextIO | None = None
         return f"\x1b[{_COLOURS[level]}m{padded}\x1b[0m" if coloured else padded
 
     for issue in result.issues:
-        out.write(f"{label(issue.level)} {issue.component:12} {issue.message}\n")
+        out.write(f"{label(issue.level)} {issue.component:13} {issue.message}\n")
         if issue.fix_suggestion:
-            out.write(f"{'':18} fix: {issue.fix_suggestion}\n")
+            out.write(f"{'':19} fix: {issue.fix_suggestion}\n")
     counts = ", ".join(
         f"{count} {name}{'' if count == 1 else 's'}"
         for name in ("error", "warning")

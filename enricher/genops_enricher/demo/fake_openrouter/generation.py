@@ -7,6 +7,7 @@ enriched spans against.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -69,6 +70,7 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._generations: dict[str, Generation] = {}
+        self._lookups: Counter[str] = Counter()
 
     def add(self, generation: Generation) -> None:
         """Book one generation."""
@@ -79,6 +81,15 @@ class Ledger:
         """Find a generation by its id."""
         with self._lock:
             return self._generations.get(generation_id)
+
+    def look_up(self, generation_id: str) -> Generation | None:
+        """As `get`, for GET /generation: what was just made is not found at once."""
+        with self._lock:
+            generation = self._generations.get(generation_id)
+            self._lookups[generation_id] += 1
+            if generation and self._lookups[generation_id] <= generation.scenario.late_lookups:
+                return None
+            return generation
 
     def generations(self) -> tuple[Generation, ...]:
         """All generations, oldest first."""

@@ -35,6 +35,7 @@ class Scenario:
     status: int = 200  # answer this HTTP error
     failures: int = 0  # this many upstream attempts fail before one answers
     stream_error: bool = False  # the stream breaks after its first words
+    late_lookups: int = 0  # GET /generation does not find it this many times
     # How the answer looks.
     byok: bool = False  # served with the caller's own provider key, for a fee
     byok_waived: bool = False  # the same below the monthly allowance: no fee, `cost` is 0

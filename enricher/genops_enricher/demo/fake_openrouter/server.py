@@ -113,7 +113,7 @@ class _Handler(Handler):
             byok = sum((bill.upstream for bill in bills if bill.is_byok), Decimal(0))
             self._json(200, wire.key_details(sum((b.cost for b in bills), Decimal(0)), byok))
         elif url.path == f"{API}/generation":
-            generation = ledger.get(parse_qs(url.query).get("id", [""])[0])
+            generation = ledger.look_up(parse_qs(url.query).get("id", [""])[0])
             if generation is None:
                 self._error(404, "Generation not found")
             else:

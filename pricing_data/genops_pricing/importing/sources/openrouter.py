@@ -136,8 +136,6 @@ def _read_endpoints(raw: Mapping[str, Any], seen_at: date) -> Found:
 
 def _facts(raw: Mapping[str, Any], seen_at: date) -> dict[str, Any]:
     model, name = str(raw["id"]), text(raw.get("name")) or ""
-    ends = raw.get("expiration_date")
-    removed = date.fromisoformat(str(ends)[:10]) if ends else None
     slug = raw.get("canonical_slug")
     return {
         "author": model.lstrip("~").partition("/")[0],
@@ -145,7 +143,6 @@ def _facts(raw: Mapping[str, Any], seen_at: date) -> dict[str, Any]:
         "context_length": count(raw.get("context_length")),
         "modality": text((raw.get("architecture") or {}).get("modality")),
         "created": _created(raw.get("created"), seen_at),
-        "removed": removed if removed and removed <= seen_at else None,
         "canonical_slug": slug if _is_id(slug) and slug != model else None,
     }
 
