@@ -62,7 +62,9 @@ _COUNTS = {
     "cache_write": ("cache_write_tokens", LeftOut.CACHE_WRITE),
     "input_audio": ("audio_tokens", LeftOut.AUDIO),
 }
+# The figure that would stand on a span if the fact were not left out.
 _IN_LEDGER = {left_out: key for key, left_out in _COUNTS.values()} | {
+    LeftOut.SPAN: "prompt_tokens",
     LeftOut.BILL: "cost",
     LeftOut.FEE: "cost",
 }
