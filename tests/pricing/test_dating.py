@@ -124,6 +124,12 @@ def test_a_statement_counts_for_nothing_while_most_catalogs_state_another_price(
     assert start_of(dated(told=told, other_until=date(2025, 6, 1))) == "2025-06-17"
 
 
+def test_who_states_the_older_price_on_the_day_of_the_change_only_lags() -> None:
+    told = [past(("", "3"), ("2025-08-21", "2"))]
+
+    assert start_of(dated(told=told, other_until=date(2025, 8, 21))) == "2025-08-21"
+
+
 def test_a_statement_between_the_snapshots_around_a_change_dates_it() -> None:
     sibling = past(("2025-04-16", "10"), ("2025-07-01", "2", "2025-06-05"))
 

@@ -481,6 +481,69 @@ def test_what_nobody_tells_before_the_first_whole_list_is_no_unknown_price(tmp_p
     assert "unknown" not in told["acme/one"]["prices"][0]
 
 
+@pytest.mark.parametrize(
+    ("before", "rows"),
+    [
+        # Two families that agree; one alone, or a list from after the first whole one, do not.
+        (
+            [("tokenlens", "0.31", "2025-09"), ("tokencost", "0.31", "2025-08")],
+            [("2025-07-01", "0.31"), ("2025-11-07", "0.125")],
+        ),
+        ([("tokenlens", "0.31", "2025-09")], [("2025-07-01", None), ("2025-11-07", "0.125")]),
+        ([("tokenlens", "0.13", "2025-09")], [("2025-07-01", "0.125")]),
+        ([("models.dev", "0.31", "2026-08-18")], [("2025-07-01", "0.125")]),
+    ],
+)
+def test_a_cache_price_holds_since_the_list_that_has_it_where_a_catalog_saw_another_before(
+    tmp_path: Path, before: list[tuple[str, str, str]], rows: list[tuple[str, str | None]]
+) -> None:
+    told = models_of(
+        tmp_path,
+        price_history=[
+            archived("2025-07-01", "1.25"),
+            step("acme/one", "2025-11-07", "1.25", cache_read="0.125"),
+        ],
+        openrouter_prices=[
+            stated("acme/one", source, "1.25", day, cache_read=price)
+            for source, price, day in before
+        ],
+    )
+
+    prices = told["acme/one"]["prices"]
+    assert [(r["effective_from"], r["usd_per_mtok"].get("cache_read")) for r in prices] == rows
+    assert [r.get("unknown") for r in prices] == [
+        None if price else ["cache_read"] for _, price in rows
+    ]
+
+
+def test_a_maker_asked_its_older_cache_price_until_any_list_shows_the_new_one(
+    tmp_path: Path,
+) -> None:
+    def dated(day: str, cache: str) -> dict[str, str]:
+        own = {"namespace": "direct", "provider": "xai", "source": "model-prices"}
+        return step("one-4", day, "2", cache_read=cache, **own)
+
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("x-ai/one-4", "2025-12-01", "2", cache_read="0.5"),
+            step("x-ai/one-4", "2026-02-01", "2", cache_read="0.3"),
+            dated("2025-12-01", "0.5"),
+            dated("2026-04-20T03:17:45", "0.3"),
+        ],
+        direct_prices=[
+            stated("one-4", source, "2", "2026-10-01", provider="xai", cache_read="0.3")
+            for source in ("litellm", "models.dev")
+        ],
+    )
+
+    prices = told["one-4"]["prices"]
+    assert [(r["effective_from"], r["usd_per_mtok"]["cache_read"]) for r in prices] == [
+        ("2025-12-01", "0.5"),
+        ("2026-02-01", "0.3"),
+    ]
+
+
 def test_catalogs_of_the_same_price_tell_what_the_archived_list_can_not(tmp_path: Path) -> None:
     told = models_of(
         tmp_path,

@@ -19,6 +19,7 @@ __all__ = [
     "agree",
     "also",
     "close",
+    "is_rounded",
     "joint",
     "pair",
     "times",
@@ -28,6 +29,7 @@ STEEP: Final = Decimal(5)
 ROOTS: Final = ("input", "output")
 # Sources round: prices this close (USD per million tokens) are one price.
 ROUNDING: Final = Decimal("0.0001")
+_HALF_A_CENT: Final = Decimal("0.005")
 Prices = Mapping[str, Decimal]
 
 
@@ -101,6 +103,11 @@ def close(first: Prices, second: Prices) -> bool:
     return all(
         abs(first.get(key, Decimal(0)) - second.get(key, Decimal(0))) <= ROUNDING for key in ROOTS
     )
+
+
+def is_rounded(price: Decimal, exact: Decimal) -> bool:
+    """Whether a price is another one, rounded to cents."""
+    return abs(price - exact) <= (_HALF_A_CENT if price == round(price, 2) else ROUNDING)
 
 
 def times(new: Prices, old: Prices) -> Decimal:

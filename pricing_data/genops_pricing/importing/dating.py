@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from genops_pricing.instants import midnight
 
-from .agreement import close
+from .agreement import close, is_rounded
 from .days import day_in
 from .pasts import Past, Stood
 
-__all__ = ["Dated", "date_first"]
+__all__ = ["Dated", "date_first", "last_change"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def date_first(
         told: dated statements of the maker's price, one history a source.
         siblings: OpenRouter's prices of the same model, the closest of its ids first.
         other_until: last day on which most catalogs stated another price: what a catalog says of
-            the time before counts for nothing then.
+            the time before counts for nothing then. A list read on the day of a change may lag.
         disputed: whether any catalog states another price.
     """
     told, siblings = list(told), list(siblings)
@@ -93,6 +94,62 @@ def date_first(
     if not_before is not None and not_before > start.date():
         not_before = None
     return Dated(start, not_before, changed, before)
+
+
+def last_change(
+    key: str,
+    prices: Mapping[str, Decimal],
+    start: datetime,
+    seen: datetime,
+    *,
+    told: Iterable[Past],
+    siblings: Iterable[Past] = (),
+) -> tuple[datetime, Decimal | None] | None:
+    """When the price of one more unit became what it is, while input and output stayed.
+
+    Most catalogs state the price of today, and since when its input and output hold: that cached
+    tokens had another price in between only a history tells that shows both.
+
+    Args:
+        key: of the unit.
+        prices: the price that holds from `start` to `seen`.
+        start: since when input and output hold.
+        seen: when the price was seen.
+        told: dated statements of the maker's price.
+        siblings: OpenRouter's prices of the same model: one may show the new price earlier.
+
+    Returns:
+        The first sight of the price, and the one before (None: they differ about it). None where
+        no statement of the maker's price shows a change.
+    """
+    told = list(told)
+    olds = {
+        before.prices[key]
+        for past in told
+        for before, after in pairwise(past)
+        if key in before.prices
+        and _same(before, prices)
+        and not is_rounded(before.prices[key], prices[key])
+        and _shows(after, key, prices)
+        and after.start is not None
+        and start < after.start <= seen
+    }
+    if not olds:
+        return None
+    day = min(
+        after.start
+        for past in (*told, *siblings)
+        for before, after in pairwise(past)
+        if _shows(after, key, prices)
+        and not _shows(before, key, prices)
+        and after.start is not None
+        and start < after.start <= seen
+    )
+    return day, olds.pop() if len(olds) == 1 else None
+
+
+def _shows(step: Stood, key: str, prices: Mapping[str, Decimal]) -> bool:
+    return _same(step, prices) and step.prices.get(key) == prices[key]
 
 
 def _run(past: Past, prices: Mapping[str, Decimal], seen: datetime) -> int | None:
@@ -131,7 +188,7 @@ def _stated_since(
         dated = next((step.start for step in past[first:] if step.start is not None), None)
         if dated is None or dated > seen:
             continue
-        if other_until is not None and dated.date() <= other_until:
+        if other_until is not None and dated.date() < other_until:
             continue
         starts.append(dated)
         if first:

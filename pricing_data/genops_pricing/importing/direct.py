@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from genops_pricing.instants import midnight
 
 from .agreement import agree, close, joint, pair
 from .authors import MAKERS, author_of
-from .dating import date_first
+from .dating import Dated, date_first, last_change
 from .decision import NewModel, Refused
 from .families import family_of
 from .observation import Observation, Source, Subject
-from .pasts import Pasts
+from .pasts import Past, Pasts
 from .steps import Step, raw_row, step_of
+from .untold import CACHES, split_at
 
 __all__ = ["direct_model"]
 
@@ -129,7 +130,7 @@ def _date_step(
     """Date the first price of a maker's own model by histories.
 
     Returns:
-        The steps before it, as far as two sources tell them.
+        The steps before it, as far as sources tell them.
     """
     if MAKERS.get(subject.market) != author:
         return []
@@ -150,6 +151,28 @@ def _date_step(
         step.not_before = last_of_old if last_of_old and last_of_old <= dated.start.date() else None
     elif dated.start != step.start:
         return []
+    return [
+        *_before(dated, step),
+        *_split_caches(
+            step,
+            told.find(subject.market, subject.model),
+            siblings.find(author, subject.model),
+        ),
+    ]
+
+
+def _split_caches(step: Step, told: Sequence[Past], siblings: Sequence[Past]) -> list[Step]:
+    """What stood while cached tokens had another price beside the same input and output."""
+    seen = max(midnight(step.last), step.start)
+    for key in (key for key in CACHES if key in step.prices):
+        change = last_change(key, step.prices, step.start, seen, told=told, siblings=siblings)
+        if change:
+            start, old = change
+            return [split_at(step, start, key, old, start.date() - timedelta(days=1))]
+    return []
+
+
+def _before(dated: Dated, step: Step) -> list[Step]:
     return [
         Step(
             start=stood.start or dated.start,

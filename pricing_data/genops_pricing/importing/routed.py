@@ -19,7 +19,7 @@ from .history import history
 from .observation import Observation
 from .since import COPIES, since
 from .steps import Step, raw_row, step_of, unpriced
-from .untold import learn_caches, tell_caches
+from .untold import learn_caches, split_learnt, tell_caches
 
 __all__ = ["endpoints_of", "facts_of", "steps_of"]
 
@@ -53,6 +53,7 @@ def steps_of(own: Sequence[Observation], created: date | None) -> list[Step]:
     steps = history([seen for seen in api if seen.starts], created, listed=listed)
     for seen in (seen for seen in api if not seen.starts):
         _complete(steps, seen)
+    split_learnt(steps, api, catalogs)
     if doubt := _unit_doubt(modality, steps, free=free):
         first = min(own, key=lambda seen: seen.holds_from)
         return [unpriced("suspect", doubt, first, created)]

@@ -16,7 +16,7 @@ from typing import Final
 
 from genops_pricing.instants import midnight
 
-from .agreement import ROUNDING, STEEP, also, close, joint, pair, times
+from .agreement import STEEP, also, close, is_rounded, joint, pair, times
 from .history import drop_momentary, is_hourly
 from .observation import ConditionalPrice, Observation
 from .steps import Step, unpriced
@@ -28,7 +28,6 @@ __all__ = ["COPIES", "since"]
 COPIES: Final = frozenset({"pi-ai 1.5.2", "metergraph 0.7.4"})
 
 _ENOUGH: Final = 2  # families that state a price
-_HALF_A_CENT: Final = Decimal("0.005")
 
 
 def since(
@@ -119,7 +118,7 @@ def _with_new_caches(base: Step, later: Sequence[Observation]) -> Step | None:
     for key in (key for key in CACHES if key in base.prices):
         stated = sorted((seen for seen in same if key in seen.prices), key=_latest)
         new = [seen for seen in stated if seen.prices[key] == stated[-1].prices[key]]
-        if _families(new) >= _ENOUGH and not _is_rounded(new[0].prices[key], base.prices[key]):
+        if _families(new) >= _ENOUGH and not is_rounded(new[0].prices[key], base.prices[key]):
             changes[key] = new
     if not changes:
         return None
@@ -132,11 +131,6 @@ def _with_new_caches(base: Step, later: Sequence[Observation]) -> Step | None:
     told = {key: stated[0].prices[key] for key, stated in changes.items()}
     until = max(seen.seen_at for seen in run)
     return _step(run, until, {**base.prices, **told}, base.conditions, base.last)
-
-
-def _is_rounded(price: Decimal, exact: Decimal) -> bool:
-    """Whether a price is another one, rounded to cents."""
-    return abs(price - exact) <= (_HALF_A_CENT if price == round(price, 2) else ROUNDING)
 
 
 def _shows(step: Step, seen: Observation) -> bool:
