@@ -62,9 +62,9 @@ def write_config(
 
 
 class EnricherProcess:
-    """`genops-enricher run`, ready when the constructor returns."""
+    """`genops-enricher run`, ready when the constructor returns unless it is not to wait."""
 
-    def __init__(self, config: Path, *, under: Sequence[str] = ()) -> None:
+    def __init__(self, config: Path, *, under: Sequence[str] = (), wait: bool = True) -> None:
         """`under` is a command that runs it, such as a tracer of system calls."""
         settings = yaml.safe_load(config.read_text())
         self.grpc = settings["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
@@ -78,7 +78,8 @@ class EnricherProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_ready()
+        if wait:
+            self.wait_until_ready()
 
     def get(self, page: str) -> str:
         with urllib.request.urlopen(f"{self.health}{page}", timeout=10) as answer:
@@ -117,7 +118,7 @@ class EnricherProcess:
             os.killpg(self._process.pid, signal.SIGTERM)
         return self._process.wait(timeout_s)
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if self._process.poll() is not None:
