@@ -1,0 +1,187 @@
+"""A TCP proxy on loopback that does to connections what networks do.
+
+Decides what becomes of bytes on their way; knows no protocol and gives no answers of its own. What
+a destination answers is the business of the destination behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+LATENCY_S = 0.2
+DRIP_BYTES, DRIP_PAUSE_S = 512, 0.01
+_CHUNK_BYTES = 1 << 16
+
+
+class Fault(StrEnum):
+    """What happens to connections from now on, those that are open included."""
+
+    NONE = "none"
+    LATENCY = "latency"  # every piece arrives late
+    RESET = "reset"  # half of what a client sends arrives, then the connection is reset
+    BLACK_HOLE = "black hole"  # nothing arrives any more, and nobody is told
+    HALF_CLOSE = "half close"  # what the client sends arrives; its answers end
+    SLOW_DRIP = "slow drip"  # a few bytes at a time
+    CORRUPTION = "corruption"  # one byte of each piece changes
+    DOWN = "down"  # open connections are reset, new ones refused
+
+
+class _BrokenError(Exception):
+    """The connection ends here."""
+
+
+@dataclass(eq=False)
+class _Connection:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    dark: bool = False  # a stream with a hole in it must never go on
+
+    def reset(self) -> None:
+        for writer in (self.client, self.server):
+            endpoint = writer.get_extra_info("socket")
+            with suppress(OSError):  # it is closed already
+                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+
+class FaultProxy:
+    """Listens on `port` and passes bytes to and from `target_port`. Thread safe.
+
+    `struck` counts how often each fault hit a connection.
+    """
+
+    def __init__(self, target_port: int, *, seed: int = 0) -> None:
+        self.port = 0
+        self.struck: Counter[Fault] = Counter()
+        self._target_port = target_port
+        self._random = random.Random(seed)
+        self._fault = Fault.NONE
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy")
+        self._thread.start()
+        self._call(self._listen())
+
+    def set(self, fault: Fault) -> None:
+        """Let `fault` happen until another is set; returns when it does."""
+        self._call(self._set(fault))
+
+    def close(self) -> None:
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _call(self, work: object) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _set(self, fault: Fault) -> None:
+        self._fault = fault
+        if fault is Fault.DOWN and self._server is not None:
+            self._server.close()
+            self._server = None
+            self.struck[fault] += 1
+            for connection in self._connections:
+                connection.reset()
+        elif fault is not Fault.DOWN and self._server is None:
+            await self._listen()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _accepted(
+        self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter
+    ) -> None:
+        try:
+            from_server, server = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            client.transport.abort()
+            return
+        connection = _Connection(client, server)
+        self._connections.add(connection)
+        ways = [
+            asyncio.ensure_future(self._pass(connection, from_client, server, asks=True)),
+            asyncio.ensure_future(self._pass(connection, from_server, client, asks=False)),
+        ]
+        try:
+            await asyncio.gather(*ways)
+        except (OSError, _BrokenError, asyncio.CancelledError):
+            pass
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            self._connections.discard(connection)
+            client.transport.abort()
+            server.transport.abort()
+
+    async def _pass(
+        self,
+        connection: _Connection,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        *,
+        asks: bool,
+    ) -> None:
+        while data := await source.read(_CHUNK_BYTES):
+            fault = self._fault
+            if fault is not Fault.NONE:
+                self.struck[fault] += 1
+            if fault is Fault.BLACK_HOLE:
+                connection.dark = True
+            if connection.dark:
+                continue
+            if fault is Fault.RESET and asks:
+                sink.write(data[: len(data) // 2])
+                await sink.drain()
+                connection.reset()
+                raise _BrokenError
+            if fault is Fault.HALF_CLOSE and asks and connection.client.can_write_eof():
+                with suppress(OSError):
+                    connection.client.write_eof()
+            if fault is Fault.LATENCY:
+                await asyncio.sleep(LATENCY_S)
+            if fault is Fault.CORRUPTION:
+                at = self._random.randrange(len(data))
+                changed = data[at] ^ self._random.randrange(1, 256)
+                data = data[:at] + bytes([changed]) + data[at + 1 :]
+            if fault is Fault.SLOW_DRIP:
+                for at in range(0, len(data), DRIP_BYTES):
+                    sink.write(data[at : at + DRIP_BYTES])
+                    await sink.drain()
+                    await asyncio.sleep(DRIP_PAUSE_S)
+            elif not (sink is connection.client and sink.transport.is_closing()):
+                with suppress(RuntimeError):  # answers after a half close
+                    sink.write(data)
+                    await sink.drain()
+        if sink.can_write_eof():
+            with suppress(OSError, RuntimeError):
+                sink.write_eof()
+
+
+@contextmanager
+def fault_proxy(target_port: int, *, seed: int = 0) -> Iterator[FaultProxy]:
+    proxy = FaultProxy(target_port, seed=seed)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
