@@ -1,0 +1,193 @@
+"""The fuzz run: mutated requests over the wire must meet an answer that the protocol foresees.
+
+A whole enricher process with its durable queue is sent requests that are almost OTLP. It must go
+on, answer each with success or as the sender's fault, and stay within its memory. Answers that
+speak of a failure of ours are findings, also UNAVAILABLE: nothing here fills the queue.
+
+Run with `make soak`, or `PYTHONPATH=tests python -m soak.fuzz --help`. Exits 1 on a finding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from destinations import GRPC_SERVICES
+from enricher_process import EnricherProcess, running, write_config
+from genops_enricher.pipeline import Signal
+from soak.mutate import mutated
+
+RSS_GROWTH_MAX_MIB = 200.0
+_IN_FLIGHT = 16
+_WARM_UP = 500
+_FINDINGS_SHOWN = 20
+
+# Sends one request and gives the answer's name.
+Send = Callable[[Signal, bytes], str]
+Transport = Callable[[EnricherProcess], AbstractContextManager[Send]]
+
+
+@contextmanager
+def over_grpc(enricher: EnricherProcess) -> Iterator[Send]:
+    with grpc.insecure_channel(enricher.grpc) as channel:
+        calls = {
+            signal: channel.unary_unary(f"/{service}/Export", None, None)
+            for signal, service in GRPC_SERVICES.items()
+        }
+
+        def send(signal: Signal, payload: bytes) -> str:
+            try:
+                calls[signal](payload, timeout=30)
+            except grpc.RpcError as error:
+                return str(error.code().name)
+            return "OK"
+
+        yield send
+
+
+TRANSPORTS: Mapping[str, Transport] = {"gRPC": over_grpc}
+
+# What a request may be answered; everything else is a finding.
+EXPECTED = {"gRPC": frozenset({"OK", "INVALID_ARGUMENT"})}
+
+
+@dataclass
+class Report:
+    """What a fuzz run found. Sizes are MiB of resident memory of the enricher."""
+
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    rss_before: float = 0.0
+    rss_max: float = 0.0
+    took_s: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return not self.findings
+
+    def table(self) -> str:
+        rows = [
+            (f"{transport} {answer}", f"{count:,}")
+            for (transport, answer), count in sorted(self.answers.items())
+        ]
+        total = self.answers.total()
+        rows += [
+            ("requests", f"{total:,} in {self.took_s:.0f} s"),
+            ("RSS, MiB", f"{self.rss_before:.0f} after warm-up, at most {self.rss_max:.0f}"),
+            ("findings", f"{len(self.findings):,}"),
+        ]
+        lines = [f"{name:<28}{text}" for name, text in rows]
+        return "\n".join([*lines, *self.findings[:_FINDINGS_SHOWN]])
+
+
+def run(requests: int, folder: Path, *, seed: int = 0) -> Report:
+    """Send `requests` mutated requests over each transport in turn, to one enricher."""
+    report = Report()
+    with _sink() as port:
+        config = write_config(folder, f"127.0.0.1:{port}")
+        with running(config) as enricher:
+            for name, transport in TRANSPORTS.items():
+                with transport(enricher) as send:
+                    _fuzz(report, enricher, name, send, requests, seed)
+            growth = report.rss_max - report.rss_before
+            if growth > RSS_GROWTH_MAX_MIB:
+                report.findings.append(f"memory grew by {growth:.0f} MiB")
+            try:
+                enricher.wait_until_empty(timeout_s=60)
+                enricher.get("/ready")
+            except (OSError, TimeoutError) as error:
+                report.findings.append(f"not well afterwards: {error}")
+        log = enricher.log.read_text()
+        if "Traceback" in log:
+            report.findings.append(
+                f"a traceback in the log: {log[log.index('Traceback') :][:3000]}"
+            )
+    return report
+
+
+def _fuzz(
+    report: Report, enricher: EnricherProcess, name: str, send: Send, requests: int, seed: int
+) -> None:
+    signals = (Signal.TRACES, Signal.TRACES, Signal.METRICS, Signal.LOGS)
+    lock = threading.Lock()
+    numbers = iter(range(requests))
+    began_s = time.monotonic()
+
+    def work() -> None:
+        while True:
+            with lock:
+                number = next(numbers, None)
+                if number is None or not enricher.is_running():
+                    return
+            signal = signals[number % len(signals)]
+            answer = send(signal, mutated(seed, number, signal))
+            with lock:
+                report.answers[name, answer] += 1
+                if answer not in EXPECTED[name]:
+                    report.findings.append(
+                        f"{name} {answer}: mutated({seed}, {number}, Signal.{signal.name})"
+                    )
+                if number % _WARM_UP == _WARM_UP - 1:
+                    rss = enricher.metric("process_resident_memory_bytes") / 2**20
+                    report.rss_before = report.rss_before or rss
+                    report.rss_max = max(report.rss_max, rss)
+
+    with ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        for worker in [pool.submit(work) for _ in range(_IN_FLIGHT)]:
+            worker.result()
+    report.took_s += time.monotonic() - began_s
+    if not enricher.is_running():
+        report.findings.append(f"{name}: the enricher ended by itself")
+
+
+@contextmanager
+def _sink() -> Iterator[int]:
+    """The port of a gRPC destination that takes everything and keeps nothing."""
+
+    def export(_payload: bytes, _context: grpc.ServicerContext) -> bytes:
+        return b""
+
+    handlers = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    with ThreadPoolExecutor(8) as pool:
+        server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
+        server.add_generic_rpc_handlers(
+            tuple(
+                grpc.method_handlers_generic_handler(service, handlers)
+                for service in GRPC_SERVICES.values()
+            )
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield port
+        finally:
+            server.stop(None).wait(10)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Send mutated requests to an enricher.")
+    parser.add_argument(
+        "--requests", type=int, default=1_000_000, help="in all, shared by the transports"
+    )
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    options = parser.parse_args(arguments)
+    print(f"fuzz with --seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="genops-fuzz-") as folder:
+        report = run(options.requests // len(TRANSPORTS), Path(folder), seed=options.seed)
+    print(report.table())
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

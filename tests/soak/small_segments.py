@@ -1,0 +1,21 @@
+"""Runs the enricher with small queue segments: `small_segments.py PYTHON -m genops_enricher ARG…`.
+
+A process that is killed every few seconds would never fill a segment of the usual size. With small
+ones, kills also strike while one is ended, begun or removed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import genops_enricher.cli
+from genops_enricher.queue import DurableQueue
+
+SEGMENT_BYTES = 256 << 10
+
+if __name__ == "__main__":
+    defaults = DurableQueue.__init__.__kwdefaults__
+    assert defaults is not None
+    assert "segment_bytes" in defaults
+    defaults["segment_bytes"] = SEGMENT_BYTES
+    sys.exit(genops_enricher.cli.main(sys.argv[4:]))
