@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from genops_enricher.config.model import (
+    BatchConfig,
     Endpoint,
     ExporterConfig,
     Protocol,
@@ -201,7 +202,13 @@ def http_exporter(port: int, **settings: object) -> ExporterConfig:
 
 
 def _exporter(name: str, endpoint: Endpoint, settings: Mapping[str, object]) -> ExporterConfig:
+    """Joins no requests, so that each arrives by itself."""
     config = ExporterConfig(
-        name, endpoint, retry=QUICK, queue=QueueConfig(num_consumers=2), timeout_s=10.0
+        name,
+        endpoint,
+        retry=QUICK,
+        queue=QueueConfig(num_consumers=2),
+        batch=BatchConfig(min_size_bytes=0),
+        timeout_s=10.0,
     )
     return replace(config, **settings)  # type: ignore[arg-type]

@@ -4,8 +4,8 @@ The only module that knows all the others. Built from the end of the pipeline to
 because each stage gets its next one in its constructor, and started in that order too, so that
 nothing is received that can't be kept:
 
-    start   data folder, queues, exporters, health pages, receiver; then: ready
-    stop    draining, receiver, what is queued, exporters, queues, health pages, data folder
+    start   data folder, queues, exporters, health pages, receivers; then: ready
+    stop    draining, receivers, what is queued, exporters, queues, health pages, data folder
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from genops_enricher.health import Health, HealthServer, grpc_health
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.queue import DurableQueue
 from genops_enricher.receive.grpc_server import GrpcReceiver
+from genops_enricher.receive.http_server import HttpReceiver
 from genops_enricher.seen.duplicates import Duplicates
 from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spend import Ledger, Reporter, SpendCollector
@@ -66,12 +67,16 @@ class Service:
             for signal, exporters in config.pipelines.items()
         }
         self._exporters: list[tuple[str, Exporter]] = []  # of an opened queue, so made by `start`
-        self._receiver = GrpcReceiver(
-            config.receiver,
-            {signal: self._intake(signal) for signal in self._queues},
-            self.telemetry,
-            grpc_health(self.health),
-        )
+        intakes = {signal: self._intake(signal) for signal in self._queues}
+        self._receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
+        if config.receiver is not None:
+            self._receivers["OTLP/gRPC"] = GrpcReceiver(
+                config.receiver, intakes, self.telemetry, grpc_health(self.health)
+            )
+        if config.http_receiver is not None:
+            self._receivers["OTLP/HTTP"] = HttpReceiver(
+                config.http_receiver, intakes, self.telemetry
+            )
         self._health_server = HealthServer(
             config.service.health_endpoint, self.health, self.telemetry
         )
@@ -99,6 +104,7 @@ class Service:
                         self._config.exporters[name],
                         signal,
                         self._queues[signal].reader(name),
+                        self._data_dir.path,
                         self.telemetry,
                     )
                     self._exporters.append((f"{name} ({signal})", exporter))
@@ -109,14 +115,15 @@ class Service:
             if reporter := self._reporter():
                 reporter.start()
                 started.callback(reporter.stop)
-            self._receiver.start()
-            started.callback(self._stop_receiver)
+            started.callback(self._stop_receivers)
+            for receiver in self._receivers.values():
+                receiver.start()
             self._to_stop = started.pop_all()
         self._describe()
         self.health.ready()
         _log.info(
-            "ready: OTLP/gRPC on port %d, health and metrics on port %d, catalog %s, data in %s",
-            self._receiver.port,
+            "ready: %s, health and metrics on port %d, catalog %s, data in %s",
+            ", ".join(f"{name} on port {r.port}" for name, r in self._receivers.items()),
             self._health_server.port,
             self._catalog.version,
             self._data_dir.path,
@@ -172,8 +179,9 @@ class Service:
             },
         )
 
-    def _stop_receiver(self) -> None:
-        self._receiver.stop(self._remaining_s())
+    def _stop_receivers(self) -> None:
+        for receiver in self._receivers.values():
+            receiver.stop(self._remaining_s())
 
     def _stop_exporters(self) -> None:
         """Stop all at once: a destination that hangs must not use up the time of the others."""

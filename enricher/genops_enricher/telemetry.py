@@ -49,9 +49,11 @@ LABELS = {
     "signal": "`traces`, `metrics` or `logs`",
     "status": "`priced`, `free`, `unpriced`, `not_llm` or `already_enriched`",
     "reason": "why a span is unpriced (empty for every other status), or why an item was dropped: "
-    "`queue_full` (`on_full: drop_oldest`), `rejected` (the destination can never accept it), "
-    "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk)",
-    "code": "the gRPC status that was answered, such as `UNAVAILABLE`",
+    "`queue_full` (`on_full: drop_oldest`), `rejected` (in a partial success), "
+    "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk), `dead_letters_full` "
+    "(refused for ever, and `dead_letter.max_size` is reached)",
+    "code": "the gRPC status that was answered, such as `UNAVAILABLE`; for HTTP the one that says "
+    "the same",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
     "model": "the catalog's id of the model, or `other` once a hundred series are there",
     "direction": "`billed_more` or `billed_less` than the catalog says",
@@ -59,7 +61,8 @@ LABELS = {
     "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
     "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
-    "for a wrong key: again, slowly); `rejected` (can never succeed)",
+    "for a wrong key: again, slowly); `rejected` (can never succeed; again in smaller parts, to find "
+    "out what is wrong); `too_large` (again in smaller parts)",
     "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
 }
 
@@ -157,7 +160,15 @@ METRICS: tuple[Instrument, ...] = (
         "genops_exporter_dead_lettered_items_total",
         "items",
         _DELIVERY,
-        "Items set aside on disk because the destination can never accept them.",
+        "Items kept on disk as dead letters because the destination can never accept them: see "
+        "`genops-enricher dead-letters`.",
+    ),
+    _counter(
+        "genops_exporter_truncated_items_total",
+        "items",
+        _DELIVERY,
+        "Delivered items of which attributes were shortened, because they were larger than the "
+        "destination takes.",
     ),
     _gauge(
         "genops_exporter_queued_items",

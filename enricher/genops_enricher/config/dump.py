@@ -15,8 +15,10 @@ from genops_enricher.config.model import (
     Config,
     Endpoint,
     ExporterConfig,
+    HttpReceiverConfig,
     MetricsConfig,
     Protocol,
+    ReceiverConfig,
 )
 
 __all__ = ["REDACTED", "dump_config"]
@@ -31,13 +33,9 @@ def dump_config(config: Config) -> str:
     tree: _Tree = {
         "receivers": {
             "otlp": {
-                "protocols": {
-                    "grpc": {
-                        "endpoint": config.receiver.grpc_endpoint,
-                        "max_recv_msg_size_mib": config.receiver.max_recv_msg_size_bytes >> 20,
-                        "max_workers": config.receiver.max_workers,
-                    }
-                }
+                "protocols": _without_empty(
+                    {"grpc": _grpc(config.receiver), "http": _http(config.http_receiver)}
+                )
             }
         },
         "exporters": {name: _exporter(exporter) for name, exporter in config.exporters.items()},
@@ -77,6 +75,31 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(_escaped(tree), sort_keys=False, allow_unicode=True, width=100)
 
 
+def _grpc(receiver: ReceiverConfig | None) -> _Tree:
+    if receiver is None:
+        return {}
+    return {
+        "endpoint": receiver.grpc_endpoint,
+        "max_recv_msg_size_mib": receiver.max_recv_msg_size_bytes >> 20,
+        "max_workers": receiver.max_workers,
+    }
+
+
+def _http(receiver: HttpReceiverConfig | None) -> _Tree:
+    if receiver is None:
+        return {}
+    return {
+        "endpoint": receiver.endpoint,
+        "max_request_body_size": receiver.max_request_body_bytes,
+        "max_in_flight_mib": receiver.max_in_flight_bytes >> 20,
+        "max_workers": receiver.max_workers,
+        **{f"{signal}_url_path": path for signal, path in receiver.url_paths.items()},
+        "read_header_timeout": _duration(receiver.read_header_timeout_s),
+        "read_timeout": _duration(receiver.read_timeout_s),
+        "idle_timeout": _duration(receiver.idle_timeout_s),
+    }
+
+
 def _metrics(metrics: MetricsConfig) -> _Tree:
     tree: _Tree = {"labels": list(metrics.labels), "max_series": metrics.max_series}
     if metrics.export_interval_s is not None:
@@ -105,7 +128,13 @@ def _exporter(exporter: ExporterConfig) -> _Tree:
                 "num_consumers": queue.num_consumers,
                 "queue_size": queue.queue_size_bytes,
                 "on_full": queue.on_full.value,
+                "batch": {
+                    "min_size": exporter.batch.min_size_bytes,
+                    "max_size": exporter.batch.max_size_bytes,
+                },
             },
+            "dead_letter": {"max_size": exporter.dead_letter_size_bytes},
+            "truncate": list(exporter.truncate),
         }
     )
 

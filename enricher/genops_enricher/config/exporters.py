@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from genops_enricher.config import endpoint as endpoints
 from genops_enricher.config.model import (
+    BatchConfig,
     ClientTls,
     Endpoint,
     ExporterConfig,
@@ -67,6 +68,9 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
             queue_size_bytes=get(int, *queue, "queue_size"),
             on_full=OnFull(get(str, *queue, "on_full")),
         ),
+        batch=_batch(reading, (*queue, "batch"), endpoint),
+        truncate=reading.settings.find(tuple, *path, "truncate") or (),
+        dead_letter_size_bytes=get(int, *path, "dead_letter", "max_size"),
     )
     _check_destination(reading, config)
     return config
@@ -167,6 +171,21 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
     elif tls.insecure_skip_verify:
         reading.warn((*path, "insecure_skip_verify"), "anyone in between can read what is sent")
     return tls
+
+
+def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:
+    vendor = endpoints.vendor_at(endpoint)
+    documented = vendor.max_request_bytes if vendor else None
+    asked = reading.settings.find(int, *path, "max_size")
+    if asked and documented and asked > documented:
+        reading.warn(
+            (*path, "max_size"),
+            f"is more than the {documented} bytes that {vendor.name if vendor else ''} documents",
+        )
+    return BatchConfig(
+        min_size_bytes=reading.settings.get(int, *path, "min_size"),
+        max_size_bytes=asked or documented or BatchConfig().max_size_bytes,
+    )
 
 
 def _retry(reading: Reading, path: KeyPath) -> RetryConfig:

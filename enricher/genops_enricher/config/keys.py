@@ -139,19 +139,46 @@ _RECEIVER = (
         "0.5",
     ),
     *_server_tls(_GRPC),
-    Key(f"{_HTTP}.endpoint", ADDRESS, "127.0.0.1:4318", "Where OTLP/HTTP is received.", "0.5"),
+    Key(
+        f"{_HTTP}.endpoint",
+        ADDRESS,
+        "127.0.0.1:4318",
+        "Where the OTLP/HTTP receiver listens. Beside a Collector use port 14318.",
+    ),
     Key(
         f"{_HTTP}.max_request_body_size",
         size("1MiB"),
         "64MiB",
-        "Largest request body, compressed or not.",
-        "0.5",
+        "Largest request body, compressed or not (the Collector: 20 MiB).",
     ),
-    Key(f"{_HTTP}.traces_url_path", TEXT, "/v1/traces", "Path for traces.", "0.5"),
-    Key(f"{_HTTP}.metrics_url_path", TEXT, "/v1/metrics", "Path for metrics.", "0.5"),
-    Key(f"{_HTTP}.logs_url_path", TEXT, "/v1/logs", "Path for logs.", "0.5"),
-    Key(f"{_HTTP}.read_header_timeout", duration(), "1m", "Time to read the headers.", "0.5"),
-    Key(f"{_HTTP}.idle_timeout", duration(), "1m", "Time that a connection may be idle.", "0.5"),
+    Key(
+        f"{_HTTP}.max_in_flight_mib",
+        integer(1, 65536),
+        "256",
+        "MiB of requests in work above which senders are told to try again.",
+    ),
+    Key(f"{_HTTP}.max_workers", integer(1, 256), "16", "Requests that are handled at a time."),
+    Key(f"{_HTTP}.traces_url_path", TEXT, "/v1/traces", "Path for traces."),
+    Key(f"{_HTTP}.metrics_url_path", TEXT, "/v1/metrics", "Path for metrics."),
+    Key(f"{_HTTP}.logs_url_path", TEXT, "/v1/logs", "Path for logs."),
+    Key(
+        f"{_HTTP}.read_header_timeout",
+        duration(),
+        "1m",
+        "How long a sender may take for the headers of a request.",
+    ),
+    Key(
+        f"{_HTTP}.read_timeout",
+        duration(),
+        "1m",
+        "How long it may take for the body (the Collector: for ever).",
+    ),
+    Key(
+        f"{_HTTP}.idle_timeout",
+        duration(),
+        "1m",
+        "How long a connection may wait for its next request.",
+    ),
     *_server_tls(_HTTP),
 )
 
@@ -287,25 +314,31 @@ _EXPORTER = (
         "0.5",
     ),
     Key(
+        "exporters.<id>.sending_queue.batch.min_size",
+        size("0"),
+        "512KiB",
+        "Requests that wait are joined up to this size; none waits for others. 0 joins none.",
+    ),
+    Key(
         "exporters.<id>.sending_queue.batch.max_size",
         size("1KiB"),
         None,
-        "Largest request that is sent; the default is the limit of the vendor.",
-        "0.5",
+        "The largest request that the destination takes, before it is packed. Larger ones are "
+        "split. If not set: what the vendor documents, else 64MiB.",
     ),
     Key(
         "exporters.<id>.dead_letter.max_size",
         size("1MiB"),
-        None,
-        "How much that a destination refuses for ever is kept on disk.",
-        "0.5",
+        "256MiB",
+        "How much that the destination refuses for ever is kept on disk, of each signal. See "
+        "`genops-enricher dead-letters`.",
     ),
     Key(
         "exporters.<id>.truncate",
         NAMES,
         None,
-        "Attributes to shorten when one span is larger than the destination takes.",
-        "0.5",
+        "Attributes, in this order, to shorten when a single span is larger than the destination "
+        "takes. Without them such a span becomes a dead letter.",
     ),
 )
 

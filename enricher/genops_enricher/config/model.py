@@ -15,12 +15,14 @@ from genops_enricher.pipeline import Signal
 
 __all__ = [
     "AttributionRule",
+    "BatchConfig",
     "ClientTls",
     "Config",
     "DedupeConfig",
     "Endpoint",
     "EnrichmentConfig",
     "ExporterConfig",
+    "HttpReceiverConfig",
     "MetricsConfig",
     "OnFull",
     "Protocol",
@@ -103,6 +105,14 @@ class QueueConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """How much goes out in one request. Both sizes are of the request before it is packed."""
+
+    min_size_bytes: int = 512 << 10  # requests that wait are joined up to this size
+    max_size_bytes: int = 64 << 20  # larger ones are split; the OTLP specification's recommendation
+
+
+@dataclass(frozen=True, slots=True)
 class ExporterConfig:
     """One destination. `id` is the key in the file: `otlp_grpc/honeycomb`."""
 
@@ -114,6 +124,9 @@ class ExporterConfig:
     tls: ClientTls = field(default_factory=ClientTls)
     retry: RetryConfig = field(default_factory=RetryConfig)
     queue: QueueConfig = field(default_factory=QueueConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    truncate: tuple[str, ...] = ()
+    dead_letter_size_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,22 @@ class ReceiverConfig:
     grpc_endpoint: str = "127.0.0.1:4317"
     max_recv_msg_size_bytes: int = 64 << 20
     max_workers: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReceiverConfig:
+    """The OTLP/HTTP receiver. The limit of a body holds before and after decompression."""
+
+    endpoint: str = "127.0.0.1:4318"
+    max_request_body_bytes: int = 64 << 20
+    max_in_flight_bytes: int = 256 << 20
+    max_workers: int = 16
+    url_paths: Mapping[Signal, str] = field(
+        default_factory=lambda: {signal: f"/v1/{signal}" for signal in Signal}
+    )
+    read_header_timeout_s: float = 60.0
+    read_timeout_s: float = 60.0
+    idle_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +209,8 @@ class ServiceConfig:
 class Config:
     """Everything the service needs to run."""
 
-    receiver: ReceiverConfig
+    receiver: ReceiverConfig | None  # None: not served; one of the two is
+    http_receiver: HttpReceiverConfig | None
     exporters: Mapping[str, ExporterConfig]
     pipelines: Mapping[Signal, tuple[str, ...]]  # signal -> exporter ids
     enrichment: EnrichmentConfig

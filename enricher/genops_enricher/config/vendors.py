@@ -26,21 +26,31 @@ class Vendor:
     base_path: str = ""  # HTTP: the path that the base URL must have
     paths: Mapping[Signal, str] = field(default_factory=lambda: _V1)  # HTTP: appended to the base
     grpc: frozenset[Signal] = frozenset(Signal)  # signals that are taken over gRPC
+    max_request_bytes: int | None = None  # of one request before it is packed, as documented
 
 
 _VENDORS = (
     # https://docs.honeycomb.io/send-data/opentelemetry/
-    Vendor("Honeycomb", r"api(\.eu1)?\.honeycomb\.io", "x-honeycomb-team"),
+    Vendor(
+        "Honeycomb", r"api(\.eu1)?\.honeycomb\.io", "x-honeycomb-team", max_request_bytes=15_000_000
+    ),
     # https://docs.datadoghq.com/opentelemetry/setup/otlp_ingest/traces: "`http/json` and `grpc`
-    # are not supported". The host is otlp.<site>.
+    # are not supported"; "3.2 MB" a request. The host is otlp.<site>.
     Vendor(
         "Datadog",
         r"otlp\.([a-z0-9-]+\.)*(datadoghq\.(com|eu)|ddog-gov\.com)",
         "dd-api-key",
         grpc=frozenset(),
+        max_request_bytes=3_200_000,
     ),
-    # https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/
-    Vendor("New Relic", r"(gov-)?otlp\.([a-z0-9]+\.)?nr-data\.net", "api-key"),
+    # https://docs.newrelic.com/docs/opentelemetry/best-practices/opentelemetry-otlp/: "1MB (10^6
+    # bytes)". Whether before or after compression is not said in one way; before is safe.
+    Vendor(
+        "New Relic",
+        r"(gov-)?otlp\.([a-z0-9]+\.)?nr-data\.net",
+        "api-key",
+        max_request_bytes=1_000_000,
+    ),
     # https://docs.dynatrace.com/docs/ingest-from/opentelemetry/otlp-api: protobuf over HTTP only.
     Vendor(
         "Dynatrace",
@@ -48,6 +58,7 @@ _VENDORS = (
         "authorization",
         base_path="/api/v2/otlp",
         grpc=frozenset(),
+        max_request_bytes=8_000_000,
     ),
     # https://grafana.com/docs/grafana-cloud/send-data/otlp/otlp-format-considerations/: HTTP only.
     Vendor(

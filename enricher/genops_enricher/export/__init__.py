@@ -1,10 +1,11 @@
 """Delivery to the destinations.
 
 Where to start reading: `worker` (the loop from the queue to the destination), `outcome` (what an
-answer means), `otlp_grpc` and `otlp_http` (one attempt each).
+answer means), `parcel` (how requests are joined and divided), `otlp_grpc` and `otlp_http` (one
+attempt each).
 """
 
-from genops_enricher.export.factory import build_exporter
+from genops_enricher.export.factory import build_exporter, build_sender
 from genops_enricher.export.worker import Exporter
 
-__all__ = ["Exporter", "build_exporter"]
+__all__ = ["Exporter", "build_exporter", "build_sender"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 from genops_enricher.config.model import ExporterConfig, Protocol
 from genops_enricher.export.otlp import Sender
@@ -11,10 +12,10 @@ from genops_enricher.export.otlp_grpc import GrpcSender
 from genops_enricher.export.otlp_http import HttpSender
 from genops_enricher.export.worker import Exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import Reader
+from genops_enricher.queue import DeadLetters, Reader
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["build_exporter"]
+__all__ = ["build_exporter", "build_sender"]
 
 _SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str], Sender]] = {
     Protocol.GRPC: GrpcSender,
@@ -22,16 +23,26 @@ _SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str], Sender]] = {
 }
 
 
-def build_exporter(
-    config: ExporterConfig, signal: Signal, reader: Reader, telemetry: Telemetry
-) -> Exporter:
-    """An exporter that delivers one signal of `reader` to the destination, once it is started.
+def build_sender(config: ExporterConfig, signal: Signal) -> Sender:
+    """What sends one signal to the destination.
 
     Raises:
         StartError: the TLS settings can't be used.
     """
     user_agent = f"genops-enricher/{version('genops-ai')}"
-    sender = _SENDERS[config.endpoint.protocol](config, signal, user_agent)
-    return Exporter(
-        config.id, signal, config.retry, config.queue.num_consumers, reader, sender, telemetry
-    )
+    return _SENDERS[config.endpoint.protocol](config, signal, user_agent)
+
+
+def build_exporter(
+    config: ExporterConfig, signal: Signal, reader: Reader, data_dir: Path, telemetry: Telemetry
+) -> Exporter:
+    """An exporter that delivers one signal of `reader` to the destination, once it is started.
+
+    What the destination can never accept goes to the dead letters in `data_dir`.
+
+    Raises:
+        StartError: the TLS settings can't be used.
+    """
+    dead_letters = DeadLetters(data_dir, signal, config.id, config.dead_letter_size_bytes)
+    sender = build_sender(config, signal)
+    return Exporter(config, signal, reader, sender, dead_letters, telemetry)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry
+from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry, TooLarge
 
 __all__ = ["Notices"]
 
@@ -33,6 +33,8 @@ class Notices:
         self._remark = ""  # the last warning of the destination
         self._lost = 0  # items not yet logged
         self._loss_logged_s = -_INTERVAL_S
+        self._dead = 0  # items dead-lettered and not yet logged
+        self._dead_logged_s = -_INTERVAL_S
         self._retry_logged_s = -_INTERVAL_S
         self._told = False  # the log says that there is trouble
 
@@ -54,7 +56,7 @@ class Notices:
                     if reason != self._held:
                         _log.error(
                             "%s: held: %s. Nothing is lost while the queue has room; correct the "
-                            "endpoint or the headers of this exporter",
+                            "endpoint, the headers or the TLS settings of this exporter",
                             self._name,
                             reason,
                         )
@@ -64,7 +66,7 @@ class Notices:
                         _log.warning("%s: retrying: %s", self._name, reason)
                         self._retry_logged_s, self._told = self._clock(), True
                     self._retrying = reason
-                case Delivered() | Rejected():
+                case Delivered() | Rejected() | TooLarge():
                     if self._told:
                         _log.info("%s: the destination answers again", self._name)
                     self._held, self._retrying, self._told = "", "", False
@@ -76,6 +78,19 @@ class Notices:
             if self._due(self._loss_logged_s):
                 _log.error("%s: %d items lost: %s", self._name, self._lost, reason)
                 self._lost, self._loss_logged_s = 0, self._clock()
+
+    def dead_lettered(self, items: int, reason: str) -> None:
+        """Items were set aside as dead letters."""
+        with self._lock:
+            self._dead += items
+            if self._due(self._dead_logged_s):
+                _log.error(
+                    "%s: %d items kept as dead letters: %s. See `genops-enricher dead-letters`",
+                    self._name,
+                    self._dead,
+                    reason,
+                )
+                self._dead, self._dead_logged_s = 0, self._clock()
 
     def warned(self, message: str) -> None:
         """The destination took everything and has something to say; a new remark is one line."""
@@ -90,6 +105,9 @@ class Notices:
             if self._lost:
                 _log.error("%s: %d more items lost", self._name, self._lost)
                 self._lost = 0
+            if self._dead:
+                _log.error("%s: %d more items kept as dead letters", self._name, self._dead)
+                self._dead = 0
 
     def _due(self, logged_s: float) -> bool:
         return self._clock() - logged_s >= _INTERVAL_S

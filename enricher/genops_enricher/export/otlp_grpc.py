@@ -14,7 +14,7 @@ from genops_enricher.export.otlp import (
     secrets_of,
     shown,
 )
-from genops_enricher.export.outcome import Outcome, of_grpc_code
+from genops_enricher.export.outcome import Delivered, Outcome, of_grpc_code
 from genops_enricher.pipeline import Signal
 
 __all__ = ["GrpcSender"]
@@ -22,6 +22,8 @@ __all__ = ["GrpcSender"]
 # The default lets the channel wait up to two minutes before it tries to connect again; how long to
 # wait after a failure is decided by the retry schedule.
 _RECONNECT_MAX_MS = 5_000
+# How grpc-core begins when what it received, and not what it sent, is over the limit.
+_OUR_LIMIT = "CLIENT: "
 _COMPRESSION = {"gzip": grpc.Compression.Gzip, "none": grpc.Compression.NoCompression}
 
 
@@ -81,6 +83,8 @@ class GrpcSender:
             if metadatum.key == "grpc-status-details-bin":
                 details = metadatum.value
         code = error.code()
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _OUR_LIMIT in (error.details() or ""):
+            return Delivered(message="the response is too long; it was not read")
         text = shown(f"{code.name}: {error.details() or 'no details'}", self._secrets)
         return of_grpc_code(code, text, retry_delay_s(parse_status(details)))
 

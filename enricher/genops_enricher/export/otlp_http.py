@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from genops_enricher.config.model import ExporterConfig
 from genops_enricher.errors import StartError
@@ -36,6 +38,7 @@ _CONTENT_TYPE = "application/x-protobuf"
 # takes 20 µs for 30 %.
 _GZIP_LEVEL = 1
 _CHUNK_BYTES = 64 << 10
+_CAUSES_MAX = 50
 
 
 class HttpSender:
@@ -80,6 +83,8 @@ class HttpSender:
                 answer = _read(response, deadline_s)
                 return self._outcome(response, answer)
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+            if _is_refused_handshake(error):
+                return Hold(shown(f"TLS: {error}", self._secrets))
             return Retry(shown(f"{type(error).__name__}: {error}", self._secrets))
         except requests.RequestException as error:
             # The request could not even be made, for example because of a line end in a header.
@@ -120,6 +125,22 @@ def retry_after_s(header: str, *, now: Callable[[], datetime]) -> float | None:
         return None
     # "-0000" stands for UTC without a statement about the place, and parses as a naive time.
     return max((date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds(), 0.0)
+
+
+def _is_refused_handshake(error: BaseException) -> bool:
+    """Whether certificates or versions don't fit: that stays so until a person changes something.
+
+    A connection that ends in the middle of TLS is an outage like any other.
+    """
+    causes: list[object] = [error]
+    for cause in causes:  # grows: the libraries wrap the cause as argument, reason or context
+        if isinstance(cause, CertificateError):  # the name does not match
+            return True
+        if isinstance(cause, ssl.SSLError):
+            return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        if isinstance(cause, BaseException) and len(causes) < _CAUSES_MAX:
+            causes += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
+    return False
 
 
 def _now() -> datetime:

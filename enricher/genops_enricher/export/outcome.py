@@ -9,12 +9,16 @@ letter, because dropping acknowledged data is the worse mistake:
   they break in passing, and also when the data itself breaks them. They are retried for as long as
   nothing else gets through, because that is an outage. If the destination takes other data in
   between, this is given up after a number of such answers: it would block what is behind it.
+- RESOURCE_EXHAUSTED without RetryInfo means, by the specification, that the request is too large;
+  servers also answer it when a quota is used up. The text tells: only what is said to be too large
+  is sent in smaller pieces, the rest is doubtful as above.
 
 Knows codes; knows no sockets and no time.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import grpc
@@ -25,6 +29,7 @@ __all__ = [
     "Outcome",
     "Rejected",
     "Retry",
+    "TooLarge",
     "of_grpc_code",
     "of_http_status",
 ]
@@ -69,7 +74,14 @@ class Rejected:
     reason: str
 
 
-Outcome = Delivered | Retry | Hold | Rejected
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The destination takes less than this at a time."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Hold | Rejected | TooLarge
 
 _GRPC_RETRY = frozenset(
     {
@@ -91,6 +103,14 @@ _GRPC_HOLD = frozenset(
 )
 _GRPC_DOUBTFUL = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 
+# grpc-core and grpc-go: "received message larger than max"; grpc-java: "gRPC message exceeds
+# maximum size".
+_SAYS_TOO_LARGE = re.compile(r"larger than|maximum size|too (large|big)|size limit", re.IGNORECASE)
+
+# A handshake that fails on certificates or versions fails until a person changes something. gRPC
+# reports it as UNAVAILABLE, with the words of BoringSSL.
+_SAYS_TLS = re.compile(r"SSL_ERROR_SSL|CERTIFICATE_VERIFY_FAILED|Peer name .* is not in peer")
+
 _HTTP_RETRY = frozenset({429, 502, 503, 504})
 # Authentication, payment, permission, path, method, proxy, media type: all of them are the same for
 # every request that we send there.
@@ -100,10 +120,16 @@ _HTTP_DOUBTFUL = frozenset({408})
 
 def of_grpc_code(code: grpc.StatusCode, reason: str, retry_after_s: float | None) -> Outcome:
     """What a gRPC status other than OK means. `retry_after_s` is that of its RetryInfo, if any."""
+    if code is grpc.StatusCode.UNAVAILABLE and _SAYS_TLS.search(reason):
+        return Hold(reason)
     if code in _GRPC_RETRY:
         return Retry(reason, retry_after_s)
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after_s is not None:
-        return Retry(reason, retry_after_s)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if retry_after_s is not None:
+            return Retry(reason, retry_after_s)
+        if _SAYS_TOO_LARGE.search(reason):
+            return TooLarge(reason)
+        return Retry(reason, None, _DOUBTFUL_ATTEMPTS_MAX)
     if code in _GRPC_HOLD:
         return Hold(reason)
     if code in _GRPC_DOUBTFUL:
@@ -123,5 +149,5 @@ def of_http_status(status: int, reason: str, retry_after_s: float | None) -> Out
     if status in _HTTP_DOUBTFUL or status >= 500:
         return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
     if status == 413:
-        return Rejected(f"{reason}: let the senders send smaller batches")
+        return TooLarge(reason)
     return Rejected(reason)

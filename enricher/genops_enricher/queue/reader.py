@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genops_enricher.config.model import OnFull, QueueConfig
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record that was taken and has to be finished: with `delivered` or `dropped`."""
+    """A record that was taken and has to be finished."""
 
     payload: bytes
     items: int
@@ -74,11 +74,11 @@ class Reader:
         self._shut = False
         self._position_fails = False
 
-    def take(self, timeout_s: float) -> Entry | None:
+    def take(self, timeout_s: float, *, bytes_max: int | None = None) -> Entry | None:
         """The oldest record that nobody has taken yet.
 
-        Several records may be out at once. None after `timeout_s` seconds without one, and from
-        `close` on.
+        Several records may be out at once. None after `timeout_s` seconds without one, if it is
+        larger than `bytes_max`, and from `close` on.
 
         Raises:
             OSError: the file can't be opened or read now (too many open files). The record stays,
@@ -88,6 +88,8 @@ class Reader:
             with self._lock:
                 self._arrival.wait_for(lambda: self._closed or self._pending(), timeout_s)
                 if self._closed or not self._pending():
+                    return None
+                if bytes_max is not None and self._first().length > bytes_max:
                     return None
                 segment, frame = self._pop()
                 position = Position(segment.number, frame.offset)
@@ -104,15 +106,21 @@ class Reader:
                 raise
             if payload is not None:
                 return Entry(payload, frame.items, position)
-            self._finish(position, delivered=0, reason="corrupt")
+            self._finish(position, {"corrupt": frame.items}, 0)
 
-    def delivered(self, entry: Entry, *, rejected: int = 0) -> None:
-        """The destination has it for good, but for `rejected` items, which are lost."""
-        self._finish(entry.position, delivered=entry.items - rejected, reason="rejected")
+    def delivered(self, entry: Entry) -> None:
+        """The destination has it for good."""
+        self._finish(entry.position, {}, 0)
 
-    def dropped(self, entry: Entry, reason: str) -> None:
-        """The record is given up: `reason` is the label that its items are counted under."""
-        self._finish(entry.position, delivered=0, reason=reason)
+    def finish(self, entry: Entry, *, dropped: Mapping[str, int], dead_lettered: int = 0) -> None:
+        """The record is done with.
+
+        Args:
+            entry: the record.
+            dropped: how many of its items are lost, by the label that they are counted under.
+            dead_lettered: how many are kept as dead letters. The destination has the others.
+        """
+        self._finish(entry.position, dropped, dead_lettered)
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every record is finished; False if that takes longer."""
@@ -205,6 +213,9 @@ class Reader:
         while self._index == len(self._segment) and self._segment.next is not None:
             self._segment, self._index = self._segment.next, 0
 
+    def _first(self) -> Frame:
+        return self._again[0][1] if self._again else self._segment.frame(self._index)
+
     def _pop(self) -> tuple[Segment, Frame]:
         if self._again:
             return self._again.popleft()
@@ -227,15 +238,19 @@ class Reader:
             self._drop(dropped, "queue_full")
             self._save()
 
-    def _finish(self, position: Position, *, delivered: int, reason: str) -> None:
+    def _finish(self, position: Position, dropped: Mapping[str, int], dead_lettered: int) -> None:
         with self._lock:
             if self._shut:
                 return  # an attempt that outlasted the stop; it is repeated after the restart
             frame = self._out.pop(position)
             self._uncount(frame)
-            self._telemetry.add("genops_exporter_delivered_items_total", delivered, **self._labels)
-            if delivered < frame.items:
-                self._drop(frame.items - delivered, reason)
+            add, labels = self._telemetry.add, self._labels
+            delivered = frame.items - sum(dropped.values()) - dead_lettered
+            add("genops_exporter_delivered_items_total", delivered, **labels)
+            add("genops_exporter_dead_lettered_items_total", dead_lettered, **labels)
+            for reason, items in dropped.items():
+                if items:
+                    self._drop(items, reason)
             self._save()
             if position.segment < self._segment.number:
                 self._leave(position.segment)

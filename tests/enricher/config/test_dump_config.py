@@ -11,7 +11,7 @@ from genops_enricher.config.keys import KEYS
 from genops_enricher.config.load import load_config
 
 _FULL = """
-receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:14317"}}}}
+receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:14317"}, http: {read_timeout: 30s}}}}
 exporters:
   otlp:
     endpoint: https://backend:4317
@@ -26,6 +26,7 @@ exporters:
     headers: {x-honeycomb-team: secret}
     tls: {insecure_skip_verify: true}
     sending_queue: {on_full: drop_oldest}
+    truncate: [gen_ai.input.messages]
 enrichment:
   overlays: ["a$$b.yaml"]
   attribution: {genops.team: [team.id]}

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -15,7 +16,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from destinations import (
-    QUICK,
     GrpcAnswer,
     HttpAnswer,
     Received,
@@ -28,7 +28,8 @@ from genops_enricher.config.model import ExporterConfig, OnFull, QueueConfig, Re
 from genops_enricher.errors import RetryableError
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import DeadLetters, DurableQueue
+from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
 from queues import assert_books_balance, batch, opened
 
@@ -42,7 +43,9 @@ def running(
     queues: Mapping[str, QueueConfig] = {config.id: config.queue for config in configs}
     with opened(folder, queues, telemetry) as queue, ExitStack() as stack:
         exporters = {
-            config.id: build_exporter(config, Signal.TRACES, queue.reader(config.id), telemetry)
+            config.id: build_exporter(
+                config, Signal.TRACES, queue.reader(config.id), folder, telemetry
+            )
             for config in configs
         }
         for exporter in exporters.values():
@@ -61,6 +64,12 @@ def one(exporters: Mapping[str, Exporter]) -> Exporter:
 def dropped(telemetry: Telemetry, exporter: str, reason: str) -> float:
     return telemetry.value(
         "genops_exporter_dropped_items_total", exporter=exporter, signal="traces", reason=reason
+    )
+
+
+def dead_lettered(telemetry: Telemetry, exporter: str) -> float:
+    return telemetry.value(
+        "genops_exporter_dead_lettered_items_total", exporter=exporter, signal="traces"
     )
 
 
@@ -103,7 +112,7 @@ def test_requests_are_retried_until_they_arrive(tmp_path: Path, telemetry: Telem
     assert attempts(telemetry, "otlp_grpc/a", "held") > 0
 
 
-def test_rejected_data_is_dropped_counted_and_logged_and_the_rest_goes_on(
+def test_rejected_data_becomes_a_dead_letter_and_the_rest_goes_on(
     tmp_path: Path, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
     def picky(_number: int, request: Received) -> HttpAnswer:
@@ -118,8 +127,10 @@ def test_rejected_data_is_dropped_counted_and_logged_and_the_rest_goes_on(
         assert one(exporters).flush(10)
 
     assert Counter(destination.payloads) == {b"1": 1, b"bad": 1, b"2": 1}
-    assert dropped(telemetry, "otlp_http/b", "rejected") == 5
-    assert "otlp_http/b (traces): 5 items lost: HTTP 400 Bad Request" in caplog.text
+    assert dead_lettered(telemetry, "otlp_http/b") == 5
+    assert "otlp_http/b (traces): 5 items kept as dead letters: HTTP 400 Bad" in caplog.text
+    (letter,) = list_letters(tmp_path)
+    assert (letter.payload, letter.items, letter.reason) == (b"bad", 5, "HTTP 400 Bad Request")
 
 
 def test_items_rejected_in_a_partial_success_are_counted_and_not_sent_again(
@@ -153,11 +164,11 @@ def test_data_that_breaks_a_server_which_takes_other_data_is_given_up(
         queue.consume(batch(b"poison"))
         for _ in range(20_000):  # far more than it takes
             queue.consume(batch(b"good"))
-            if dropped(telemetry, "otlp_http/b", "rejected"):
+            if dead_lettered(telemetry, "otlp_http/b"):
                 break
         assert one(exporters).flush(20)
 
-    assert dropped(telemetry, "otlp_http/b", "rejected") == 1
+    assert dead_lettered(telemetry, "otlp_http/b") == 1
     assert Counter(destination.payloads)[b"poison"] >= 10
 
 
@@ -176,7 +187,7 @@ def test_an_outage_that_answers_500_loses_nothing_however_long_it_lasts(
         assert one(exporters).flush(20)
 
     assert set(destination.payloads) == {b"1", b"2", b"3"}
-    assert dropped(telemetry, "otlp_http/b", "rejected") == 0
+    assert dead_lettered(telemetry, "otlp_http/b") == 0
 
 
 @pytest.mark.parametrize("retry", [RetryConfig(enabled=False), RetryConfig(max_elapsed_time_s=1)])
@@ -388,12 +399,11 @@ def test_a_mistake_of_ours_holds_the_data_and_shows(
     sender = Broken()
     with opened(tmp_path, {"a": QueueConfig()}, telemetry) as queue:
         exporter = Exporter(
-            "a",
+            replace(grpc_exporter(1), id="a"),
             Signal.TRACES,
-            QUICK,
-            1,
             queue.reader("a"),
             sender,  # type: ignore[arg-type]
+            DeadLetters(tmp_path, Signal.TRACES, "a", 1 << 20),
             telemetry,
         )
         exporter.start()

@@ -15,7 +15,7 @@ from destinations import GrpcAnswer, GrpcScript, Received, grpc_destination, grp
 from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
 from genops_enricher.errors import StartError
 from genops_enricher.export.otlp_grpc import GrpcSender
-from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry
+from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, TooLarge
 from genops_enricher.pipeline import Signal
 
 CERTIFICATES = Path(__file__).parents[2] / "certificates"
@@ -88,7 +88,14 @@ def test_a_response_over_the_limit_is_not_retried() -> None:
     with grpc_destination(answering(GrpcAnswer(body=b"\0" * ((4 << 20) + 1)))) as destination:
         outcome = send(grpc_exporter(destination.port))
 
-    assert isinstance(outcome, Rejected)
+    assert outcome == Delivered(0, "the response is too long; it was not read")
+
+
+def test_a_request_over_the_limit_of_the_server_is_too_large() -> None:
+    with grpc_destination() as destination:  # grpc-core takes 4 MiB if nothing else is said
+        outcome = send(grpc_exporter(destination.port), b"\0" * ((4 << 20) + 1))
+
+    assert isinstance(outcome, TooLarge)
 
 
 def test_retry_info_is_read_from_the_status_details() -> None:
@@ -152,7 +159,7 @@ class TestTls:
         with grpc_destination(credentials=self.credentials()) as destination:
             trusting = self.secure(destination.port, ca_file=CERTIFICATES / "ca.pem")
             assert send(trusting) == Delivered()
-            assert isinstance(send(self.secure(destination.port)), Retry)
+            assert isinstance(send(self.secure(destination.port)), Hold)
         assert len(destination.received) == 1
 
     def test_a_client_certificate_is_presented(self) -> None:

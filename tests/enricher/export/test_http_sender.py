@@ -245,9 +245,9 @@ class TestTls:
         with http_destination(tls=server_tls()) as destination:
             assert send(secure(destination.port, ca_file=CERTIFICATES / "ca.pem")) == Delivered()
 
-    def test_another_server_is_not(self) -> None:
+    def test_another_server_is_held_until_someone_corrects_it(self) -> None:
         with http_destination(tls=server_tls()) as destination:
-            assert isinstance(send(secure(destination.port)), Retry)
+            assert isinstance(send(secure(destination.port)), Hold)
 
     def test_unless_verification_is_skipped(self) -> None:
         with http_destination(tls=server_tls()) as destination:
@@ -271,7 +271,18 @@ class TestTls:
                 ca_file=CERTIFICATES / "ca.pem",
                 server_name_override="other.test",
             )
-            assert isinstance(send(config), Retry)
+            assert isinstance(send(config), Hold)
+
+    def test_a_server_without_tls_is_held(self) -> None:
+        with http_destination() as destination:
+            assert isinstance(send(secure(destination.port)), Hold)
+
+    def test_a_connection_that_ends_during_the_handshake_is_tried_again(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            hanging_up = threading.Thread(target=lambda: server.accept()[0].close())
+            hanging_up.start()
+            assert isinstance(send(secure(server.getsockname()[1])), Retry)
+            hanging_up.join(10)
 
     def test_a_missing_file_is_a_start_error_that_names_key_and_file(self) -> None:
         with pytest.raises(StartError, match=r"otlp_http/b\.tls\.ca_file: /nowhere is no file"):

@@ -10,6 +10,7 @@ from genops_enricher.export.outcome import (
     Hold,
     Rejected,
     Retry,
+    TooLarge,
     of_grpc_code,
     of_http_status,
 )
@@ -23,7 +24,7 @@ GRPC = {
     "OUT_OF_RANGE": Retry("why"),
     "UNAVAILABLE": Retry("why"),
     "DATA_LOSS": Retry("why"),
-    "RESOURCE_EXHAUSTED": Rejected("why"),  # without RetryInfo
+    "RESOURCE_EXHAUSTED": DOUBTFUL,  # without RetryInfo, and not said to be too large
     "UNAUTHENTICATED": Hold("why"),
     "PERMISSION_DENIED": Hold("why"),
     "UNIMPLEMENTED": Hold("why"),
@@ -39,7 +40,7 @@ HTTP = {
     **dict.fromkeys((429, 502, 503, 504), Retry("why")),
     **dict.fromkeys((401, 402, 403, 404, 405, 407, 415), Hold("why")),
     **dict.fromkeys((301, 302, 307, 308), Hold("why")),
-    413: Rejected("why: let the senders send smaller batches"),
+    413: TooLarge("why"),
     **dict.fromkeys((408, 500, 501, 505, 599), DOUBTFUL),
     **dict.fromkeys((400, 409, 418, 422, 431), Rejected("why")),
 }
@@ -59,6 +60,18 @@ def test_retry_info_makes_resource_exhausted_retryable() -> None:
     outcome = of_grpc_code(grpc.StatusCode.RESOURCE_EXHAUSTED, "why", 7)
 
     assert outcome == Retry("why", after_s=7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SERVER: Received message larger than max (5000001 vs. 4194304)",  # grpc-core
+        "grpc: received message larger than max (5000001 vs. 4194304)",  # grpc-go
+        "gRPC message exceeds maximum size 4194304: 5000001",  # grpc-java
+    ],
+)
+def test_resource_exhausted_that_speaks_of_size_is_too_large(text: str) -> None:
+    assert of_grpc_code(grpc.StatusCode.RESOURCE_EXHAUSTED, text, None) == TooLarge(text)
 
 
 def test_the_wish_of_the_destination_is_kept() -> None:

@@ -67,14 +67,17 @@ class Histories(RuleBasedStateMachine):
     def deliver(self, name: str, which: int, rejected: int) -> None:
         if self.out[name]:
             entry = self.out[name].pop(which % len(self.out[name]))
-            self.queue.reader(name).delivered(entry, rejected=min(rejected, entry.items))
+            dropped = {"rejected": min(rejected, entry.items)}
+            self.queue.reader(name).finish(entry, dropped=dropped)
             self.finished[name].add(entry.payload)
 
-    @rule(name=NAMES, which=st.integers(0, 99))
-    def give_up(self, name: str, which: int) -> None:
+    @rule(name=NAMES, which=st.integers(0, 99), dead=st.integers(0, 9))
+    def give_up(self, name: str, which: int, dead: int) -> None:
         if self.out[name]:
             entry = self.out[name].pop(which % len(self.out[name]))
-            self.queue.reader(name).dropped(entry, "rejected")
+            dead = min(dead, entry.items)
+            dropped = {"retries_exhausted": entry.items - dead}
+            self.queue.reader(name).finish(entry, dropped=dropped, dead_lettered=dead)
             self.finished[name].add(entry.payload)
 
     @rule(fails=st.booleans())

@@ -1,0 +1,117 @@
+"""Take a request apart between its items, for a destination that takes less at a time.
+
+The envelopes of traces, metrics and logs have the same field numbers (a resource 1, its scopes 2,
+what is in a scope 2; opentelemetry-proto, collector and trace, metrics, logs v1), so that one lens
+shows all three. Items stay the bytes that they are, in their order, each below its own resource and
+scope. A metric is not taken apart: its data points stay together.
+
+Pure: knows no destination and no queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from genops_enricher.decode.lens import DecodeError, count_data_points, parse_traces
+from genops_enricher.pipeline import Signal
+
+__all__ = ["Piece", "halve", "split"]
+
+_FIELD_BYTES = 6  # the tag and length of an embedded field, at most
+
+
+class Piece(NamedTuple):
+    """A request of its own with a part of the items."""
+
+    payload: bytes
+    items: int
+
+
+class _Unit(NamedTuple):
+    """A span, metric or log record, and the envelopes that it is in, without their contents."""
+
+    resource: Any
+    scope: Any
+    data: bytes
+
+
+def split(signal: Signal, payload: bytes, limit_bytes: int) -> list[Piece]:
+    """Pieces that have `limit_bytes` at most, but for a single item that is larger by itself.
+
+    A payload that is no request at all, and can't be taken apart, gives no piece.
+    """
+    pieces: list[Piece] = []
+    units: list[_Unit] = []
+    size = 0
+    for unit in _units(payload):
+        added = _size(unit, units[-1] if units else None)
+        if units and size + added > limit_bytes:
+            pieces.append(_join(signal, units))
+            units, size = [], 0
+            added = _size(unit, None)
+        units.append(unit)
+        size += added
+    if units:
+        pieces.append(_join(signal, units))
+    return pieces
+
+
+def halve(signal: Signal, payload: bytes) -> tuple[Piece, Piece] | None:
+    """Two pieces of about the same size in bytes, or None if there is only one item."""
+    units = _units(payload)
+    if len(units) < 2:
+        return None
+    half = sum(len(unit.data) for unit in units) / 2
+    size = len(units[0].data)
+    middle = 1
+    while middle < len(units) - 1 and size + len(units[middle].data) / 2 < half:
+        size += len(units[middle].data)
+        middle += 1
+    return _join(signal, units[:middle]), _join(signal, units[middle:])
+
+
+def _units(payload: bytes) -> list[_Unit]:
+    try:
+        request: Any = parse_traces(payload)
+    except DecodeError:
+        return []
+    units = []
+    for resource_spans in request.resource_spans:
+        scopes = [(_without(scope, "spans"), scope.spans) for scope in resource_spans.scope_spans]
+        resource = _without(resource_spans, "scope_spans")
+        units += [_Unit(resource, scope, data) for scope, spans in scopes for data in spans]
+    return units
+
+
+def _without(message: Any, field: str) -> Any:
+    """A copy without one field. Fields that this release does not know stay."""
+    shell = type(message)()
+    shell.CopyFrom(message)
+    shell.ClearField(field)
+    return shell
+
+
+def _size(unit: _Unit, before: _Unit | None) -> int:
+    size = _FIELD_BYTES + len(unit.data)
+    if before is None or before.scope is not unit.scope:
+        size += _FIELD_BYTES + unit.scope.ByteSize()
+    if before is None or before.resource is not unit.resource:
+        size += _FIELD_BYTES + unit.resource.ByteSize()
+    return size
+
+
+def _join(signal: Signal, units: Sequence[_Unit]) -> Piece:
+    request: Any = parse_traces(b"")
+    before: _Unit | None = None
+    for unit in units:
+        if before is None or before.resource is not unit.resource:
+            resource_spans = request.resource_spans.add()
+            resource_spans.CopyFrom(unit.resource)
+        if before is None or before.scope is not unit.scope:
+            scope = resource_spans.scope_spans.add()
+            scope.CopyFrom(unit.scope)
+        scope.spans.append(unit.data)
+        before = unit
+    payload: bytes = request.SerializeToString()
+    return Piece(payload, count_data_points(payload) if signal is Signal.METRICS else len(units))

@@ -1,0 +1,152 @@
+"""What a destination can never accept, in a folder, for a person to look at and send again.
+
+A letter is one file: a line of JSON that tells what it is, then the request as bytes. Its name is
+made of its content, so that the same one, refused again after a restart, is there once. A letter
+is synced before it counts as kept: what it holds was acknowledged.
+
+    <data_dir>/dead_letters/<signal>/<exporter>/<id>.letter
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from genops_enricher.errors import EnricherError
+from genops_enricher.pipeline import Signal
+from genops_enricher.queue.segment import sync_directory
+
+__all__ = ["DeadLetters", "Letter", "list_letters", "read_letter"]
+
+_FOLDER = "dead_letters"
+_SUFFIX = ".letter"
+_ID_CHARACTERS = 16
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter as it lies in the folder. `time` is when it was refused, in ISO 8601, UTC."""
+
+    path: Path
+    exporter: str
+    signal: Signal
+    items: int
+    reason: str
+    time: str
+    payload: bytes
+
+    @property
+    def id(self) -> str:
+        """What commands call it."""
+        return self.path.name.removesuffix(_SUFFIX)
+
+
+class DeadLetters:
+    """The letters of one exporter and signal. Thread safe."""
+
+    def __init__(self, data_dir: Path, signal: Signal, exporter: str, max_bytes: int) -> None:
+        """Touches no disk yet."""
+        self._folder = data_dir / _FOLDER / signal / quote(exporter, safe="")
+        self._signal = signal
+        self._exporter = exporter
+        self._max_bytes = max_bytes
+        self._bytes: int | None = None  # what is there, at most: others may have taken some away
+        self._lock = threading.Lock()
+
+    def keep(self, payload: bytes, items: int, reason: str) -> bool:
+        """Keep a request for good; False if there is no room for it within the bound.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        head = {
+            "format": _FORMAT_VERSION,
+            "exporter": self._exporter,
+            "signal": self._signal.value,
+            "items": items,
+            "reason": reason,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        data = json.dumps(head).encode() + b"\n" + payload
+        path = self._folder / f"{hashlib.sha256(payload).hexdigest()[:_ID_CHARACTERS]}{_SUFFIX}"
+        with self._lock:
+            if path.exists():
+                return True
+            if self._bytes is None or self._bytes + len(data) > self._max_bytes:
+                self._bytes = _size(self._folder)
+            if self._bytes + len(data) > self._max_bytes:
+                return False
+            _write(path, data)
+            self._bytes += len(data)
+            return True
+
+
+def list_letters(data_dir: Path) -> Iterator[Letter]:
+    """Every letter of every exporter, by signal and exporter."""
+    for path in sorted((data_dir / _FOLDER).glob(f"*/*/*{_SUFFIX}")):
+        yield read_letter(path)
+
+
+def read_letter(path: Path) -> Letter:
+    """Read one letter.
+
+    Raises:
+        EnricherError: it can't be read, or is no letter of this version.
+    """
+    try:
+        head, _, payload = path.read_bytes().partition(b"\n")
+        content = json.loads(head)
+        if content["format"] != _FORMAT_VERSION:
+            raise EnricherError(
+                f"{path}: format {content['format']}, but this version reads {_FORMAT_VERSION}. "
+                "Use the version that wrote it."
+            )
+        if not path.name.startswith(hashlib.sha256(payload).hexdigest()[:_ID_CHARACTERS]):
+            raise EnricherError(f"{path}: the content is damaged. Check the disk; remove the file.")
+        return Letter(
+            path,
+            content["exporter"],
+            Signal(content["signal"]),
+            content["items"],
+            content["reason"],
+            content["time"],
+            payload,
+        )
+    except OSError as error:
+        raise EnricherError(f"{path}: can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise EnricherError(f"{path}: is no dead letter. Remove the file.") from error
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole, for good, or not at all."""
+    folder = path.parent
+    for parent in (folder.parents[1], folder.parents[0], folder):
+        if not parent.is_dir():
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(parent.parent)
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        with os.fdopen(
+            os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+        ) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_directory(folder)
