@@ -42,8 +42,9 @@ exporters:
       x-honeycomb-team: ${{env:HONEYCOMB_API_KEY}}
 ```
 
-That is a whole configuration: spans, metrics and logs that arrive at 127.0.0.1:4317 go to the one
-exporter.
+That is a whole configuration: spans, metrics and logs that arrive at 127.0.0.1:4317 (gRPC) or
+127.0.0.1:4318 (HTTP, protobuf and JSON) go to the one exporter.
+`receivers.otlp.protocols` with `grpc` or `http` in it serves what it names, and nothing else.
 
 ## Without a file
 

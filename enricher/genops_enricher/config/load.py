@@ -27,12 +27,13 @@ from genops_enricher.config.model import (
     DedupeConfig,
     EnrichmentConfig,
     ExporterConfig,
+    HttpReceiverConfig,
     MetricsConfig,
     ReceiverConfig,
     ServiceConfig,
     Vocabulary,
 )
-from genops_enricher.config.nodes import Place, Problem
+from genops_enricher.config.nodes import KeyPath, Place, Problem
 from genops_enricher.config.pipelines import Pipelines, read_pipelines
 from genops_enricher.config.reading import Reading
 from genops_enricher.config.values import split_address
@@ -108,31 +109,82 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Loaded:
 
 
 def _read(reading: Reading) -> Config:
-    receiver = _receiver(reading)
+    receivers = _receivers(reading)
     service = _service(reading)
     exporters = read_exporters(reading)
     pipelines = read_pipelines(reading, exporters)
     enrichment = _enrichment(reading, pipelines)
-    _check_listeners(reading, receiver, service)
-    _check_loops(reading, receiver, exporters)
-    return Config(receiver, exporters, pipelines, enrichment, service)
+    listeners = _listeners(receivers)
+    _check_listeners(reading, listeners, service)
+    _check_loops(reading, listeners, exporters)
+    return Config(*receivers, exporters, pipelines, enrichment, service)
 
 
-def _receiver(reading: Reading) -> ReceiverConfig:
-    grpc = ("receivers", "otlp", "protocols", "grpc")
-    get = reading.settings.get
-    config = ReceiverConfig(
-        grpc_endpoint=get(str, *grpc, "endpoint"),
-        max_recv_msg_size_bytes=get(int, *grpc, "max_recv_msg_size_mib") << 20,
-        max_workers=get(int, *grpc, "max_workers"),
+_PROTOCOLS = ("receivers", "otlp", "protocols")
+_GRPC = (*_PROTOCOLS, "grpc")
+_HTTP = (*_PROTOCOLS, "http")
+
+_Receivers = tuple[ReceiverConfig | None, HttpReceiverConfig | None]
+
+
+def _receivers(reading: Reading) -> _Receivers:
+    """The protocols that are named, as in a Collector; both where none is."""
+    named = [protocol for protocol in (_GRPC, _HTTP) if reading.settings.is_set(*protocol)]
+    receivers = (
+        _grpc_receiver(reading) if _GRPC in named or not named else None,
+        _http_receiver(reading) if _HTTP in named or not named else None,
     )
-    if not endpoints.is_local(split_address(config.grpc_endpoint)[0]):
-        reading.warn(
-            (*grpc, "endpoint"),
-            "is open to the network, without TLS or authentication in this version; anyone who "
-            "reaches the port can send. Listen on 127.0.0.1, or keep others out by a firewall",
-        )
-    return config
+    for key, address in _listeners(receivers).items():
+        if not endpoints.is_local(split_address(address)[0]):
+            reading.warn(
+                key,
+                "is open to the network, without TLS or authentication in this version; anyone who "
+                "reaches the port can send. Listen on 127.0.0.1, or keep others out by a firewall",
+            )
+    return receivers
+
+
+def _grpc_receiver(reading: Reading) -> ReceiverConfig:
+    get = reading.settings.get
+    return ReceiverConfig(
+        grpc_endpoint=get(str, *_GRPC, "endpoint"),
+        max_recv_msg_size_bytes=get(int, *_GRPC, "max_recv_msg_size_mib") << 20,
+        max_workers=get(int, *_GRPC, "max_workers"),
+    )
+
+
+def _http_receiver(reading: Reading) -> HttpReceiverConfig:
+    get = reading.settings.get
+    paths: dict[Signal, str] = {}
+    for signal in Signal:
+        key = (*_HTTP, f"{signal}_url_path")
+        path = get(str, *key)
+        if not path.startswith("/"):
+            reading.note(key, f"does not start with a slash; write `/v1/{signal}`")
+        elif path in paths.values():
+            reading.note(key, "is the path of another signal; choose another")
+        paths[signal] = path
+    return HttpReceiverConfig(
+        endpoint=get(str, *_HTTP, "endpoint"),
+        max_request_body_bytes=get(int, *_HTTP, "max_request_body_size"),
+        max_in_flight_bytes=get(int, *_HTTP, "max_in_flight_mib") << 20,
+        max_workers=get(int, *_HTTP, "max_workers"),
+        url_paths=paths,
+        read_header_timeout_s=get(float, *_HTTP, "read_header_timeout"),
+        read_timeout_s=get(float, *_HTTP, "read_timeout"),
+        idle_timeout_s=get(float, *_HTTP, "idle_timeout"),
+    )
+
+
+def _listeners(receivers: _Receivers) -> dict[KeyPath, str]:
+    """The address of each receiver, by its key."""
+    grpc, http = receivers
+    listeners: dict[KeyPath, str] = {}
+    if grpc is not None:
+        listeners[*_GRPC, "endpoint"] = grpc.grpc_endpoint
+    if http is not None:
+        listeners[*_HTTP, "endpoint"] = http.endpoint
+    return listeners
 
 
 def _service(reading: Reading) -> ServiceConfig:
@@ -224,24 +276,28 @@ def _check_attribution(reading: Reading, target: str, sources: tuple[str, ...]) 
         reading.note(path, "names no attribute after `resource:`; write `resource:service.name`")
 
 
-def _check_listeners(reading: Reading, receiver: ReceiverConfig, service: ServiceConfig) -> None:
-    if endpoints.same_listener(
-        split_address(receiver.grpc_endpoint), split_address(service.health_endpoint)
-    ):
-        reading.note(
-            ("service", "telemetry", "health", "endpoint"),
-            f"is the address of the receiver, {receiver.grpc_endpoint}; choose another port",
-        )
+def _check_listeners(
+    reading: Reading, receivers: Mapping[KeyPath, str], service: ServiceConfig
+) -> None:
+    health = ("service", "telemetry", "health", "endpoint")
+    seen: list[str] = []
+    for key, address in [*receivers.items(), (health, service.health_endpoint)]:
+        for other in seen:
+            if endpoints.same_listener(split_address(other), split_address(address)):
+                reading.note(key, f"is the address of a receiver, {other}; choose another port")
+        seen.append(address)
 
 
 def _check_loops(
-    reading: Reading, receiver: ReceiverConfig, exporters: Mapping[str, ExporterConfig]
+    reading: Reading, receivers: Mapping[KeyPath, str], exporters: Mapping[str, ExporterConfig]
 ) -> None:
-    own = split_address(receiver.grpc_endpoint)
-    for name, exporter in exporters.items():
-        if any(endpoints.same_listener(own, to) for to in endpoints.addresses(exporter.endpoint)):
-            reading.note(
-                ("exporters", name, "endpoint"),
-                f"is the enricher's own receiver, {receiver.grpc_endpoint}: spans would go in "
-                "a circle; give the destination, or move the receiver to port 14317",
-            )
+    for address in receivers.values():
+        own = split_address(address)
+        for name, exporter in exporters.items():
+            to = endpoints.addresses(exporter.endpoint)
+            if any(endpoints.same_listener(own, each) for each in to):
+                reading.note(
+                    ("exporters", name, "endpoint"),
+                    f"is the enricher's own receiver, {address}: spans would go in a circle; give "
+                    f"the destination, or move the receiver to another port",
+                )

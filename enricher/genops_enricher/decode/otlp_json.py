@@ -40,7 +40,7 @@ def from_json(document: str | bytes | dict[str, Any], message: M) -> M:
         raise OtlpJsonError(f"expected a JSON object, found {type(document).__name__}")
     try:
         return json_format.ParseDict(_to_proto(document, ""), message, ignore_unknown_fields=True)
-    except (json_format.ParseError, RecursionError, TypeError) as error:
+    except (json_format.ParseError, RecursionError, TypeError, ValueError, OverflowError) as error:
         raise OtlpJsonError(f"not OTLP/JSON: {error}") from error
 
 

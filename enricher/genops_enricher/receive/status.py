@@ -1,4 +1,4 @@
-"""What a sender is answered: one table from outcomes to gRPC statuses.
+"""What a sender is answered: one table from outcomes to gRPC statuses, for gRPC and HTTP.
 
 Senders act on these codes by rule (OTLP specification, "OTLP/gRPC response"): they send again after
 UNAVAILABLE, and throw the data away after INVALID_ARGUMENT, UNKNOWN or INTERNAL. So everything that
@@ -12,15 +12,15 @@ import math
 from typing import NamedTuple
 
 import grpc
-from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import RetryInfo
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from genops_enricher.errors import PermanentError, RetryableError
 
-__all__ = ["Refusal", "refusal", "to_grpc_status"]
+__all__ = ["Refusal", "refusal", "to_grpc_status", "to_status"]
 
 
 class Refusal(NamedTuple):
@@ -45,12 +45,20 @@ def refusal(error: Exception) -> Refusal:
 
 def to_grpc_status(answer: Refusal) -> grpc.Status:
     """The status with its details as gRPC carries them (google.rpc.Status in the trailers)."""
-    details = []
+    return rpc_status.to_status(to_status(answer))
+
+
+def to_status(answer: Refusal) -> Status:
+    """The google.rpc.Status: with RetryInfo if the sender is to wait, BadRequest if it is wrong."""
+    status = Status(code=answer.code.value[0], message=answer.message)
+    details: list[Message] = []
     if answer.retry_after_s is not None:
         fraction, seconds = math.modf(answer.retry_after_s)
         delay = Duration(seconds=int(seconds), nanos=int(fraction * 1e9))
-        packed = Any()
-        packed.Pack(RetryInfo(retry_delay=delay))
-        details.append(packed)
-    code = answer.code.value[0]
-    return rpc_status.to_status(Status(code=code, message=answer.message, details=details))
+        details.append(RetryInfo(retry_delay=delay))
+    if answer.code is grpc.StatusCode.INVALID_ARGUMENT:
+        violation = BadRequest.FieldViolation(description=answer.message)
+        details.append(BadRequest(field_violations=[violation]))
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status

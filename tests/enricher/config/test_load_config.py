@@ -11,6 +11,7 @@ from genops_enricher.config.load import Loaded, load_config
 from genops_enricher.config.model import (
     AttributionRule,
     ExporterConfig,
+    HttpReceiverConfig,
     OnFull,
     Protocol,
     ReceiverConfig,
@@ -52,6 +53,7 @@ def test_a_minimal_file_has_the_defaults_of_the_model(load: Load) -> None:
     (exporter,) = config.exporters.values()
     assert loaded.warnings == ()
     assert config.receiver == ReceiverConfig()
+    assert config.http_receiver == HttpReceiverConfig()
     assert exporter == ExporterConfig(id="otlp_http", endpoint=exporter.endpoint)
     assert config.pipelines == dict.fromkeys(Signal, ("otlp_http",))
     assert config.service.health_endpoint == "127.0.0.1:13133"
@@ -65,6 +67,17 @@ receivers:
   otlp:
     protocols:
       grpc: {endpoint: "127.0.0.1:14317", max_recv_msg_size_mib: 16, max_workers: 3}
+      http:
+        endpoint: "127.0.0.1:14318"
+        max_request_body_size: 16MiB
+        max_in_flight_mib: 32
+        max_workers: 4
+        traces_url_path: /t
+        metrics_url_path: /m
+        logs_url_path: /l
+        read_header_timeout: 5s
+        read_timeout: 6s
+        idle_timeout: 7s
 exporters:
   otlp_grpc/a:
     endpoint: http://backend:4317
@@ -90,6 +103,10 @@ service:
 
     a, b = config.exporters.values()
     assert config.receiver == ReceiverConfig("127.0.0.1:14317", 16 << 20, 3)
+    paths = {Signal.TRACES: "/t", Signal.METRICS: "/m", Signal.LOGS: "/l"}
+    assert config.http_receiver == HttpReceiverConfig(
+        "127.0.0.1:14318", 16 << 20, 32 << 20, 4, paths, 5.0, 6.0, 7.0
+    )
     assert a.headers == {"X-Key": "0123"}  # never a number: the zero stays
     assert (a.compression, a.timeout_s, a.retry.multiplier) == ("none", 2.0, 2.0)
     assert (a.queue.num_consumers, a.queue.queue_size_bytes) == (1, 1 << 20)
@@ -104,6 +121,23 @@ service:
     assert config.service.data_dir == tmp_path / "state"
     assert (config.service.shutdown_timeout_s, config.service.log_level) == (60.0, "debug")
     assert config.pipelines == {Signal.TRACES: ("otlp_grpc/a", "otlp_http/b")}
+
+
+@pytest.mark.parametrize(
+    ("protocols", "grpc", "http"),
+    [
+        ("{}", True, True),
+        ("{grpc: }", True, False),
+        ("{http: }", False, True),
+        ("{http: , grpc: {max_workers: 1}}", True, True),
+    ],
+)
+def test_the_protocols_that_are_named_are_served_and_both_where_none_is(
+    load: Load, protocols: str, grpc: bool, http: bool
+) -> None:
+    config = load(f"{_MINIMAL}receivers: {{otlp: {{protocols: {protocols}}}}}").config
+
+    assert (config.receiver is not None, config.http_receiver is not None) == (grpc, http)
 
 
 def test_seven_mistakes_are_seven_lines_in_the_order_of_the_file(problems: Problems) -> None:

@@ -1,0 +1,252 @@
+"""What an OTLP/HTTP request is answered: the ASGI application of the receiver.
+
+OTLP specification, "OTLP/HTTP". Two points of it shape this module:
+
+- Senders send again after 429, 502, 503 and 504 only, and throw their data away after any other
+  4xx or 5xx, 500 too. So whatever is not plainly the sender's fault is 503.
+- The body of every refusal is a google.rpc.Status in the encoding of the request.
+
+Beyond it: PUT is taken like POST, and an empty body is an empty request without a content type too,
+because OpenRouter's Broadcast sends the first and tests a destination by the second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from http import HTTPStatus
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+
+from genops_enricher.config.model import HttpReceiverConfig
+from genops_enricher.errors import RetryableError
+from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.http_body import TooLargeError, gunzip, json_to_protobuf
+from genops_enricher.receive.in_flight import InFlight
+from genops_enricher.receive.status import Refusal, refusal, to_status
+from genops_enricher.telemetry import Telemetry
+
+__all__ = ["JSON", "PROTOBUF", "OtlpHttpApp", "encode_refusal"]
+
+_LOG = logging.getLogger(__name__)
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+
+_SUCCESS = {PROTOBUF: b"", JSON: b"{}"}  # `partial_success` stays unset
+_METHODS = ("POST", "PUT")
+_STATUSES = {
+    grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Take = Callable[[int], None]
+
+
+class _GoneError(Exception):
+    """The sender has left; nobody waits for an answer."""
+
+
+class _RefusedError(Exception):
+    """The request is refused by what only HTTP has: its path, method or headers."""
+
+    def __init__(
+        self, status: HTTPStatus, code: grpc.StatusCode, message: str, **headers: str
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.refusal = Refusal(code, message)
+        self.headers = headers
+
+
+class OtlpHttpApp:
+    """Answers requests. The intakes block, so they are called by the threads of `pool`."""
+
+    def __init__(
+        self,
+        config: HttpReceiverConfig,
+        intakes: Mapping[Signal, Intake],
+        telemetry: Telemetry,
+        pool: Executor,
+    ) -> None:
+        self._config = config
+        self._intakes = intakes
+        self._telemetry = telemetry
+        self._pool = pool
+        self._in_flight = InFlight(config.max_in_flight_bytes)
+        self._paths = {config.url_paths[signal]: signal for signal in intakes}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens on the way."""
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        encoding = _media_type(headers)
+        signal = self._paths.get(scope["path"])
+        body = _Body(receive)
+        status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
+        try:
+            with self._in_flight.request() as take:
+                await self._handle(scope["method"], signal, headers, body, take)
+        except _GoneError:
+            return
+        except asyncio.CancelledError:  # by the server, at the end of its grace
+            status, answer, more = self._refuse(RetryableError("shutting down"), signal, encoding)
+        except Exception as error:  # noqa: BLE001 - every escape would be 500: data lost
+            status, answer, more = self._refuse(error, signal, encoding)
+        if status is not HTTPStatus.OK:
+            await self._drain(headers, body)
+        more["content-type"] = encoding if encoding in _SUCCESS else JSON
+        more["content-length"] = str(len(answer))
+        if not body.complete:
+            more["connection"] = "close"
+        pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _handle(
+        self,
+        method: str,
+        signal: Signal | None,
+        headers: Mapping[str, str],
+        body: _Body,
+        take: Take,
+    ) -> None:
+        if signal is None:
+            paths = ", ".join(self._paths)
+            raise _RefusedError(
+                HTTPStatus.NOT_FOUND,
+                grpc.StatusCode.UNIMPLEMENTED,
+                f"nothing is received here; the paths are {paths}",
+            )
+        if method not in _METHODS:
+            raise _RefusedError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                grpc.StatusCode.UNIMPLEMENTED,
+                "send OTLP by POST",
+                allow=", ".join(_METHODS),
+            )
+        packed = headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("gzip", "identity"):
+            raise _RefusedError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "the content encoding is not supported; send gzip or none",
+                accept_encoding="gzip",
+            )
+        limit = self._config.max_request_body_bytes
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            raise TooLargeError(limit)
+        try:
+            async with asyncio.timeout(self._config.read_timeout_s):
+                data = await body.read(limit, take)
+        except TimeoutError:
+            raise RetryableError("the request did not arrive in time") from None
+        encoding = _media_type(headers)
+        if data and encoding not in _SUCCESS:
+            raise _RefusedError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"the content type is not supported; send {PROTOBUF} or {JSON}",
+                accept=f"{PROTOBUF}, {JSON}",
+            )
+
+        def accept() -> None:
+            content = gunzip(data, limit, take) if packed == "gzip" else data
+            if encoding == JSON and content:
+                content = json_to_protobuf(signal, content)
+            self._intakes[signal].accept(content)
+
+        await asyncio.get_running_loop().run_in_executor(self._pool, accept)
+
+    def _refuse(
+        self, error: Exception, signal: Signal | None, encoding: str
+    ) -> tuple[HTTPStatus, bytes, dict[str, str]]:
+        """Status, body and headers of the refusal that `error` means, counted and logged."""
+        headers: dict[str, str] = {}
+        match error:
+            case _RefusedError():
+                status, answer, headers = error.status, error.refusal, error.headers
+            case TooLargeError():
+                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+                answer = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            case _:
+                answer = refusal(error)
+                status = _STATUSES[answer.code]
+        if answer.retry_after_s is not None:
+            headers["retry_after"] = str(max(math.ceil(answer.retry_after_s), 1))
+            expected = isinstance(error, RetryableError)
+            _LOG.warning("refused %s: %s", signal, error, exc_info=None if expected else error)
+        if signal is not None:
+            self._telemetry.add(
+                "genops_refused_requests_total", signal=signal, code=answer.code.name
+            )
+        return status, encode_refusal(answer, encoding), headers
+
+    async def _drain(self, headers: Mapping[str, str], body: _Body) -> None:
+        """Read on after a refusal, for a while.
+
+        Many senders read no answer before they have written all. If the connection were closed
+        under them they would see it reset, and send the same once more for ever.
+        """
+        if "expect" in headers:  # it waits for our word before it sends the body
+            return
+        try:
+            async with asyncio.timeout(self._config.read_timeout_s):
+                await body.skip()
+        except (TimeoutError, _GoneError, asyncio.CancelledError):
+            return
+
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.complete = False  # all of it has arrived
+
+    async def read(self, limit: int, take: Take) -> bytes:
+        """All of it, of at most `limit` bytes, each told to `take`."""
+        data = bytearray()
+        while not self.complete:
+            piece = await self._next()
+            if len(data) + len(piece) > limit:
+                raise TooLargeError(limit)
+            take(len(piece))
+            data += piece
+        return bytes(data)
+
+    async def skip(self) -> None:
+        """Throw the rest away."""
+        while not self.complete:
+            await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        self.complete = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+
+def encode_refusal(answer: Refusal, encoding: str) -> bytes:
+    """The google.rpc.Status of a refusal: protobuf for protobuf, JSON for all else."""
+    status = to_status(answer)
+    if encoding == PROTOBUF:
+        return bytes(status.SerializeToString())
+    return json.dumps(json_format.MessageToDict(status)).encode()
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,95 @@
+"""From the body of an OTLP/HTTP request to the serialized message: unpacked, and out of JSON.
+
+No I/O. The size limit holds after unpacking too, as the OTLP specification demands: what is
+unpacked is bounded while it is unpacked, not afterwards.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from genops_enricher.decode.otlp_json import OtlpJsonError, from_json
+from genops_enricher.errors import PermanentError, not_otlp
+from genops_enricher.pipeline import Signal
+
+__all__ = ["TooLargeError", "gunzip", "json_to_protobuf"]
+
+_REQUESTS: dict[Signal, Callable[[], Message]] = {
+    Signal.TRACES: ExportTraceServiceRequest,
+    Signal.METRICS: ExportMetricsServiceRequest,
+    Signal.LOGS: ExportLogsServiceRequest,
+}
+_GZIP = 31  # zlib's word for a gzip header and the largest window
+_PIECE = 64 << 10  # read at a time: zlib copies what it has not read yet
+_MEMBERS_MAX = 1000  # each costs time however small it is; senders write one
+
+
+class TooLargeError(PermanentError):
+    """The body is larger than the limit."""
+
+    def __init__(self, limit: int, unpacked: str = "") -> None:
+        super().__init__(
+            f"the request is larger than {limit} bytes{unpacked}; send smaller batches, or raise "
+            "receivers.otlp.protocols.http.max_request_body_size of the enricher"
+        )
+
+
+def gunzip(data: bytes, limit: int, take: Callable[[int], None]) -> bytes:
+    """The content of gzip `data`, of one member or several.
+
+    Args:
+        data: the body.
+        limit: the most bytes that the content may have.
+        take: told of each piece of content, by its size; may raise.
+
+    Raises:
+        TooLargeError: the content is larger. At most one byte more than `limit` was unpacked.
+        PermanentError: this is no gzip, or cut short.
+    """
+    content: list[bytes] = []
+    left = limit
+    members = 1
+    unpacker = zlib.decompressobj(_GZIP)
+    for start in range(0, len(data), _PIECE):
+        packed = data[start : start + _PIECE]
+        while packed:
+            if unpacker.eof:
+                members += 1
+                unpacker = zlib.decompressobj(_GZIP)
+            try:
+                piece = unpacker.decompress(packed, left + 1)
+            except zlib.error as error:
+                raise PermanentError(
+                    f"the body is not the gzip it is said to be: {error}"
+                ) from None
+            if len(piece) > left:
+                raise TooLargeError(limit, " once unpacked")
+            if members > _MEMBERS_MAX:
+                raise PermanentError(f"the gzip body has more than {_MEMBERS_MAX} members")
+            take(len(piece))
+            content.append(piece)
+            left -= len(piece)
+            packed = unpacker.unused_data
+    if not unpacker.eof:
+        raise PermanentError("the gzip body is cut short")
+    return b"".join(content)
+
+
+def json_to_protobuf(signal: Signal, document: bytes) -> bytes:
+    """The serialized request that an OTLP/JSON document says.
+
+    Raises:
+        PermanentError: it is not OTLP/JSON.
+    """
+    try:
+        return from_json(document, _REQUESTS[signal]()).SerializeToString()
+    except OtlpJsonError as error:
+        raise not_otlp(signal, error) from error

@@ -1,0 +1,161 @@
+"""The OTLP/HTTP receiver: the server, its connections and their limits.
+
+Uvicorn with h11 serves (docs/adr/0007-http-server.md). What it lacks is here: the time that a
+sender may take for the headers of a request, a bound on connections, and an answer to broken HTTP
+in OTLP's form. What requests are answered is decided in `http_app`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from genops_enricher.config.model import HttpReceiverConfig
+from genops_enricher.config.values import split_address
+from genops_enricher.errors import StartError
+from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.http_app import PROTOBUF, OtlpHttpApp, encode_refusal
+from genops_enricher.receive.status import Refusal
+from genops_enricher.telemetry import Telemetry
+
+__all__ = ["HttpReceiver"]
+
+_LOG = logging.getLogger(__name__)
+
+_HEADERS_MAX_BYTES = 32 << 10
+_CONNECTIONS_MAX = 512  # half of the open files that most systems grant a process
+_GRACE_MAX_S = 2.0  # as for gRPC: a request ends with a sync, in milliseconds
+
+
+class HttpReceiver:
+    """Serves the signals that have an intake; the paths of the others are not found."""
+
+    def __init__(
+        self,
+        config: HttpReceiverConfig,
+        intakes: Mapping[Signal, Intake],
+        telemetry: Telemetry,
+    ) -> None:
+        """Nothing is bound before `start`."""
+        self._config = config
+        self._pool = ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-http")
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                OtlpHttpApp(config, intakes, telemetry, self._pool),
+                http=_connection_type(config.read_header_timeout_s),
+                h11_max_incomplete_event_size=_HEADERS_MAX_BYTES,
+                timeout_keep_alive=math.ceil(config.idle_timeout_s),
+                interface="asgi3",
+                loop="asyncio",
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                access_log=False,
+                log_config=None,
+                log_level="error",  # it warns once for each broken request: a flood of them
+            )
+        )
+        self._thread: threading.Thread | None = None
+        self.port = 0
+        """The TCP port that is served, once started."""
+
+    def start(self) -> None:
+        """Bind and serve.
+
+        Raises:
+            StartError: the endpoint can't be bound.
+        """
+        host, port = split_address(self._config.endpoint)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            listener = socket.create_server((host, port), family=family, backlog=128)
+        except OSError as error:
+            raise StartError(
+                f"receivers.otlp.protocols.http.endpoint: can't listen on {self._config.endpoint}: "
+                f"{error.strerror}. Stop what uses the port, or choose another: 127.0.0.1:14318 "
+                "beside an OpenTelemetry Collector"
+            ) from error
+        self.port = int(listener.getsockname()[1])
+        self._thread = threading.Thread(
+            target=self._serve, args=(listener,), name="otlp-http", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what is under way; senders of what is not finished then are told to try again."""
+        if self._thread:
+            self._server.config.timeout_graceful_shutdown = math.ceil(min(grace_s, _GRACE_MAX_S))
+            self._server.should_exit = True
+            self._thread.join()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _serve(self, listener: socket.socket) -> None:
+        with listener:
+            try:
+                asyncio.run(self._server.serve(sockets=[listener]))
+            except Exception:  # noqa: BLE001 - a thread that ends in silence would be worse
+                _LOG.exception("the OTLP/HTTP receiver ended")
+
+
+def _connection_type(header_timeout_s: float) -> type[H11Protocol]:
+    class Connection(H11Protocol):
+        """One connection of a sender."""
+
+        _header_timeout: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > _CONNECTIONS_MAX:
+                transport.abort()
+            else:
+                self._start_header_timeout()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._end_header_timeout()
+            elif self._header_timeout is None:
+                self._start_header_timeout()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._end_header_timeout()
+            super().connection_lost(exc)
+
+        def send_400_response(self, msg: str) -> None:
+            """Answer what is not HTTP, and close."""
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                body = encode_refusal(Refusal(grpc.StatusCode.INVALID_ARGUMENT, msg), PROTOBUF)
+                headers = [
+                    ("content-type", PROTOBUF),
+                    ("content-length", str(len(body))),
+                    ("connection", "close"),
+                ]
+                for event in (
+                    h11.Response(status_code=400, headers=headers),
+                    h11.Data(data=body),
+                    h11.EndOfMessage(),
+                ):
+                    self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
+
+        def _start_header_timeout(self) -> None:
+            self._header_timeout = self.loop.call_later(header_timeout_s, self.transport.close)
+
+        def _end_header_timeout(self) -> None:
+            if self._header_timeout is not None:
+                self._header_timeout.cancel()
+                self._header_timeout = None
+
+    return Connection

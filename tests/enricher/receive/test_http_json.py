@@ -1,0 +1,146 @@
+"""The JSON encoding over HTTP: J1-J5 of the OTLP specification, "JSON Protobuf Encoding"."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from genops_enricher.config.model import HttpReceiverConfig
+from genops_enricher.pipeline import Signal
+from genops_enricher.receive.http_server import HttpReceiver
+from genops_enricher.telemetry import Telemetry
+from otlp import spans_of
+
+
+class Sender:
+    """Sends documents to a receiver that keeps what it accepts."""
+
+    def __init__(self) -> None:
+        self._payloads: list[bytes] = []
+        config = HttpReceiverConfig(endpoint="127.0.0.1:0")
+        self.receiver = HttpReceiver(config, {Signal.TRACES: self}, Telemetry())
+
+    def accept(self, payload: bytes) -> None:
+        self._payloads.append(payload)
+
+    def send(self, text: str | bytes) -> tuple[int, bytes]:
+        connection = HTTPConnection("127.0.0.1", self.receiver.port, timeout=30)
+        body = text.encode() if isinstance(text, str) else text
+        connection.request("POST", "/v1/traces", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, content
+
+    def span(self, **fields: Any) -> Span:
+        """What arrives of a span that is sent with these fields."""
+        assert self.send(_document(fields)) == (200, b"{}")
+        return spans_of(self._payloads[-1])[0]
+
+    def refused(self, text: str | bytes) -> str:
+        """The message of the refusal."""
+        status, content = self.send(text)
+        assert status == 400
+        message: str = ParseDict(json.loads(content), Status()).message
+        return message
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    sender = Sender()
+    sender.receiver.start()
+    yield sender
+    sender.receiver.stop(0)
+
+
+def _document(span: dict[str, Any]) -> str:
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+
+
+def test_j1_ids_are_hexadecimal_in_any_case_and_other_bytes_base64(sender: Sender) -> None:
+    value = {"key": "b", "value": {"bytesValue": "AQI="}}
+    span = sender.span(
+        traceId="5B8EFFF798038103D269B633813FC60C",
+        spanId="eee19b7ec3c1b174",
+        links=[{"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "EEE19B7EC3C1B174"}],
+        attributes=[value],
+    )
+
+    assert span.trace_id.hex() == "5b8efff798038103d269b633813fc60c"
+    assert span.span_id.hex() == span.links[0].span_id.hex() == "eee19b7ec3c1b174"
+    assert span.attributes[0].value.bytes_value == b"\x01\x02"
+    assert "traceId" in sender.refused(_document({"traceId": "W47/95gDgQPSabYzgT/GDA=="}))
+
+
+def test_j2_enums_are_integers_and_never_names(sender: Sender) -> None:
+    assert sender.span(kind=3).kind == Span.SPAN_KIND_CLIENT
+    assert "kind" in sender.refused(_document({"kind": "SPAN_KIND_CLIENT"}))
+
+
+def test_j3_unknown_fields_are_ignored(sender: Sender) -> None:
+    span = sender.span(name="chat", weather={"tomorrow": ["rain"]}, attributes=[{"keyStrindex": 1}])
+
+    assert span.name == "chat"
+
+
+def test_j4_keys_in_snake_case_are_not_fields(sender: Sender) -> None:
+    span = sender.span(trace_id="5b8efff798038103d269b633813fc60c", traceState="a=b")
+
+    assert (span.trace_id, span.trace_state) == (b"", "a=b")
+
+
+@pytest.mark.parametrize("number", [1791072000000000001, "1791072000000000001"])
+def test_j5_numbers_of_64_bits_are_texts_or_numbers(sender: Sender, number: int | str) -> None:
+    value = {"key": "n", "value": {"intValue": number}}
+    span = sender.span(endTimeUnixNano=number, attributes=[value])
+
+    assert span.end_time_unix_nano == span.attributes[0].value.int_value == 1791072000000000001
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        b"\xff\xfe",
+        b"\x80{}",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"resourceSpans":' + "[" * 3000 + "]" * 3000 + "}",
+        _document({"attributes": "no list"}),
+        _document({"name": "\ud800"}),
+        _document({"name": 5}),
+        _document({"kind": 1e300}),
+        _document({"kind": float("inf")}),
+        _document({"endTimeUnixNano": float("nan")}),
+        _document({"endTimeUnixNano": "1" * 5000}),
+        _document({"endTimeUnixNano": -1}),
+        _document({"flags": 1 << 70}),
+        '{"resourceSpans":' + "9" * 5000 + "}",
+        _document({"attributes": [{"key": "b", "value": {"intValue": 1, "doubleValue": 1}}]}),
+    ],
+    ids=range(20),
+)
+def test_what_is_no_otlp_json_is_400_and_nothing_worse(sender: Sender, text: str | bytes) -> None:
+    if text == "":  # an empty body is an empty request
+        assert sender.send(text) == (200, b"{}")
+    else:
+        assert sender.refused(text)
+
+
+def test_values_nested_deeply_are_refused_or_taken_but_do_no_harm(sender: Sender) -> None:
+    for depth in (10, 50, 100, 300, 10_000):
+        value = '{"arrayValue":{"values":[' * depth + '{"intValue":1}' + "]}}" * depth
+        text = _document({"attributes": [{"key": "deep", "value": None}]}).replace("null", value)
+        status, _ = sender.send(text)
+        assert status in (200, 400)
+    assert sender.span(name="after").name == "after"

@@ -1,0 +1,447 @@
+"""The OTLP/HTTP receiver, spoken to over real connections: H1-H6 of the OTLP specification."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from genops_enricher.config.model import HttpReceiverConfig
+from genops_enricher.decode.otlp_json import to_json
+from genops_enricher.errors import PermanentError, RetryableError, StartError
+from genops_enricher.pipeline import Signal
+from genops_enricher.receive.http_server import HttpReceiver
+from genops_enricher.telemetry import Telemetry
+from otlp import chat, request, span, spans_of
+
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
+REFUSED = "genops_refused_requests_total"
+
+
+class Recorder:
+    """An intake that keeps what it is given, or raises."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.payloads: list[bytes] = []
+        self.error = error
+
+    def accept(self, payload: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.payloads.append(payload)
+
+
+class Gate:
+    """An intake that holds what comes until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def accept(self, payload: bytes) -> None:
+        self.reached.set()
+        assert self.opened.wait(30)
+
+
+@contextmanager
+def serving(
+    intake: Recorder | Gate, *, telemetry: Telemetry | None = None, **settings: Any
+) -> Iterator[HttpReceiver]:
+    config = replace(HttpReceiverConfig(endpoint="127.0.0.1:0"), **settings)
+    intakes = dict.fromkeys((Signal.TRACES, Signal.METRICS), intake)
+    receiver = HttpReceiver(config, intakes, telemetry or Telemetry())
+    receiver.start()
+    try:
+        yield receiver
+    finally:
+        receiver.stop(0)
+
+
+def ask(
+    receiver: HttpReceiver,
+    body: Any = b"",
+    *,
+    method: str = "POST",
+    path: str = "/v1/traces",
+    content_type: str | None = PROTOBUF,
+    headers: Mapping[str, str] = {},
+    chunked: bool = False,
+) -> tuple[HTTPResponse, bytes]:
+    connection = HTTPConnection("127.0.0.1", receiver.port, timeout=30)
+    try:
+        sent = dict(headers) | ({"Content-Type": content_type} if content_type else {})
+        connection.request(method, path, body, sent, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+
+def status_of(answer: HTTPResponse, body: bytes) -> Status:
+    """The google.rpc.Status of a refusal, in the encoding that its content type says."""
+    if answer.headers["Content-Type"] == PROTOBUF:
+        return Status.FromString(body)
+    assert answer.headers["Content-Type"] == JSON
+    return ParseDict(json.loads(body), Status())
+
+
+def json_of(payload: bytes) -> bytes:
+    return json.dumps(to_json(ExportTraceServiceRequest.FromString(payload))).encode()
+
+
+# H1, H2
+
+
+def test_h1_both_encodings_are_taken_on_one_port_by_content_type() -> None:
+    recorder = Recorder()
+    data = request(span(chat()))
+    with serving(recorder) as receiver:
+        for kind, body in (
+            (PROTOBUF, data),
+            (JSON, json_of(data)),
+            (f"{JSON}; charset=utf-8", json_of(data)),
+        ):
+            assert ask(receiver, body, content_type=kind)[0].status == 200
+
+    assert [spans_of(payload) for payload in recorder.payloads] == [spans_of(data)] * 3
+    assert recorder.payloads[0] == data
+
+
+def test_h1_paths_are_configurable_and_a_signal_without_pipeline_is_not_found() -> None:
+    recorder = Recorder()
+    paths = {Signal.TRACES: "/otlp/t", Signal.METRICS: "/otlp/m", Signal.LOGS: "/otlp/l"}
+    with serving(recorder, url_paths=paths) as receiver:
+        statuses = {
+            path: ask(receiver, b"x", path=path)[0].status
+            for path in ("/otlp/t", "/otlp/m", "/otlp/l", "/v1/traces", "/")
+        }
+
+    assert statuses == {
+        "/otlp/t": 200, "/otlp/m": 200, "/otlp/l": 404, "/v1/traces": 404, "/": 404
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "success"), [(PROTOBUF, b""), (JSON, b"{}")])
+def test_h2_success_is_200_in_the_encoding_of_the_request_without_partial_success(
+    kind: str, success: bytes
+) -> None:
+    with serving(Recorder()) as receiver:
+        answer, body = ask(receiver, b"{}" if kind == JSON else b"", content_type=kind)
+
+    assert (answer.status, answer.headers["Content-Type"], body) == (200, kind, success)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_h2_a_body_above_the_limit_is_413(chunked: bool) -> None:
+    recorder = Recorder()
+    telemetry = Telemetry()
+    body = bytes(1 << 20)  # what sockets buffer would hide a connection that is reset
+    with serving(recorder, telemetry=telemetry, max_request_body_bytes=1 << 16) as receiver:
+        pieces = (body[:1000] for _ in range(1000))
+        answer, text = ask(receiver, pieces if chunked else body, chunked=chunked)
+
+    assert answer.status == 413
+    assert "max_request_body_size" in status_of(answer, text).message
+    assert recorder.payloads == []
+    assert telemetry.value(REFUSED, signal="traces", code="RESOURCE_EXHAUSTED") == 1
+
+
+def test_h2_the_limit_holds_after_decompression() -> None:
+    recorder = Recorder()
+    bomb = gzip.compress(bytes(64 << 20))
+    with serving(recorder, max_request_body_bytes=1 << 20) as receiver:
+        answer, _ = ask(receiver, bomb, headers={"Content-Encoding": "gzip"})
+        fits, _ = ask(receiver, gzip.compress(bytes(1 << 20)), headers={"Content-Encoding": "gzip"})
+
+    assert (answer.status, fits.status) == (413, 200)
+    assert [len(payload) for payload in recorder.payloads] == [1 << 20]
+
+
+# H3, H4, H5
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+def test_h3_every_refusal_is_a_status_in_the_encoding_of_the_request(kind: str) -> None:
+    with serving(Recorder(), max_request_body_bytes=1 << 16) as receiver:
+        seen = {}
+        for expected, how in {
+            400: {"body": b"x", "headers": {"Content-Encoding": "gzip"}},
+            404: {"path": "/v2/traces"},
+            405: {"method": "GET"},
+            413: {"body": bytes(1 << 17)},
+            415: {"body": b"x", "headers": {"Content-Encoding": "zstd"}},
+        }.items():
+            answer, body = ask(receiver, content_type=kind, **how)  # type: ignore[arg-type]
+            seen[expected] = answer.status
+            assert answer.headers["Content-Type"] == kind
+            assert status_of(answer, body).message
+
+    assert all(expected == status for expected, status in seen.items())
+
+
+def test_h3_another_media_type_is_415_and_says_which_are_taken() -> None:
+    with serving(Recorder()) as receiver:
+        for kind in ("text/plain", None):
+            answer, body = ask(receiver, b"x", content_type=kind)
+
+            assert answer.status == 415
+            assert PROTOBUF in answer.headers["Accept"]
+            assert PROTOBUF in status_of(answer, body).message
+
+
+def test_h3_a_wrong_method_is_405_and_says_which_is_right() -> None:
+    with serving(Recorder()) as receiver:
+        answer, _ = ask(receiver, method="DELETE")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "POST, PUT")
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+def test_h4_bad_data_is_400_with_bad_request(kind: str) -> None:
+    telemetry = Telemetry()
+    with serving(Recorder(PermanentError("cut short")), telemetry=telemetry) as receiver:
+        answer, body = ask(receiver, b"{}", content_type=kind)
+    status = status_of(answer, body)
+    detail = BadRequest()
+
+    assert (answer.status, status.message) == (400, "cut short")
+    assert status.details[0].Unpack(detail)
+    assert detail.field_violations[0].description == "cut short"
+    assert telemetry.value(REFUSED, signal="traces", code="INVALID_ARGUMENT") == 1
+
+
+def test_h4_overload_is_503_with_the_time_to_wait() -> None:
+    with serving(Recorder(RetryableError("queue is full", retry_after_s=2.5))) as receiver:
+        answer, body = ask(receiver, b"x")
+    status = status_of(answer, body)
+    detail = RetryInfo()
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "3")
+    assert status.details[0].Unpack(detail)
+    assert detail.retry_delay.ToTimedelta().total_seconds() == 2.5
+
+
+def test_h5_a_defect_of_ours_never_makes_the_sender_drop_its_data(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(Recorder(ZeroDivisionError("secret detail"))) as receiver:
+        answer, body = ask(receiver, b"x")
+
+    assert answer.status == 503
+    assert b"secret detail" not in body
+    (logged,) = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert logged.exc_info
+
+
+def test_h5_what_a_stop_interrupts_is_never_answered_500() -> None:
+    gate = Gate()
+    answers: list[int] = []
+    with serving(gate) as receiver:
+        sender = threading.Thread(target=lambda: answers.append(ask(receiver, b"x")[0].status))
+        sender.start()
+        assert gate.reached.wait(30)
+        receiver.stop(0)
+        sender.join(30)
+        gate.opened.set()
+
+    assert answers == [503]
+
+
+def test_a_stop_waits_for_what_is_under_way() -> None:
+    gate = Gate()
+    answers: list[int] = []
+    with serving(gate) as receiver:
+        sender = threading.Thread(target=lambda: answers.append(ask(receiver, b"x")[0].status))
+        sender.start()
+        assert gate.reached.wait(30)
+        stopping = threading.Thread(target=receiver.stop, args=(3600.0,))
+        stopping.start()
+        gate.opened.set()
+        stopping.join(30)
+        sender.join(30)
+
+    assert answers == [200]
+
+
+# H6
+
+
+def test_h6_gzip_and_chunked_bodies_arrive_whole() -> None:
+    recorder = Recorder()
+    data = request(*[span(chat(), number=n) for n in range(500)])
+    packed = gzip.compress(data)
+    members = gzip.compress(data[:1000]) + gzip.compress(data[1000:])
+    gzipped = {"Content-Encoding": "gzip"}
+    with serving(recorder) as receiver:
+        ask(receiver, packed, headers=gzipped)
+        ask(receiver, members, headers=gzipped)
+        ask(receiver, (packed[n : n + 7] for n in range(0, len(packed), 7)), headers=gzipped)
+        ask(receiver, iter([data[:10], data[10:]]), chunked=True)
+
+    assert recorder.payloads == [data] * 4
+
+
+def test_h6_broken_gzip_is_400() -> None:
+    good = gzip.compress(b"x" * 1000)
+    recorder = Recorder()
+    with serving(recorder) as receiver:
+        for broken in (b"x", good[:-1], good[:20], good + b"x", zlib.compress(b"x")):
+            answer, _ = ask(receiver, broken, headers={"Content-Encoding": "gzip"})
+            assert answer.status == 400, broken
+
+    assert recorder.payloads == []
+
+
+def test_a_gzip_body_of_very_many_members_is_refused() -> None:
+    with serving(Recorder()) as receiver:
+        body = gzip.compress(b"") * 2000
+        answer, _ = ask(receiver, body, headers={"Content-Encoding": "gzip"})
+
+    assert answer.status == 400
+
+
+# What OpenRouter's Broadcast does
+
+
+def test_an_empty_body_is_an_empty_request_and_put_is_like_post() -> None:
+    recorder = Recorder()
+    data = request(span(chat()))
+    with serving(recorder) as receiver:
+        test, _ = ask(receiver, content_type=None, headers={"X-Test-Connection": "true"})
+        put, _ = ask(receiver, json_of(data), content_type=JSON, method="PUT")
+
+    assert (test.status, put.status) == (200, 200)
+    assert [len(spans_of(payload)) for payload in recorder.payloads] == [0, 1]
+
+
+# Limits
+
+
+def test_requests_above_the_bytes_in_flight_are_told_to_come_again() -> None:
+    gate = Gate()
+    with serving(gate, max_in_flight_bytes=1000) as receiver:
+        first = threading.Thread(target=ask, args=(receiver, bytes(900)))
+        first.start()
+        assert gate.reached.wait(30)
+        answer, _ = ask(receiver, bytes(900))
+        gate.opened.set()
+        first.join(30)
+        again, _ = ask(receiver, bytes(900))
+        alone, _ = ask(receiver, bytes(5000))
+
+    assert (answer.status, again.status, alone.status) == (503, 200, 200)
+    assert answer.headers["Retry-After"] == "1"
+
+
+def raw(receiver: HttpReceiver, data: bytes) -> bytes:
+    """All that is answered to `data` until the receiver closes the connection."""
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=30) as connection:
+        connection.sendall(data)
+        answer = bytearray()
+        while piece := connection.recv(65536):
+            answer += piece
+        return bytes(answer)
+
+
+def test_headers_that_do_not_end_are_cut_off() -> None:
+    with serving(Recorder(), read_header_timeout_s=0.2) as receiver:
+        assert raw(receiver, b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n") == b""
+        assert raw(receiver, b"") == b""
+
+
+def test_a_body_that_does_not_end_is_answered_503_and_cut_off() -> None:
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n12"
+    with serving(Recorder(), read_timeout_s=0.2) as receiver:
+        answer = raw(receiver, head)
+
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"connection: close" in answer.lower()
+
+
+def test_an_idle_connection_is_closed() -> None:
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with serving(Recorder(), idle_timeout_s=0.2) as receiver:
+        assert raw(receiver, head).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 1_000_000 + b"\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nHost: x\r\na: " + b"b" * 5_000_000 + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01 not HTTP at all\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\n\r\n",  # no host
+    ],
+)
+def test_what_is_not_http_or_has_too_many_headers_is_refused_in_otlp_form(flood: bytes) -> None:
+    with serving(Recorder()) as receiver:
+        try:
+            answer = raw(receiver, flood)
+        except ConnectionError:  # it was closed while we still wrote
+            answer = b""
+        after, _ = ask(receiver, b"x")
+
+    if len(flood) < 1000:
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert Status.FromString(body).message
+    assert after.status == 200
+
+
+def test_a_broken_chunk_ends_the_connection_and_nothing_else() -> None:
+    recorder = Recorder()
+    head = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with serving(recorder) as receiver:
+        answer = raw(receiver, head + b"5\r\nhello\r\nnonsense\r\n")
+        after, _ = ask(receiver, b"x")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert (after.status, recorder.payloads) == (200, [b"x"])
+
+
+def test_connections_have_a_bound() -> None:
+    with serving(Recorder()) as receiver:
+        held = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(512)]
+        try:
+            with pytest.raises(ConnectionError):
+                ask(receiver, b"x")
+        finally:
+            for connection in held:
+                connection.close()
+
+
+def test_a_taken_http_port_is_an_error_that_names_it_and_the_key() -> None:
+    with serving(Recorder()) as receiver:
+        address = f"127.0.0.1:{receiver.port}"
+        second = HttpReceiver(HttpReceiverConfig(endpoint=address), {}, Telemetry())
+        with pytest.raises(StartError, match=rf"protocols\.http\.endpoint.*{address}"):
+            second.start()
+
+
+def test_the_http_exporter_of_the_opentelemetry_sdk_is_understood() -> None:
+    recorder = Recorder()
+    with serving(recorder) as receiver:
+        provider = TracerProvider()
+        exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{receiver.port}/v1/traces")
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        provider.get_tracer("test").start_span("chat openai/gpt-4o").end()
+        provider.shutdown()
+
+    assert [s.name for s in spans_of(recorder.payloads[0])] == ["chat openai/gpt-4o"]
