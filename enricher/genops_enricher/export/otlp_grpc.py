@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
 import grpc
 
 from genops_enricher.config.model import ClientTls, ExporterConfig
@@ -27,8 +31,19 @@ _OUR_LIMIT = "CLIENT: "
 _COMPRESSION = {"gzip": grpc.Compression.Gzip, "none": grpc.Compression.NoCompression}
 
 
+class _Lane(NamedTuple):
+    channel: grpc.Channel
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
+
+
 class GrpcSender:
-    """Sends to one OTLP/gRPC destination over one channel, which connects when it is first used."""
+    """Sends to one OTLP/gRPC destination over one channel, which connects when it is first used.
+
+    After an attempt that ran out of time the next ones take a new channel. A connection may swallow
+    everything and never end (a hung proxy, a firewall that forgot it), and a channel alone would
+    stay with it. The old one is closed when the new one is left in turn: by then, at least one
+    timeout later, the attempts that were on it have ended.
+    """
 
     def __init__(self, config: ExporterConfig, signal: Signal, user_agent: str) -> None:
         """Open the channel.
@@ -41,20 +56,17 @@ class GrpcSender:
             ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
             ("grpc.initial_reconnect_backoff_ms", 500),
             ("grpc.max_reconnect_backoff_ms", _RECONNECT_MAX_MS),
+            # A new channel must not find the connection of the old one.
+            ("grpc.use_local_subchannel_pool", 1),
         ]
         if config.tls.server_name_override:
             options.append(("grpc.ssl_target_name_override", config.tls.server_name_override))
-        target = config.endpoint.target
-        if config.endpoint.secure:
-            credentials = _credentials(config.id, config.tls)
-            self._channel = grpc.secure_channel(target, credentials, options)
-        else:
-            self._channel = grpc.insecure_channel(target, options)
+        self._open = _opener(config, SERVICES[signal].grpc_method, options)
+        self._lock = threading.Lock()
+        self._lane = self._open()
+        self._left: _Lane | None = None
+        self._closed = False
         self._service = SERVICES[signal]
-        # Without serializers the call takes and gives bytes.
-        self._call = self._channel.unary_unary(
-            self._service.grpc_method, request_serializer=None, response_deserializer=None
-        )
         self._metadata = tuple((name.lower(), value) for name, value in config.headers.items())
         self._secrets = secrets_of(config.headers)
         self._compression = _COMPRESSION[config.compression]
@@ -62,20 +74,35 @@ class GrpcSender:
 
     def send(self, payload: bytes) -> Outcome:
         """Try once, within the timeout of the exporter."""
+        lane = self._lane
         try:
-            body = self._call(
+            body = lane.call(
                 payload,
                 timeout=self._timeout_s,
                 metadata=self._metadata,
                 compression=self._compression,
             )
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._leave(lane)
             return self._failure(error)
         return self._service.read_response(body, self._secrets)
 
     def close(self) -> None:
-        """Close the channel; calls on it end with CANCELLED."""
-        self._channel.close()
+        """Close the channels; calls on them end with CANCELLED."""
+        with self._lock:
+            for lane in (self._lane, self._left):
+                if lane is not None:
+                    lane.channel.close()
+            self._closed = True
+
+    def _leave(self, lane: _Lane) -> None:
+        with self._lock:
+            if lane is not self._lane or self._closed:
+                return
+            if self._left is not None:
+                self._left.channel.close()
+            self._left, self._lane = lane, self._open()
 
     def _failure(self, error: grpc.RpcError) -> Outcome:
         details = b""
@@ -87,6 +114,24 @@ class GrpcSender:
             return Delivered(message="the response is too long; it was not read")
         text = shown(f"{code.name}: {error.details() or 'no details'}", self._secrets)
         return of_grpc_code(code, text, retry_delay_s(parse_status(details)))
+
+
+def _opener(
+    config: ExporterConfig, method: str, options: list[tuple[str, int | str]]
+) -> Callable[[], _Lane]:
+    target = config.endpoint.target
+    credentials = _credentials(config.id, config.tls) if config.endpoint.secure else None
+
+    def open_lane() -> _Lane:
+        if credentials is None:
+            channel = grpc.insecure_channel(target, options)
+        else:
+            channel = grpc.secure_channel(target, credentials, options)
+        # Without serializers the call takes and gives bytes.
+        call = channel.unary_unary(method, request_serializer=None, response_deserializer=None)
+        return _Lane(channel, call)
+
+    return open_lane
 
 
 def _credentials(exporter: str, tls: ClientTls) -> grpc.ChannelCredentials:
