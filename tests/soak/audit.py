@@ -33,7 +33,7 @@ GRPC, HTTP = "otlp_grpc/a", "otlp_http/b"
 
 _SMALL_SEGMENTS = (sys.executable, str(Path(__file__).parent / "small_segments.py"))
 _KILLS_AT_START = 0.3  # the share of kills that strike before the process is ready
-_RUNS_S = (0.1, 6.0)  # how long a process that became ready lives
+_RUN_S_MIN = 0.1
 _WEATHER_S = (0.3, 2.0)
 # Fair weather half of the time: in worse, the backlog would only grow.
 _WEATHER = (*(Fault.NONE,) * 7, *(fault for fault in Fault if fault is not Fault.NONE))
@@ -46,6 +46,8 @@ class Plan:
     kills: int
     minutes: float = 30.0
     spans_per_s: float = 2500.0
+    run_s_max: float = 6.0
+    """How long a process that became ready lives at most, in seconds."""
     failing: float = 0.7
     drain_s: float = 120.0
     """How long the backlog may take to arrive once everything works again."""
@@ -134,7 +136,7 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
     deadline_s = time.monotonic() + 60 * plan.minutes
     kills = at_start = 0
     start_s = 1.0
-    time.sleep(dice.uniform(*_RUNS_S))
+    time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
     while kills < plan.kills and time.monotonic() < deadline_s:
         enricher.kill()
         kills += 1
@@ -146,7 +148,7 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
         began_s = time.monotonic()
         enricher.wait_until_ready()
         start_s = time.monotonic() - began_s
-        time.sleep(dice.uniform(*_RUNS_S))
+        time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
     if not enricher.is_running():
         raise RuntimeError(f"the enricher ended by itself:\n{enricher.log.read_text()[-4000:]}")
     enricher.wait_until_ready()
