@@ -87,6 +87,24 @@ def _parser() -> argparse.ArgumentParser:
     enrich.add_argument("--json", action="store_true", help="print spans, one JSON object a line")
     enrich.set_defaults(run=_enrich)
 
+    letters = commands.add_parser(
+        "dead-letters", help="what a destination refused for ever: look at it, send it again"
+    ).add_subparsers(required=True, metavar="COMMAND")
+    list_letters = letters.add_parser("list", help="print a line for each")
+    _add_config(list_letters)
+    list_letters.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    list_letters.set_defaults(run=_list_letters)
+    show_letters = letters.add_parser("show", help="print all of them, as JSON")
+    show_letters.add_argument("ids", nargs="+", metavar="ID")
+    _add_config(show_letters)
+    show_letters.set_defaults(run=_show_letters)
+    resend_letters = letters.add_parser("resend", help="try once to send; what arrives is removed")
+    which = resend_letters.add_mutually_exclusive_group(required=True)
+    which.add_argument("ids", nargs="*", metavar="ID", default=[])
+    which.add_argument("--all", action="store_true", help="every dead letter there is")
+    _add_config(resend_letters)
+    resend_letters.set_defaults(run=_resend_letters)
+
     demo = commands.add_parser("demo", help="the whole path on this machine, without a key")
     demo.add_argument("--json", action="store_true", help="print the arrived spans as JSON lines")
     demo.add_argument(
@@ -159,6 +177,29 @@ def _enrich(options: argparse.Namespace) -> int:
         out=options.output,
         as_json=options.json,
     )
+
+
+def _list_letters(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.dead_letters import print_letters
+    from genops_enricher.config.load import load_config
+
+    config = load_config(options.config, os.environ).config
+    return print_letters(config.service.data_dir, as_json=options.json)
+
+
+def _show_letters(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.dead_letters import show_letters
+    from genops_enricher.config.load import load_config
+
+    config = load_config(options.config, os.environ).config
+    return show_letters(config.service.data_dir, options.ids)
+
+
+def _resend_letters(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.dead_letters import resend_letters
+    from genops_enricher.config.load import load_config
+
+    return resend_letters(load_config(options.config, os.environ).config, options.ids)
 
 
 def _demo(options: argparse.Namespace) -> int:
