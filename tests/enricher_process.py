@@ -61,6 +61,15 @@ def write_config(
     return path
 
 
+def serve_http(config: Path) -> str:
+    """Turn OTLP/HTTP on in the file; the address that will be served."""
+    address = f"127.0.0.1:{free_port()}"
+    settings = yaml.safe_load(config.read_text())
+    settings["receivers"]["otlp"]["protocols"]["http"] = {"endpoint": address}
+    config.write_text(yaml.safe_dump(settings))
+    return address
+
+
 class EnricherProcess:
     """`genops-enricher run`, ready when the constructor returns unless it is not to wait."""
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-import yaml
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -26,7 +25,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
 from genops_enricher.decode.otlp_json import to_json
 from genops_enricher.demo.sink import Sink
 from genops_enricher.pipeline import Signal
@@ -34,15 +33,6 @@ from otlp import chat, request, span
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-
-
-def serve_http(config: Path) -> str:
-    """Turn OTLP/HTTP on in the file; the address that will be served."""
-    address = f"127.0.0.1:{free_port()}"
-    settings = yaml.safe_load(config.read_text())
-    settings["receivers"]["otlp"]["protocols"]["http"] = {"endpoint": address}
-    config.write_text(yaml.safe_dump(settings))
-    return address
 
 
 def post(address: str, body: bytes, kind: str = PROTOBUF, **headers: str) -> tuple[int, bytes]:

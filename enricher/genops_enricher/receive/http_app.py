@@ -146,7 +146,7 @@ class OtlpHttpApp:
         limit = self._config.max_request_body_bytes
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
-            raise TooLargeError(limit)
+            raise TooLargeError.of_bytes(limit)
         try:
             async with asyncio.timeout(self._config.read_timeout_s):
                 data = await body.read(limit, take)
@@ -221,7 +221,7 @@ class _Body:
         while not self.complete:
             piece = await self._next()
             if len(data) + len(piece) > limit:
-                raise TooLargeError(limit)
+                raise TooLargeError.of_bytes(limit)
             take(len(piece))
             data += piece
         return bytes(data)

@@ -29,17 +29,21 @@ _REQUESTS: dict[Signal, Callable[[], Message]] = {
 }
 _GZIP = 31  # zlib's word for a gzip header and the largest window
 _PIECE = 64 << 10  # read at a time: zlib copies what it has not read yet
+_JSON_VALUES_MAX = 1_000_000  # a value of two bytes takes a hundred and more once it is read
 _MEMBERS_MAX = 1000  # each costs time however small it is; senders write one
 
 
 class TooLargeError(PermanentError):
-    """The body is larger than the limit."""
+    """The request is larger than a limit, which `limit` says."""
 
-    def __init__(self, limit: int, unpacked: str = "") -> None:
-        super().__init__(
-            f"the request is larger than {limit} bytes{unpacked}; send smaller batches, or raise "
-            "receivers.otlp.protocols.http.max_request_body_size of the enricher"
-        )
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the request is larger than {limit}; send smaller batches")
+
+    @classmethod
+    def of_bytes(cls, limit: int) -> TooLargeError:
+        """The error for a body of more than `limit` bytes."""
+        key = "receivers.otlp.protocols.http.max_request_body_size"
+        return cls(f"{limit} bytes, {key} of the enricher")
 
 
 def gunzip(data: bytes, limit: int, take: Callable[[int], None]) -> bytes:
@@ -71,7 +75,7 @@ def gunzip(data: bytes, limit: int, take: Callable[[int], None]) -> bytes:
                     f"the body is not the gzip it is said to be: {error}"
                 ) from None
             if len(piece) > left:
-                raise TooLargeError(limit, " once unpacked")
+                raise TooLargeError.of_bytes(limit)
             if members > _MEMBERS_MAX:
                 raise PermanentError(f"the gzip body has more than {_MEMBERS_MAX} members")
             take(len(piece))
@@ -87,8 +91,12 @@ def json_to_protobuf(signal: Signal, document: bytes) -> bytes:
     """The serialized request that an OTLP/JSON document says.
 
     Raises:
+        TooLargeError: it has more values than should be held in memory.
         PermanentError: it is not OTLP/JSON.
     """
+    # At most so many: commas in texts count too. To count is quick; to read may fill the memory.
+    if sum(document.count(mark) for mark in (b",", b"[", b"{")) > _JSON_VALUES_MAX:
+        raise TooLargeError(f"{_JSON_VALUES_MAX} values of JSON")
     try:
         return from_json(document, _REQUESTS[signal]()).SerializeToString()
     except OtlpJsonError as error:

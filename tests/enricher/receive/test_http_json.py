@@ -137,6 +137,13 @@ def test_what_is_no_otlp_json_is_400_and_nothing_worse(sender: Sender, text: str
         assert sender.refused(text)
 
 
+def test_a_document_of_very_many_values_is_413_before_it_fills_the_memory(sender: Sender) -> None:
+    status, content = sender.send('{"resourceSpans":[' + "{}," * 2_000_000 + "{}]}")
+
+    assert status == 413
+    assert "values of JSON" in json.loads(content)["message"]
+
+
 def test_values_nested_deeply_are_refused_or_taken_but_do_no_harm(sender: Sender) -> None:
     for depth in (10, 50, 100, 300, 10_000):
         value = '{"arrayValue":{"values":[' * depth + '{"intValue":1}' + "]}}" * depth
