@@ -108,8 +108,8 @@ _GRPC_DOUBTFUL = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 _SAYS_TOO_LARGE = re.compile(r"larger than|maximum size|too (large|big)|size limit", re.IGNORECASE)
 
 # A handshake that fails on certificates or versions fails until a person changes something. gRPC
-# reports it as UNAVAILABLE, with the words of BoringSSL.
-_SAYS_TLS = re.compile(r"SSL_ERROR_SSL|CERTIFICATE_VERIFY_FAILED|Peer name .* is not in peer")
+# reports it as UNAVAILABLE, with the words of BoringSSL or its own.
+_SAYS_TLS = re.compile(r"SSL_ERROR_SSL|Hostname Verification Check failed")
 
 _HTTP_RETRY = frozenset({429, 502, 503, 504})
 # Authentication, payment, permission, path, method, proxy, media type: all of them are the same for

@@ -44,7 +44,8 @@ _JOINED_MAX = 50
 # Refusals of parts of one parcel. Twelve halvings find one item among four thousand; a destination
 # that refuses everything must not get every item by itself.
 _REFUSALS_MAX = 64
-# How often a part of a request that was given up as doubtful may meet such an answer again.
+# How often several items of a request that was refused may meet a doubtful answer before they are
+# halved again. A single item gets the whole number: it is lost to the destination after that.
 _SUSPECT_ATTEMPTS_MAX = 2
 
 
@@ -181,6 +182,7 @@ class Exporter:
         limit = self._config.batch.max_size_bytes
         if len(payload) > limit:
             return TooLarge(f"{len(payload)} bytes; the destination takes {limit}")
+        hasty = parcel.suspect and parcel.items > 1
         backoff = Backoff(self._config.retry, random.random)
         began_s = time.monotonic()
         doubts = 0
@@ -199,7 +201,7 @@ class Exporter:
                         # It takes other requests: this one is in doubt, not the destination.
                         delivered = self._delivered
                         doubts += 1
-                        if doubts >= (_SUSPECT_ATTEMPTS_MAX if parcel.suspect else attempts_max):
+                        if doubts >= (_SUSPECT_ATTEMPTS_MAX if hasty else attempts_max):
                             return Rejected(f"{reason} ({doubts} times)")
                     delay_s = backoff.next_delay_s(
                         elapsed_s=time.monotonic() - began_s, server_delay_s=after_s

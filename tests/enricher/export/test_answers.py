@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
@@ -16,7 +17,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from destinations import (
     GrpcAnswer,
     HttpAnswer,
-    HttpScript,
     Received,
     grpc_destination,
     grpc_exporter,
@@ -24,7 +24,13 @@ from destinations import (
     http_exporter,
 )
 from genops_enricher.config.load import load_config
-from genops_enricher.config.model import BatchConfig, ExporterConfig, QueueConfig
+from genops_enricher.config.model import (
+    BatchConfig,
+    Endpoint,
+    ExporterConfig,
+    Protocol,
+    QueueConfig,
+)
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DurableQueue
@@ -196,6 +202,25 @@ def test_spans_that_are_refused_are_found_and_the_others_arrive(tmp_path: Path) 
     assert delivery.count("dead_lettered") == 2
 
 
+def test_a_span_that_breaks_the_destination_does_not_take_its_neighbours_along(
+    tmp_path: Path,
+) -> None:
+    taker = Taker(lambda received: HttpAnswer(500 if 3 in numbers(received.payload) else 200))
+    telemetry = Telemetry()
+    with http_destination(taker) as destination:
+        config = http_exporter(destination.port)
+        with running(tmp_path, config, telemetry) as (queue, exporter):
+            queue.consume(batch(many(range(8)), items=8))
+            for n in range(1000, 21_000):  # far more than it takes: others must get through
+                queue.consume(batch(sized(n)))
+                if [*list_letters(tmp_path)]:
+                    break
+            assert exporter.flush(20)
+
+    assert [numbers(letter.payload) for letter in list_letters(tmp_path)] == [[3]]
+    assert {0, 1, 2, 4, 5, 6, 7} <= set(taker.accepted)
+
+
 def test_a_destination_that_refuses_everything_is_not_asked_for_every_span(tmp_path: Path) -> None:
     with http_destination(Taker(lambda _: HttpAnswer(400))) as destination:
         delivery = deliver(tmp_path, http_exporter(destination.port), many(range(4000)))
@@ -301,52 +326,64 @@ def running(
 
 @dataclass(frozen=True)
 class Vendor:
-    """What a vendor documents: the limit of a request, the header with the key, its success."""
+    """What a vendor documents: where, the limit of a request, the header with the key, success."""
 
     endpoint: str
-    limit: int
-    headers: Mapping[str, str]
+    header: str
+    limit: int | None = None
+    path: str = "/v1/traces"
     success: int = 200
 
-    def script(self) -> HttpScript:
-        def answer(received: Received) -> HttpAnswer:
-            given = {name.lower(): value for name, value in received.headers.items()}
-            if any(given.get(name) != value for name, value in self.headers.items()):
-                return HttpAnswer(401)
-            if given["content-type"] != "application/x-protobuf":
-                return HttpAnswer(415)
-            return HttpAnswer(413 if len(received.payload) > self.limit else self.success)
-
-        return Taker(answer)
+    def answer(self, received: Received) -> HttpAnswer:
+        given = {name.lower(): value for name, value in received.headers.items()}
+        if given.get(self.header) != "the key":
+            return HttpAnswer(401)
+        if received.path != self.path:
+            return HttpAnswer(404)
+        if given["content-type"] != "application/x-protobuf":
+            return HttpAnswer(415)
+        too_large = self.limit and len(received.payload) > self.limit
+        return HttpAnswer(413 if too_large else self.success)
 
 
 VENDORS = {
-    "honeycomb": Vendor("https://api.honeycomb.io", 15_000_000, {"x-honeycomb-team": "key1"}),
-    "datadog": Vendor("https://otlp.datadoghq.com", 3_200_000, {"dd-api-key": "key1"}, 202),
-    "new relic": Vendor("https://otlp.nr-data.net", 1_000_000, {"api-key": "key1"}),
-    "dynatrace": Vendor(
-        "https://abc.live.dynatrace.com/api/v2/otlp", 8_000_000, {"authorization": "Api-Token k"}
+    "Honeycomb": Vendor("https://api.honeycomb.io", "x-honeycomb-team", 15_000_000),
+    "Datadog": Vendor("https://otlp.datadoghq.com", "dd-api-key", 3_200_000, success=202),
+    "New Relic": Vendor("https://otlp.nr-data.net", "api-key", 1_000_000),
+    "Dynatrace": Vendor(
+        "https://abc.live.dynatrace.com/api/v2/otlp",
+        "authorization",
+        8_000_000,
+        path="/api/v2/otlp/v1/traces",
     ),
+    "Grafana Cloud": Vendor(
+        "https://otlp-gateway-prod-eu-west-0.grafana.net/otlp",
+        "authorization",
+        path="/otlp/v1/traces",
+    ),
+    "Splunk": Vendor("https://ingest.us1.signalfx.com", "x-sf-token", path="/v2/trace/otlp"),
 }
 
 
 @pytest.mark.parametrize("name", VENDORS)
-def test_a_vendor_gets_everything_within_its_limit_at_the_first_try(
+def test_a_vendor_gets_everything_in_the_form_it_asks_for_at_the_first_try(
     tmp_path: Path, name: str
 ) -> None:
     vendor = VENDORS[name]
-    headers = ", ".join(f'{key}: "{value}"' for key, value in vendor.headers.items())
     file = tmp_path / "enricher.yaml"
     file.write_text(
-        f"exporters: {{otlp_http: {{endpoint: '{vendor.endpoint}', headers: {{{headers}}}}}}}\n"
+        f"exporters: {{otlp_http: {{endpoint: '{vendor.endpoint}', "
+        f"headers: {{{vendor.header}: the key}}}}}}\n"
     )
     configured = load_config(file, {"HOME": str(tmp_path)}).config.exporters["otlp_http"]
-    with http_destination(vendor.script()) as destination:
-        here = http_exporter(destination.port)
-        config = replace(configured, endpoint=here.endpoint, retry=here.retry, compression="none")
+    path = urlsplit(configured.endpoint.urls[Signal.TRACES]).path
+    with http_destination(Taker(vendor.answer)) as destination:
+        here = f"http://127.0.0.1:{destination.port}"
+        endpoint = Endpoint(Protocol.HTTP, here, False, {Signal.TRACES: here + path})
+        config = replace(configured, endpoint=endpoint, compression="none")
         delivery = deliver(tmp_path, config, many(range(160), size=100_000))
 
     assert delivery.count("delivered") == 160
-    assert delivery.count("dead_lettered") == 0
+    per_request = vendor.limit // 100_100 if vendor.limit else 160
     attempts = delivery.telemetry.total("genops_exporter_attempts_total")
-    assert attempts == len(destination.received) == -(-160 // (vendor.limit // 100_100))
+    assert attempts == len(destination.received) == -(-160 // per_request)

@@ -162,6 +162,16 @@ class TestTls:
             assert isinstance(send(self.secure(destination.port)), Hold)
         assert len(destination.received) == 1
 
+    def test_a_wrong_name_and_a_server_without_tls_are_held_until_someone_corrects_it(self) -> None:
+        authority = CERTIFICATES / "ca.pem"
+        with grpc_destination(credentials=self.credentials()) as destination:
+            config = self.secure(
+                destination.port, ca_file=authority, server_name_override="other.test"
+            )
+            assert isinstance(send(config), Hold)
+        with grpc_destination() as plain:
+            assert isinstance(send(self.secure(plain.port, ca_file=authority)), Hold)
+
     def test_a_client_certificate_is_presented(self) -> None:
         with grpc_destination(credentials=self.credentials(mutual=True)) as destination:
             config = self.secure(
