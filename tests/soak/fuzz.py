@@ -10,23 +10,29 @@ Run with `make soak`, or `PYTHONPATH=tests python -m soak.fuzz --help`. Exits 1 
 from __future__ import annotations
 
 import argparse
+import gzip
+import random
 import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import grpc
+import yaml
 
 from destinations import GRPC_SERVICES
-from enricher_process import EnricherProcess, running, write_config
+from enricher_process import EnricherProcess, free_port, running, write_config
 from genops_enricher.pipeline import Signal
-from soak.mutate import mutated
+from soak.mutate import Encoding, mutated
 
 RSS_GROWTH_MAX_MIB = 200.0
 _IN_FLIGHT = 16
@@ -35,11 +41,19 @@ _FINDINGS_SHOWN = 20
 
 # Sends one request and gives the answer's name.
 Send = Callable[[Signal, bytes], str]
-Transport = Callable[[EnricherProcess], AbstractContextManager[Send]]
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """A way into the enricher. An answer that is not `expected` is a finding."""
+
+    open: Callable[[EnricherProcess, str], AbstractContextManager[Send]]
+    encoding: Encoding
+    expected: frozenset[str]
 
 
 @contextmanager
-def over_grpc(enricher: EnricherProcess) -> Iterator[Send]:
+def over_grpc(enricher: EnricherProcess, _http: str) -> Iterator[Send]:
     with grpc.insecure_channel(enricher.grpc) as channel:
         calls = {
             signal: channel.unary_unary(f"/{service}/Export", None, None)
@@ -56,10 +70,60 @@ def over_grpc(enricher: EnricherProcess) -> Iterator[Send]:
         yield send
 
 
-TRANSPORTS: Mapping[str, Transport] = {"gRPC": over_grpc}
+@contextmanager
+def over_http(
+    _enricher: EnricherProcess, http: str, *, content_type: str, packed: bool = False
+) -> Iterator[Send]:
+    """With `packed`, bodies are gzip; every fourth of them is broken after it was packed."""
+    local = threading.local()
+    opened: list[HTTPConnection] = []
+    headers = {"Content-Type": content_type} | ({"Content-Encoding": "gzip"} if packed else {})
 
-# What a request may be answered; everything else is a finding.
-EXPECTED = {"gRPC": frozenset({"OK", "INVALID_ARGUMENT"})}
+    def send(signal: Signal, payload: bytes) -> str:
+        body = _packed(payload) if packed else payload
+        for _ in range(2):
+            fresh = getattr(local, "connection", None) is None
+            if fresh:
+                local.connection = HTTPConnection(http, timeout=30)
+                opened.append(local.connection)
+            try:
+                local.connection.request("POST", f"/v1/{signal}", body, headers)
+                answer = local.connection.getresponse()
+                answer.read()
+                return str(answer.status)
+            except (OSError, HTTPException) as error:
+                local.connection.close()
+                local.connection = None
+                if fresh:  # one that was idle may have been closed meanwhile
+                    return type(error).__name__
+        return "closed twice"
+
+    yield send
+    for connection in opened:
+        connection.close()
+
+
+def _packed(payload: bytes) -> bytes:
+    data = gzip.compress(payload, 1, mtime=0)
+    dice = random.Random(zlib.crc32(payload))
+    if dice.randrange(4):
+        return data
+    at = dice.randrange(len(data))
+    return data[:at] + dice.randbytes(dice.randrange(3)) + data[at + dice.randrange(3) :]
+
+
+_HTTP = frozenset({"200", "400"})
+_PROTOBUF = "application/x-protobuf"
+TRANSPORTS: Mapping[str, Transport] = {
+    "gRPC": Transport(over_grpc, Encoding.PROTOBUF, frozenset({"OK", "INVALID_ARGUMENT"})),
+    "HTTP": Transport(partial(over_http, content_type=_PROTOBUF), Encoding.PROTOBUF, _HTTP),
+    "HTTP gzip": Transport(
+        partial(over_http, content_type=_PROTOBUF, packed=True), Encoding.PROTOBUF, _HTTP
+    ),
+    "HTTP JSON": Transport(
+        partial(over_http, content_type="application/json"), Encoding.JSON, _HTTP
+    ),
+}
 
 
 @dataclass
@@ -95,10 +159,14 @@ def run(requests: int, folder: Path, *, seed: int = 0) -> Report:
     """Send `requests` mutated requests over each transport in turn, to one enricher."""
     report = Report()
     with _sink() as port:
+        http = f"127.0.0.1:{free_port()}"
         config = write_config(folder, f"127.0.0.1:{port}")
+        settings = yaml.safe_load(config.read_text())
+        settings["receivers"]["otlp"]["protocols"]["http"] = {"endpoint": http}
+        config.write_text(yaml.safe_dump(settings))
         with running(config) as enricher:
             for name, transport in TRANSPORTS.items():
-                with transport(enricher) as send:
+                with transport.open(enricher, http) as send:
                     _fuzz(report, enricher, name, send, requests, seed)
             growth = report.rss_max - report.rss_before
             if growth > RSS_GROWTH_MAX_MIB:
@@ -123,6 +191,7 @@ def _fuzz(
     lock = threading.Lock()
     numbers = iter(range(requests))
     began_s = time.monotonic()
+    transport = TRANSPORTS[name]
 
     def work() -> None:
         while True:
@@ -131,12 +200,13 @@ def _fuzz(
                 if number is None or not enricher.is_running():
                     return
             signal = signals[number % len(signals)]
-            answer = send(signal, mutated(seed, number, signal))
+            answer = send(signal, mutated(seed, number, signal, transport.encoding))
             with lock:
                 report.answers[name, answer] += 1
-                if answer not in EXPECTED[name]:
+                if answer not in transport.expected:
                     report.findings.append(
-                        f"{name} {answer}: mutated({seed}, {number}, Signal.{signal.name})"
+                        f"{name} {answer}: mutated({seed}, {number}, Signal.{signal.name}, "
+                        f"Encoding.{transport.encoding.name})"
                     )
                 if number % _WARM_UP == _WARM_UP - 1:
                     rss = enricher.metric("process_resident_memory_bytes") / 2**20

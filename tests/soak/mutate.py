@@ -5,27 +5,54 @@ Pure and repeatable: the same seed and number always give the same bytes.
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections.abc import Callable
+from enum import StrEnum
 from functools import cache
 
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from genops_enricher.decode.otlp_json import to_json
 from genops_enricher.pipeline import Signal
 from otlp import attributes, chat, request, span
 
 _SIZE_MAX = 64 << 10
 _DEPTHS = (10, 99, 100, 101, 1000, 10_000)
 _NUMBERS = (0, 1, 127, 128, 2**31, 2**32 - 1, 2**63, 2**64 - 1, 2**70)
+_TOKENS = (
+    *(b"null", b"true", b"-1", b"1.5", b"1e999", b"NaN", b"9" * 5000, b"[]", b"{}"),
+    *(b'""', b'"\\ud800"', b'"\\u0000"', b'"\xff"'),
+    *(b"[" * 90 + b"]" * 90, b"[" * 20_000, b'{"arrayValue":' * 2000),
+)
+_TOKEN = re.compile(rb'"[^"]*"|-?\d+|[\[\]{}:,]')
+_MESSAGES: dict[Signal, Callable[[], Message]] = {
+    Signal.TRACES: ExportTraceServiceRequest,
+    Signal.METRICS: ExportMetricsServiceRequest,
+    Signal.LOGS: ExportLogsServiceRequest,
+}
+
+
+class Encoding(StrEnum):
+    PROTOBUF = "protobuf"
+    JSON = "json"
 
 
 @cache
-def seeds(signal: Signal) -> tuple[bytes, ...]:
+def seeds(signal: Signal, encoding: Encoding = Encoding.PROTOBUF) -> tuple[bytes, ...]:
     """Valid requests of a signal, from none of its items to several."""
+    if encoding is Encoding.JSON:
+        messages = [_MESSAGES[signal]() for _ in seeds(signal)]
+        for message, payload in zip(messages, seeds(signal), strict=True):
+            message.ParseFromString(payload)
+        return tuple(json.dumps(to_json(message)).encode() for message in messages)
     match signal:
         case Signal.TRACES:
             usage = {"gen_ai.usage.cache_read.input_tokens": 10, "gen_ai.usage.cost": 0.5}
@@ -51,12 +78,14 @@ def seeds(signal: Signal) -> tuple[bytes, ...]:
             return (b"", logs.SerializeToString())
 
 
-def mutated(seed: int, number: int, signal: Signal) -> bytes:
+def mutated(
+    seed: int, number: int, signal: Signal, encoding: Encoding = Encoding.PROTOBUF
+) -> bytes:
     """Request `number` of the run with this seed."""
     dice = random.Random(seed << 40 | number)
-    payload = dice.choice(seeds(signal))
+    payload = dice.choice(seeds(signal, encoding))
     for _ in range(dice.choice((0, 1, 1, 1, 2, 4, 16))):
-        payload = dice.choice(_MUTATIONS)(payload, dice, signal)[:_SIZE_MAX]
+        payload = dice.choice(_MUTATIONS[encoding])(payload, dice, signal)[:_SIZE_MAX]
     return payload
 
 
@@ -115,6 +144,15 @@ def _splice(payload: bytes, dice: random.Random, signal: Signal) -> bytes:
 def _number(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
     at = _at(payload, dice)
     return payload[:at] + _varint(dice.choice(_NUMBERS)) + payload[at + 1 :]
+
+
+def _token(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
+    """Put something else in the place of a name, a value or a sign of JSON."""
+    found = [match.span() for match in _TOKEN.finditer(payload)]
+    if not found:
+        return payload
+    start, end = dice.choice(found)
+    return payload[:start] + dice.choice(_TOKENS) + payload[end:]
 
 
 def _unknown_field(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
@@ -177,18 +215,8 @@ def _nested(depth: int) -> AnyValue:
     return value
 
 
-_MUTATIONS: tuple[Callable[[bytes, random.Random, Signal], bytes], ...] = (
-    _flip,
-    _replace,
-    _insert,
-    _cut,
-    _truncate,
-    _repeat,
-    _splice,
-    _number,
-    _unknown_field,
-    _group,
-    _text,
-    _attribute,
-    _deep,
-)
+_BYTES = (_flip, _replace, _insert, _cut, _truncate, _repeat, _splice, _text)
+_MUTATIONS: dict[Encoding, tuple[Callable[[bytes, random.Random, Signal], bytes], ...]] = {
+    Encoding.PROTOBUF: (*_BYTES, _number, _unknown_field, _group, _attribute, _deep),
+    Encoding.JSON: (*_BYTES, *(_token,) * len(_BYTES)),
+}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from genops_enricher.pipeline import Signal
 from soak.fuzz import TRANSPORTS, Report, run
 from soak.mutate import mutated, seeds
 
-REQUESTS = 2000
+REQUESTS = 1000  # over each transport
 
 
 def test_mutated_requests_meet_only_answers_that_the_protocol_foresees(tmp_path: Path) -> None:
@@ -17,8 +16,7 @@ def test_mutated_requests_meet_only_answers_that_the_protocol_foresees(tmp_path:
 
     assert report.passed, report.table()
     assert report.answers.total() == REQUESTS * len(TRANSPORTS)
-    answers = Counter(answer for _, answer in report.answers.elements())
-    assert min(answers.values()) > REQUESTS / 10, "the mutations reach only one side"
+    assert min(report.answers.values()) > REQUESTS / 20, "the mutations reach only one side"
 
 
 def test_a_finding_fails_the_run() -> None:

@@ -77,8 +77,10 @@ def _to_proto(node: Any, path: str) -> Any:
     out = {}
     for key, value in node.items():
         here = f"{path}.{key}" if path else key
-        if "_" in key:
-            continue  # no field of OTLP is spelled so in JSON: unknown, and ignored
+        if "_" in key or not key.isascii():
+            # No field of OTLP is spelled so in JSON: unknown, and ignored. At a key with a lone
+            # surrogate protobuf raises SystemError.
+            continue
         if key in _ID_KEYS and value is not None:
             out[key] = _hex_to_base64(value, here)
         elif key in _ENUM_KEYS and isinstance(value, str):

@@ -88,3 +88,12 @@ def test_written_ids_are_lower_case_hex_and_written_enums_integers() -> None:
     assert one["traceId"] == f"{7:016x}{1:016x}"
     assert one["kind"] == 3
     assert one["endTimeUnixNano"] == "1791072000000000000"
+
+
+@pytest.mark.parametrize("key", ["\\ud800", "\\u00e9"])
+def test_a_key_that_no_field_can_have_is_ignored(key: str) -> None:
+    document = f'{{"resourceSpans": [{{"{key}": [], "schemaUrl": "s"}}]}}'
+
+    message = from_json(document, ExportTraceServiceRequest())
+
+    assert message.resource_spans[0].schema_url == "s"
