@@ -82,6 +82,7 @@ def _grpc(receiver: ReceiverConfig | None) -> _Tree:
         "endpoint": receiver.grpc_endpoint,
         "max_recv_msg_size_mib": receiver.max_recv_msg_size_bytes >> 20,
         "max_workers": receiver.max_workers,
+        "max_in_flight_mib": receiver.max_in_flight_bytes >> 20,
     }
 
 

@@ -113,9 +113,8 @@ _RECEIVER = (
     Key(
         f"{_GRPC}.max_in_flight_mib",
         integer(1, 65536),
-        None,
-        "Bytes of requests in work above which senders are told to try again.",
-        "0.5",
+        "256",
+        "MiB of requests in work above which senders are told to try again.",
     ),
     Key(
         f"{_GRPC}.keepalive.server_parameters.max_connection_age",
@@ -512,6 +511,7 @@ ELSEWHERE = {
         f"service.pipelines.{signal}.processors": "the enricher has none; remove it"
         for signal in ("traces", "metrics", "logs")
     },
+    f"{_HTTP}.cors": "the enricher takes nothing from browsers; let them send to a Collector",
     "exporters.<id>.sending_queue.enabled": "the queue is always on; remove it",
     "exporters.<id>.sending_queue.sizer": "`queue_size` is always in bytes; remove it",
     "exporters.<id>.sending_queue.block_on_overflow": "see `sending_queue.on_full`",

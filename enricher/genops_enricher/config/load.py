@@ -150,6 +150,7 @@ def _grpc_receiver(reading: Reading) -> ReceiverConfig:
         grpc_endpoint=get(str, *_GRPC, "endpoint"),
         max_recv_msg_size_bytes=get(int, *_GRPC, "max_recv_msg_size_mib") << 20,
         max_workers=get(int, *_GRPC, "max_workers"),
+        max_in_flight_bytes=get(int, *_GRPC, "max_in_flight_mib") << 20,
     )
 
 

@@ -136,6 +136,7 @@ class ReceiverConfig:
     grpc_endpoint: str = "127.0.0.1:4317"
     max_recv_msg_size_bytes: int = 64 << 20
     max_workers: int = 16
+    max_in_flight_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)

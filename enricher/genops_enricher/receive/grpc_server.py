@@ -18,6 +18,7 @@ import grpc
 from genops_enricher.config.model import ReceiverConfig
 from genops_enricher.errors import RetryableError, StartError
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.receive.status import refusal, to_grpc_status
 from genops_enricher.telemetry import Telemetry
 
@@ -48,6 +49,7 @@ class GrpcReceiver:
     ) -> None:
         self._config = config
         self._telemetry = telemetry
+        self._in_flight = InFlight(config.max_in_flight_bytes)
         limit = config.max_recv_msg_size_bytes
         self._server = grpc.server(
             ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
@@ -97,7 +99,9 @@ class GrpcReceiver:
     ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
             try:
-                intake.accept(payload)
+                with self._in_flight.request() as take:
+                    take(len(payload))
+                    intake.accept(payload)
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
                 answer = refusal(error)
                 if answer.code is grpc.StatusCode.UNAVAILABLE:

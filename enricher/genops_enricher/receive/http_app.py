@@ -92,7 +92,8 @@ class OtlpHttpApp:
         }
         encoding = _media_type(headers)
         signal = self._paths.get(scope["path"])
-        body = _Body(receive)
+        deadline_s = asyncio.get_running_loop().time() + self._config.read_timeout_s
+        body = _Body(receive, deadline_s)
         status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
         try:
             with self._in_flight.request() as take:
@@ -148,8 +149,7 @@ class OtlpHttpApp:
         if length.isdigit() and int(length) > limit:
             raise TooLargeError.of_bytes(limit)
         try:
-            async with asyncio.timeout(self._config.read_timeout_s):
-                data = await body.read(limit, take)
+            data = await body.read(limit, take)
         except TimeoutError:
             raise RetryableError("the request did not arrive in time") from None
         encoding = _media_type(headers)
@@ -193,8 +193,9 @@ class OtlpHttpApp:
             )
         return status, encode_refusal(answer, encoding), headers
 
-    async def _drain(self, headers: Mapping[str, str], body: _Body) -> None:
-        """Read on after a refusal, for a while.
+    @staticmethod
+    async def _drain(headers: Mapping[str, str], body: _Body) -> None:
+        """Read on after a refusal, until the deadline.
 
         Many senders read no answer before they have written all. If the connection were closed
         under them they would see it reset, and send the same once more for ever.
@@ -202,17 +203,17 @@ class OtlpHttpApp:
         if "expect" in headers:  # it waits for our word before it sends the body
             return
         try:
-            async with asyncio.timeout(self._config.read_timeout_s):
-                await body.skip()
+            await body.skip()
         except (TimeoutError, _GoneError, asyncio.CancelledError):
             return
 
 
 class _Body:
-    """The body of one request."""
+    """The body of one request, which arrives before `deadline_s` of the loop's clock or never."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, deadline_s: float) -> None:
         self._receive = receive
+        self._deadline_s = deadline_s
         self.complete = False  # all of it has arrived
 
     async def read(self, limit: int, take: Take) -> bytes:
@@ -232,7 +233,8 @@ class _Body:
             await self._next()
 
     async def _next(self) -> bytes:
-        message = await self._receive()
+        async with asyncio.timeout_at(self._deadline_s):
+            message = await self._receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
         self.complete = not message.get("more_body", False)

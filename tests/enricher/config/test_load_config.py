@@ -66,7 +66,11 @@ def test_every_value_arrives_where_it_belongs(load: Load, tmp_path: Path) -> Non
 receivers:
   otlp:
     protocols:
-      grpc: {endpoint: "127.0.0.1:14317", max_recv_msg_size_mib: 16, max_workers: 3}
+      grpc:
+        endpoint: "127.0.0.1:14317"
+        max_recv_msg_size_mib: 16
+        max_in_flight_mib: 9
+        max_workers: 3
       http:
         endpoint: "127.0.0.1:14318"
         max_request_body_size: 16MiB
@@ -102,7 +106,7 @@ service:
     ).config
 
     a, b = config.exporters.values()
-    assert config.receiver == ReceiverConfig("127.0.0.1:14317", 16 << 20, 3)
+    assert config.receiver == ReceiverConfig("127.0.0.1:14317", 16 << 20, 3, 9 << 20)
     paths = {Signal.TRACES: "/t", Signal.METRICS: "/m", Signal.LOGS: "/l"}
     assert config.http_receiver == HttpReceiverConfig(
         "127.0.0.1:14318", 16 << 20, 32 << 20, 4, paths, 5.0, 6.0, 7.0

@@ -42,9 +42,15 @@ class Recorder:
 
 @contextmanager
 def serving(
-    intake: Intake, *, limit: int = 1 << 20, telemetry: Telemetry | None = None
+    intake: Intake,
+    *,
+    limit: int = 1 << 20,
+    in_flight: int = 256 << 20,
+    telemetry: Telemetry | None = None,
 ) -> Iterator[str]:
-    config = ReceiverConfig(grpc_endpoint="127.0.0.1:0", max_recv_msg_size_bytes=limit)
+    config = ReceiverConfig(
+        grpc_endpoint="127.0.0.1:0", max_recv_msg_size_bytes=limit, max_in_flight_bytes=in_flight
+    )
     receiver = GrpcReceiver(
         config, {Signal.TRACES: intake}, telemetry or Telemetry(), lambda server: None
     )
@@ -174,6 +180,33 @@ def test_the_size_limit_holds_before_and_after_decompression() -> None:
             assert retry_delay_s(error) is None
 
     assert recorder.payloads == []
+
+
+class Gate:
+    """An intake that holds what comes until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def accept(self, payload: bytes) -> None:
+        self.reached.set()
+        assert self.opened.wait(30)
+
+
+def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_done() -> None:
+    gate = Gate()
+    with serving(gate, in_flight=1000) as target:
+        first = threading.Thread(target=export, args=(target, bytes(900)))
+        first.start()
+        assert gate.reached.wait(30)
+        error = refused(lambda: export(target, bytes(900)))
+        gate.opened.set()
+        first.join(30)
+
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert retry_delay_s(error) is not None
+        assert export(target, bytes(900)) == b""
 
 
 def test_a_signal_without_a_pipeline_is_unimplemented() -> None:

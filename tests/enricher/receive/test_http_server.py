@@ -8,7 +8,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -364,6 +364,19 @@ def test_headers_that_do_not_end_are_cut_off() -> None:
     with serving(Recorder(), read_header_timeout_s=0.2) as receiver:
         assert raw(receiver, b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n") == b""
         assert raw(receiver, b"") == b""
+
+
+def test_senders_that_never_finish_hold_up_no_other() -> None:
+    start = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    recorder = Recorder()
+    with serving(recorder) as receiver, ExitStack() as held:
+        for number in range(400):
+            slow = socket.create_connection(("127.0.0.1", receiver.port), timeout=30)
+            held.enter_context(slow)
+            slow.sendall(start if number % 2 else start + b"\r\nx")
+        answer, _ = ask(receiver, b"x")
+
+    assert (answer.status, recorder.payloads) == (200, [b"x"])
 
 
 def test_a_body_that_does_not_end_is_answered_503_and_cut_off() -> None:
