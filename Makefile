@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-all check bench format clean
+MINUTES ?= 30
+
+.PHONY: help demo test test-all soak check bench format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +25,10 @@ test: $(STAMP) ## run the tests
 
 test-all: $(STAMP) ## run the tests that need heavy real parts
 	$(BIN)/python -m pytest -m heavy
+
+soak: $(STAMP) ## audit delivery across kills and faults, then fuzz; at most MINUTES=30 for each
+	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.audit --minutes $(MINUTES)
+	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.fuzz --minutes $(MINUTES)
 
 check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
 	$(BIN)/ruff format --check .

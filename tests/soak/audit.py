@@ -138,6 +138,7 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
     start_s = 1.0
     time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
     while kills < plan.kills and time.monotonic() < deadline_s:
+        _assert_running(enricher)
         enricher.kill()
         kills += 1
         enricher = EnricherProcess(config, under=_SMALL_SEGMENTS, wait=False)
@@ -149,10 +150,14 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
         enricher.wait_until_ready()
         start_s = time.monotonic() - began_s
         time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
-    if not enricher.is_running():
-        raise RuntimeError(f"the enricher ended by itself:\n{enricher.log.read_text()[-4000:]}")
+    _assert_running(enricher)
     enricher.wait_until_ready()
     return enricher, kills, at_start
+
+
+def _assert_running(enricher: EnricherProcess) -> None:
+    if not enricher.is_running():
+        raise RuntimeError(f"the enricher ended by itself:\n{enricher.log.read_text()[-4000:]}")
 
 
 def _drain(enricher: EnricherProcess, account: Account, timeout_s: float) -> None:

@@ -155,8 +155,11 @@ class Report:
         return "\n".join([*lines, *self.findings[:_FINDINGS_SHOWN]])
 
 
-def run(requests: int, folder: Path, *, seed: int = 0) -> Report:
-    """Send `requests` mutated requests over each transport in turn, to one enricher."""
+def run(requests: int, folder: Path, *, minutes: float = 10.0, seed: int = 0) -> Report:
+    """Send `requests` mutated requests over each transport in turn, to one enricher.
+
+    None has more than its share of the minutes.
+    """
     report = Report()
     with _sink() as port:
         http = f"127.0.0.1:{free_port()}"
@@ -167,7 +170,8 @@ def run(requests: int, folder: Path, *, seed: int = 0) -> Report:
         with running(config) as enricher:
             for name, transport in TRANSPORTS.items():
                 with transport.open(enricher, http) as send:
-                    _fuzz(report, enricher, name, send, requests, seed)
+                    deadline_s = time.monotonic() + 60 * minutes / len(TRANSPORTS)
+                    _fuzz(report, enricher, name, send, requests, deadline_s, seed)
             growth = report.rss_max - report.rss_before
             if growth > RSS_GROWTH_MAX_MIB:
                 report.findings.append(f"memory grew by {growth:.0f} MiB")
@@ -185,7 +189,13 @@ def run(requests: int, folder: Path, *, seed: int = 0) -> Report:
 
 
 def _fuzz(
-    report: Report, enricher: EnricherProcess, name: str, send: Send, requests: int, seed: int
+    report: Report,
+    enricher: EnricherProcess,
+    name: str,
+    send: Send,
+    requests: int,
+    deadline_s: float,
+    seed: int,
 ) -> None:
     signals = (Signal.TRACES, Signal.TRACES, Signal.METRICS, Signal.LOGS)
     lock = threading.Lock()
@@ -197,7 +207,7 @@ def _fuzz(
         while True:
             with lock:
                 number = next(numbers, None)
-                if number is None or not enricher.is_running():
+                if number is None or time.monotonic() > deadline_s or not enricher.is_running():
                     return
             signal = signals[number % len(signals)]
             answer = send(signal, mutated(seed, number, signal, transport.encoding))
@@ -250,11 +260,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--requests", type=int, default=1_000_000, help="in all, shared by the transports"
     )
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after these")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     options = parser.parse_args(arguments)
     print(f"fuzz with --seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="genops-fuzz-") as folder:
-        report = run(options.requests // len(TRANSPORTS), Path(folder), seed=options.seed)
+        requests = options.requests // len(TRANSPORTS)
+        report = run(requests, Path(folder), minutes=options.minutes, seed=options.seed)
     print(report.table())
     return 0 if report.passed else 1
 
