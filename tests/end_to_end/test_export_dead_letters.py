@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import grpc
@@ -107,3 +108,33 @@ def test_a_large_request_goes_to_each_destination_in_the_size_that_it_takes(
     assert sorted(str(a["app.number"]) for a in arrived) == sorted(map(str, range(61)))
     assert all("genops.cost.total" in a for a in arrived)
     assert attempts == len(backend.received) == 5  # none of them was refused
+
+
+def test_killed_while_it_looks_for_a_refused_span_it_finds_it_after_the_restart(
+    tmp_path: Path,
+) -> None:
+    arrived: set[object] = set()
+    isolated = threading.Event()
+
+    def refuses_the_third(_number: int, received: Received) -> HttpAnswer:
+        numbers = {plain_attributes(s)["app.number"] for s in spans_of(received.payload)}
+        if 3 not in numbers:
+            arrived.update(numbers)
+            return HttpAnswer()
+        if len(numbers) <= 4:
+            isolated.set()
+        return HttpAnswer(400)
+
+    with http_destination(refuses_the_third) as backend:
+        config = write_config(tmp_path, f"http://127.0.0.1:{backend.port}", exporter="otlp_http")
+        enricher = EnricherProcess(config)
+        spans = [span(chat() | {"app.number": n}, number=n) for n in range(64)]
+        export(enricher, request(*spans))
+        assert isolated.wait(20)
+        enricher.kill()
+        with running(config) as restarted:
+            restarted.wait_until_empty()
+            (letter,) = map(json.loads, dead_letters(config, "list", "--json").stdout.splitlines())
+
+    assert letter["items"] == 1
+    assert arrived == set(range(64)) - {3}

@@ -177,10 +177,9 @@ def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:
     vendor = endpoints.vendor_at(endpoint)
     documented = vendor.max_request_bytes if vendor else None
     asked = reading.settings.find(int, *path, "max_size")
-    if asked and documented and asked > documented:
+    if vendor and asked and documented and asked > documented:
         reading.warn(
-            (*path, "max_size"),
-            f"is more than the {documented} bytes that {vendor.name if vendor else ''} documents",
+            (*path, "max_size"), f"is more than the {documented} bytes that {vendor.name} documents"
         )
     return BatchConfig(
         min_size_bytes=reading.settings.get(int, *path, "min_size"),
