@@ -161,7 +161,7 @@ def run(requests: int, folder: Path, *, minutes: float = 10.0, seed: int = 0) ->
     None has more than its share of the minutes.
     """
     report = Report()
-    with _sink() as port:
+    with taking_everything() as port:
         http = f"127.0.0.1:{free_port()}"
         config = write_config(folder, f"127.0.0.1:{port}")
         settings = yaml.safe_load(config.read_text())
@@ -232,7 +232,7 @@ def _fuzz(
 
 
 @contextmanager
-def _sink() -> Iterator[int]:
+def taking_everything() -> Iterator[int]:
     """The port of a gRPC destination that takes everything and keeps nothing."""
 
     def export(_payload: bytes, _context: grpc.ServicerContext) -> bytes:

@@ -1,0 +1,57 @@
+"""Connections to the enricher that break in every way take nothing down, and no other sender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from enricher_process import EnricherProcess, running, write_config
+from fault_proxy import Fault, fault_proxy
+from otlp import chat, request, span
+from soak.fuzz import taking_everything
+
+TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+CONNECTIONS, REQUESTS = 5, 4
+
+
+@pytest.fixture(scope="module")
+def enricher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EnricherProcess]:
+    folder = tmp_path_factory.mktemp("broken")
+    with taking_everything() as port, running(write_config(folder, f"127.0.0.1:{port}")) as process:
+        yield process
+
+
+def requests_through(port: int) -> None:
+    """Several at a time on several connections; what they are answered is the network's doing."""
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    payload = request(*(span(chat(), number=n) for n in range(20)))
+    channels = [grpc.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(CONNECTIONS)]
+    packings = (grpc.Compression.Gzip, grpc.Compression.NoCompression)
+    pending = [
+        channel.unary_unary(TRACES, None, None).future(
+            payload, timeout=0.5, compression=packings[number % 2]
+        )
+        for channel in channels
+        for number in range(REQUESTS)
+    ]
+    for call in pending:
+        call.exception()
+    for channel in channels:
+        channel.close()
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.NONE])
+def test_it_goes_on_when_connections_break(enricher: EnricherProcess, fault: Fault) -> None:
+    refused = 'genops_refused_requests_total{code="UNAVAILABLE"'
+    with fault_proxy(int(enricher.grpc.rpartition(":")[2])) as proxy:
+        proxy.set(fault)
+        requests_through(proxy.port)
+
+        assert proxy.struck[fault] > 0
+    with grpc.insecure_channel(enricher.grpc) as channel:
+        answer = channel.unary_unary(TRACES, None, None)(request(span(chat())), timeout=20)
+    assert answer == b""
+    assert enricher.metric(refused) == 0, "a failure of ours, or it took a broken one for overload"
+    assert "Traceback" not in enricher.log.read_text()
