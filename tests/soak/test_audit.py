@@ -10,7 +10,7 @@ from soak.senders import SPANS_PER_REQUEST
 
 
 def test_nothing_acknowledged_is_lost_across_kills_and_failing_backends(tmp_path: Path) -> None:
-    report = run(Plan(kills=3, run_s_max=1.5, minutes=0.3, drain_s=60, seed=1), tmp_path)
+    report = run(Plan(kills=3, run_s_max=1.5, minutes=1.0, drain_s=60, seed=1), tmp_path)
 
     log = (tmp_path / "enricher.log").read_text()
     assert report.passed, f"{report.table()}\n{log}"
