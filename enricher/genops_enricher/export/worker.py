@@ -41,8 +41,8 @@ _OUTCOME_LABELS: dict[type[Outcome], str] = {
 _IDLE_S = 60.0  # how long to wait for work at a time; closing the reader ends the wait
 # Joined at most: the position file of the queue names about 250 records that are under way.
 _JOINED_MAX = 50
-# Refusals of parts of one parcel. Twelve halvings find one item among four thousand; a destination
-# that refuses everything must not get every item by itself.
+# Refusals, but those for size, of parts of one parcel. Twelve halvings find one item among four
+# thousand; a destination that refuses everything must not get every item by itself.
 _REFUSALS_MAX = 64
 # How often several items of a request that was refused may meet a doubtful answer before they are
 # halved again. A single item gets the whole number: it is lost to the destination after that.
@@ -114,7 +114,14 @@ class Exporter:
                 self._stopping.wait(self._config.retry.max_interval_s)
                 continue
             if entry is not None:
-                self._deliver(self._join(entry))
+                try:
+                    self._deliver(self._join(entry))
+                except Exception:  # noqa: BLE001 - a mistake of ours; the thread must live on
+                    _log.exception(
+                        "%s: a request can't be handled; it stays in the queue and is tried again "
+                        "after a restart",
+                        self._name,
+                    )
 
     def _join(self, first: Entry) -> list[Entry]:
         """The entry, and those behind it that are there and small enough to go out with it."""
@@ -142,7 +149,7 @@ class Exporter:
             parcel = todo.popleft()
             outcome = self._outcome(parcel)
             if isinstance(outcome, TooLarge | Rejected):
-                refusals += 1
+                refusals += isinstance(outcome, Rejected)
                 smaller = self._smaller(parcel, outcome, may_halve=refusals <= _REFUSALS_MAX)
                 if smaller:
                     todo.extendleft(reversed(smaller))
@@ -156,8 +163,6 @@ class Exporter:
                     self._drop(parcel, "retries_exhausted", reason)
                 case Rejected(reason) | TooLarge(reason):
                     self._bury(parcel, reason)
-                case Hold():
-                    raise AssertionError("held parcels are tried again")
 
     def _smaller(
         self, parcel: Parcel, outcome: TooLarge | Rejected, *, may_halve: bool
@@ -176,7 +181,7 @@ class Exporter:
             return ()
         return (Parcel(parcel.parts, shortened=short),)
 
-    def _outcome(self, parcel: Parcel) -> Delivered | Rejected | TooLarge | Hold | Retry | None:
+    def _outcome(self, parcel: Parcel) -> Delivered | Rejected | TooLarge | Retry | None:
         """Try until the answer is final. A Retry is one that is given up; None means stopping."""
         payload = parcel.payload
         limit = self._config.batch.max_size_bytes

@@ -145,6 +145,15 @@ def test_a_request_too_large_for_the_destination_is_halved(tmp_path: Path) -> No
     assert delivery.count("delivered") == 64
 
 
+def test_a_request_far_too_large_is_halved_as_often_as_it_takes(tmp_path: Path) -> None:
+    taker = at_most(1500)  # one span
+    with http_destination(taker) as destination:
+        delivery = deliver(tmp_path, http_exporter(destination.port), many(range(200), size=1000))
+
+    assert Counter(taker.accepted) == Counter(range(200))
+    assert delivery.count("delivered") == 200
+
+
 def test_a_grpc_server_with_its_usual_limit_gets_everything(tmp_path: Path) -> None:
     """4 MiB, which grpc-core, grpc-go and with them the Collector take if nothing else is set."""
     with grpc_destination() as destination:
