@@ -98,9 +98,11 @@ def over_http(
                     return type(error).__name__
         return "closed twice"
 
-    yield send
-    for connection in opened:
-        connection.close()
+    try:
+        yield send
+    finally:
+        for connection in opened:
+            connection.close()
 
 
 def _packed(payload: bytes) -> bytes:
