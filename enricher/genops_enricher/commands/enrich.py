@@ -28,6 +28,9 @@ __all__ = ["enrich_files"]
 
 EXIT_PRICED, EXIT_UNPRICED = 0, 3
 
+_COST_ELSEWHERE = frozenset({"duplicate", "aggregate"})
+"""Reasons of spans whose cost stands on others: no call lacks its price because of them."""
+
 
 def enrich_files(
     files: Sequence[Path],
@@ -44,7 +47,8 @@ def enrich_files(
     A call of which several spans tell is priced once in all the files, in the order given, if
     `duplicates` is given; `orphans`: also the aggregates without calls.
 
-    Returns the exit code: 0 if every LLM span is priced or free, 3 if any is unpriced.
+    Returns the exit code: 0 if every call is priced or free, 3 if any is unpriced. Duplicates and
+    aggregates only repeat calls, and count for neither.
 
     Raises:
         FileError: a file can't be read or written. Files are written when all have been read.
@@ -81,7 +85,9 @@ def enrich_files(
     else:
         for line in _report(spans, outcomes, enricher.catalog.version):
             print(line)
-    unpriced = any(status is Status.UNPRICED for status, _ in outcomes)
+    unpriced = any(
+        status is Status.UNPRICED and reason not in _COST_ELSEWHERE for status, reason in outcomes
+    )
     return EXIT_UNPRICED if unpriced else EXIT_PRICED
 
 
@@ -143,10 +149,15 @@ def _report(
         if status == Status.UNPRICED:
             cost = f"unpriced: {get('genops.cost.unpriced_reason')}"
         else:
-            cost = f"{get('genops.cost.total')} USD {get('genops.cost.source')}"
-        row = get("genops.pricing.entry", "")
+            cost = f"{_usd(get('genops.cost.total'))} USD {get('genops.cost.source')}"
+        row = get("genops.pricing.entry") or get("genops.cost.duplicate_of", "")
         yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {row}"
     yield ""
     yield f"catalog {version}"
     for (status, reason), count in sorted(outcomes.items()):
         yield f"{count:>8} {status}{f' ({reason})' if reason else ''}"
+
+
+def _usd(total: object) -> str:
+    """Without the last digits of a double, which no one was billed."""
+    return f"{total:.9g}" if isinstance(total, float) else str(total)
