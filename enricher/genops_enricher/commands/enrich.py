@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
 from genops_enricher.decode.lens import DecodeError
+from genops_enricher.decode.values import as_text
 from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
@@ -30,6 +31,9 @@ EXIT_PRICED, EXIT_UNPRICED = 0, 3
 
 _COST_ELSEWHERE = frozenset({"duplicate", "aggregate"})
 """Reasons of spans whose cost stands on others: no call lacks its price because of them."""
+
+_OF_TOTAL = frozenset({"genops.cost.total", "genops.cost.currency", "genops.cost.source"})
+"""What says what a call cost, and who says so."""
 
 
 def enrich_files(
@@ -114,7 +118,8 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
     """The request without what an enricher wrote. Facts that it only copied stay.
 
     So go those of `aliases` that still say what the enricher's attributes said; one that says
-    something else is somebody else's.
+    something else is somebody else's. Where the total was reported, its aliases stay: one of them
+    may be the report, and the others say the same.
     """
     request = ExportTraceServiceRequest.FromString(payload)
     for resource_spans in request.resource_spans:
@@ -124,11 +129,12 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
                 if "genops.pricing.version" not in values:
                     continue  # no enricher was here
                 own = OWN_OF_UNPRICED if "genops.cost.unpriced_reason" in values else OWN
+                is_reported = as_text(values.get("genops.cost.source")) == "reported"
                 own |= {
                     alias.name
                     for alias in aliases
                     if alias.name in values
-                    and alias.source in own
+                    and alias.source in (own - _OF_TOTAL if is_reported else own)
                     and alias.value(values) == values[alias.name]
                 }
                 kept = [a for a in span.attributes if a.key not in own]
