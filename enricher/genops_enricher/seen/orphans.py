@@ -30,7 +30,7 @@ from genops_enricher.seen.recent import Recent
 __all__ = ["Orphans"]
 
 # Beyond these the calls of one trace are kept as one interval from the first to the last, which
-# at most leaves an orphan unpriced. They take 4 KB: 400 MB for as many traces as are kept by default.
+# errs on the same side. So many take 4 KB, and 100,000 such traces 400 MB.
 _CALLS_MAX = 16
 # An aggregate that is forgotten can be priced beside its calls, so more of these are kept.
 _AGGREGATES_MAX = 64
