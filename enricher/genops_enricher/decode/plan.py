@@ -64,7 +64,7 @@ class Plan:
         "_finish",
         "_has_error",
         "_host",
-        "_id",
+        "_ids",
         "_is_plain",
         "_prefixes",
         "_provider",
@@ -125,7 +125,7 @@ class Plan:
         self.has_own = not shape.isdisjoint(own)
         """Whether such spans have an attribute already that the enricher writes."""
         self._has_error = _ERROR in shape
-        self._id = next(iter(present(n for d in dialects for n in d.ids)), "")
+        self._ids = present(n for d in dialects for n in d.ids)
         self._finish = present(_FINISH)
 
     def identity(self, attributes: Attributes) -> CallIdentity:
@@ -162,9 +162,7 @@ class Plan:
         unique: Ollama numbers its responses at random, below a thousand (middleware/openai.go).
         One that is very long is no id, and not to be remembered.
         """
-        if not self._id:
-            return "", False
-        text = as_text(attributes[self._id])[:_TEXT_LONGEST]
+        text = _first_text(attributes, self._ids)
         response_id = _PART_OF_CALL.sub("", text) if ":" in text else text
         is_part = len(response_id) != len(text)
         return (response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""), is_part

@@ -123,7 +123,9 @@ class Places:
         of_host = market_of(host=identity.host, provider=None, model=None)
         of_provider = None
         elsewhere = _ELSEWHERE if identity.provider or identity.host else None
-        if identity.provider == _DEFAULT_PROVIDER and of_model and not identity.host:
+        # The AI SDK adds a dot and the API that was called.
+        is_default = identity.provider.partition(".")[0] == _DEFAULT_PROVIDER
+        if is_default and of_model and not identity.host:
             elsewhere = None
         else:
             for name in _spellings(identity.provider):

@@ -293,6 +293,18 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         },
         PLAIN,
     ),
+    "AI SDK, its provider for OpenAI with OpenRouter's URL": (
+        AI_SDK
+        | {
+            "ai.model.provider": "openai.chat",
+            "ai.response.model": SONNET,
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.outputTokens": 100,
+            "ai.usage.cachedInputTokens": 600,
+            "ai.usage.inputTokenDetails.cacheWriteTokens": 300,
+        },
+        WRITTEN,
+    ),
     "AI SDK, embedding": (
         {
             "ai.operationId": "ai.embed.doEmbed",
@@ -682,6 +694,16 @@ def test_no_call_lacks_the_bytes_that_requests_are_searched_for(values: dict[str
 
     assert ENRICHER.enrich(bytes_of_span) is not NOT_LLM
     assert any(hint in bytes_of_span for hint in HINTS)
+
+
+def test_an_id_that_is_empty_hides_no_other() -> None:
+    outcome = ENRICHER.enrich(
+        span(
+            AI_SDK | {"gen_ai.response.id": "", "ai.response.id": "gen-1795429147-2b6f", **USAGE}
+        ).SerializeToString()
+    )
+
+    assert outcome.response_id == "gen-1795429147-2b6f"
 
 
 def test_reading_json_is_bounded_in_size_and_depth() -> None:
