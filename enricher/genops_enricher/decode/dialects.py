@@ -12,7 +12,7 @@ from dataclasses import replace
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.dialect import Cost, Dialect, Document, KindRule
 
-__all__ = ["DIALECTS", "HINTS", "PROVIDERS"]
+__all__ = ["DIALECTS", "HINTS", "NO_PROVIDERS", "PROVIDERS"]
 
 HINTS = (b"gen_ai.", b"openinference.span.kind", b"ai.model.provider", b"langfuse.observation.")
 """Bytes of which one stands in every span that tells of a call, in any dialect.
@@ -30,6 +30,9 @@ PROVIDERS = {
     "aws": "aws.bedrock",
 }
 """Names of providers that the catalog does not know, and what OpenTelemetry calls them."""
+
+NO_PROVIDERS = frozenset(("unknown", "langchain"))
+"""What LiteLLM and OpenLLMetry write, in any case, where they do not know who was called."""
 
 # The usage object of OpenAI's APIs, and of all that imitate them. OpenRouter adds what a call cost:
 # https://openrouter.ai/docs/guides/guides/usage-accounting

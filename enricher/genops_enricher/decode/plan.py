@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from genops_enricher.decode.call import Call, CallIdentity, Kind, Reported
 from genops_enricher.decode.dialect import Cost, Dialect, Document
-from genops_enricher.decode.dialects import DIALECTS
+from genops_enricher.decode.dialects import DIALECTS, NO_PROVIDERS
 from genops_enricher.decode.json_text import at_path, read_object
 from genops_enricher.decode.values import (
     BAD,
@@ -131,7 +131,7 @@ class Plan:
     def identity(self, attributes: Attributes) -> CallIdentity:
         """Which model was called where."""
         provider = self._provider_is or _first_text(attributes, self._provider).lower()
-        if not provider:
+        if not provider or provider in NO_PROVIDERS:
             named, slash, _ = _first_text(attributes, self._prefixes).partition("/")
             provider = named.lower() if slash else ""
         return CallIdentity(

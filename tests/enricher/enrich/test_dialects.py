@@ -670,6 +670,14 @@ def test_a_model_named_with_openrouter_before_it_is_openrouters_whoever_passes_i
     assert attributes["genops.cost.total"] == pytest.approx(float(PLAIN))
 
 
+@pytest.mark.parametrize("nobody", ["Unknown", "Langchain", ""])
+def test_a_name_that_stands_for_no_provider_leaves_it_to_the_model(nobody: str) -> None:
+    attributes = enriched(LOGFIRE | {"gen_ai.provider.name": nobody})
+
+    assert attributes["genops.provider"] == "openrouter"
+    assert attributes["genops.cost.total"] == pytest.approx(float(PLAIN))
+
+
 def test_an_overlay_can_price_what_nobody_known_bills(tmp_path: Path) -> None:
     overlay = tmp_path / "own.yaml"
     overlay.write_text(
