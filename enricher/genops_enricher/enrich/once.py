@@ -74,6 +74,8 @@ def mark_nested(found: Sequence[LlmSpan], enricher: Enricher) -> None:
         ids = at.trace_id + at.span_id
         if len(ids) == _IDS_SIZE:
             calls[ids], above[ids] = each, at.trace_id + at.parent_span_id
+    if calls.keys().isdisjoint(above.values()):
+        return
     nests: dict[bytes, list[bytes]] = {}
     for ids in calls:
         outer = ids
