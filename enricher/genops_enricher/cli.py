@@ -1,7 +1,7 @@
 """The command line of the enricher: which command runs with which arguments, and exit codes.
 
-Exit codes: 0 done (enrich: all priced or free), 1 failure, 2 usage or configuration, 3 enrich found
-unpriced LLM spans.
+Exit codes: 0 done (enrich: every call priced or free), 1 failure, 2 usage or configuration, 3
+enrich found unpriced calls.
 """
 
 from __future__ import annotations

@@ -47,6 +47,9 @@ lacks the fee.
 
 The host that was called decides, then the provider's name, then a model named `author/model`, which
 is OpenRouter's way.
+A host or provider that is named and not known is never taken for OpenRouter, unless the model is
+named `openrouter/author/model`. Such calls belong to the market `openai_compatible`, which has the
+prices that an overlay states and no others.
 Instrumentations of the OpenAI SDK name `openai` as provider whoever they call: where they do not
 say the host, a model named `author/model` overrules that.
 """
@@ -129,6 +132,8 @@ def _cost(cost: Cost, where: str) -> Iterable[tuple[str, str]]:
         text += f", if `{cost.byok}`"
     if cost.only_if:
         text += f"; only if `{cost.only_if[0]}` is `{cost.only_if[1]}`"
+    if cost.currency:
+        text += f"; in USD, if `{cost.currency}` says nothing else"
     if cost.unless:
         text += f"; not beside `{cost.unless}`"
     if cost.only_on:

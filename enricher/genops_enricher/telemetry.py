@@ -61,8 +61,8 @@ LABELS = {
     "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
     "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
-    "for a wrong key: again, slowly); `rejected` (can never succeed; again in smaller parts, to find "
-    "out what is wrong); `too_large` (again in smaller parts)",
+    "for a wrong key: again, slowly); `rejected` (can never succeed; again in smaller parts, to "
+    "find out what is wrong); `too_large` (again in smaller parts)",
     "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
 }
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
 from genops_enricher.decode.lens import DecodeError
+from genops_enricher.decode.values import as_text
 from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
@@ -27,6 +28,12 @@ from genops_enricher.spans import Span, short_json, spans_of
 __all__ = ["enrich_files"]
 
 EXIT_PRICED, EXIT_UNPRICED = 0, 3
+
+_COST_ELSEWHERE = frozenset({"duplicate", "aggregate"})
+"""Reasons of spans whose cost stands on others: no call lacks its price because of them."""
+
+_OF_TOTAL = frozenset({"genops.cost.total", "genops.cost.currency", "genops.cost.source"})
+"""What says what a call cost, and who says so."""
 
 
 def enrich_files(
@@ -44,7 +51,8 @@ def enrich_files(
     A call of which several spans tell is priced once in all the files, in the order given, if
     `duplicates` is given; `orphans`: also the aggregates without calls.
 
-    Returns the exit code: 0 if every LLM span is priced or free, 3 if any is unpriced.
+    Returns the exit code: 0 if every call is priced or free, 3 if any is unpriced. Duplicates and
+    aggregates only repeat calls, and count for neither.
 
     Raises:
         FileError: a file can't be read or written. Files are written when all have been read.
@@ -81,7 +89,9 @@ def enrich_files(
     else:
         for line in _report(spans, outcomes, enricher.catalog.version):
             print(line)
-    unpriced = any(status is Status.UNPRICED for status, _ in outcomes)
+    unpriced = any(
+        status is Status.UNPRICED and reason not in _COST_ELSEWHERE for status, reason in outcomes
+    )
     return EXIT_UNPRICED if unpriced else EXIT_PRICED
 
 
@@ -108,7 +118,8 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
     """The request without what an enricher wrote. Facts that it only copied stay.
 
     So go those of `aliases` that still say what the enricher's attributes said; one that says
-    something else is somebody else's.
+    something else is somebody else's. Where the total was reported, its aliases stay: one of them
+    may be the report, and the others say the same.
     """
     request = ExportTraceServiceRequest.FromString(payload)
     for resource_spans in request.resource_spans:
@@ -118,11 +129,12 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
                 if "genops.pricing.version" not in values:
                     continue  # no enricher was here
                 own = OWN_OF_UNPRICED if "genops.cost.unpriced_reason" in values else OWN
+                is_reported = as_text(values.get("genops.cost.source")) == "reported"
                 own |= {
                     alias.name
                     for alias in aliases
                     if alias.name in values
-                    and alias.source in own
+                    and alias.source in (own - _OF_TOTAL if is_reported else own)
                     and alias.value(values) == values[alias.name]
                 }
                 kept = [a for a in span.attributes if a.key not in own]
@@ -143,10 +155,15 @@ def _report(
         if status == Status.UNPRICED:
             cost = f"unpriced: {get('genops.cost.unpriced_reason')}"
         else:
-            cost = f"{get('genops.cost.total')} USD {get('genops.cost.source')}"
-        row = get("genops.pricing.entry", "")
+            cost = f"{_usd(get('genops.cost.total'))} USD {get('genops.cost.source')}"
+        row = get("genops.pricing.entry") or get("genops.cost.duplicate_of", "")
         yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {row}"
     yield ""
     yield f"catalog {version}"
     for (status, reason), count in sorted(outcomes.items()):
         yield f"{count:>8} {status}{f' ({reason})' if reason else ''}"
+
+
+def _usd(total: object) -> str:
+    """Without the last digits of a double, which no one was billed."""
+    return f"{total:.9g}" if isinstance(total, float) else str(total)

@@ -225,6 +225,12 @@ def _enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
     for target, sources in rules.items():
         _check_attribution(reading, target, sources)
     vocabularies: tuple[str, ...] = reading.settings.find(tuple, "enrichment", "vocabularies") or ()
+    if {Vocabulary.USAGE_COST, Vocabulary.USAGE_COST_AMOUNT} <= set(vocabularies):
+        reading.warn(
+            ("enrichment", "vocabularies"),
+            "backends that nest dotted names lose `gen_ai.usage.cost` or "
+            "`gen_ai.usage.cost.amount` where a span has both; choose one",
+        )
     return EnrichmentConfig(
         overlays=overlays,
         attribution=tuple(AttributionRule(target, rules[target]) for target in rules),

@@ -21,6 +21,7 @@ class Kind(Enum):
     EMBEDDINGS = "embeddings"
     AGGREGATE = "aggregate"  # repeats the usage of the calls below it
     UNSTATED = "unstated"  # no operation is named: a call if there is a model and usage
+    TOOL = "tool"  # no call, whatever else the span says
     OTHER = "other"
 
 

@@ -46,6 +46,7 @@ class Cost:
         upstream: USD that the upstream provider bills; with a key of one's own it comes on top.
         byok: whether a key of one's own was used.
         only_if: an attribute and the value that it must have for the amount to be the provider's.
+        currency: the attribute that says in which currency it is; in USD if it is absent.
         unless: an attribute whose presence says that the emitter reckoned the amount itself.
         only_on: the market for which the amount is the provider's; for others it is an estimate.
     """
@@ -54,6 +55,7 @@ class Cost:
     upstream: str = ""
     byok: str = ""
     only_if: tuple[str, str] | None = None
+    currency: str = ""
     unless: str = ""
     only_on: str = ""
 
@@ -62,7 +64,16 @@ class Cost:
         """The attributes or paths that it is made of."""
         condition = self.only_if[0] if self.only_if else ""
         return tuple(
-            n for n in (self.amount, self.upstream, self.byok, condition, self.unless) if n
+            name
+            for name in (
+                self.amount,
+                self.upstream,
+                self.byok,
+                condition,
+                self.currency,
+                self.unless,
+            )
+            if name
         )
 
 

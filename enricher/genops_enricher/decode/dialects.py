@@ -12,7 +12,7 @@ from dataclasses import replace
 from genops_enricher.decode.call import Kind
 from genops_enricher.decode.dialect import Cost, Dialect, Document, KindRule
 
-__all__ = ["DIALECTS", "HINTS", "PROVIDERS"]
+__all__ = ["DIALECTS", "HINTS", "NO_PROVIDERS", "PROVIDERS"]
 
 HINTS = (b"gen_ai.", b"openinference.span.kind", b"ai.model.provider", b"langfuse.observation.")
 """Bytes of which one stands in every span that tells of a call, in any dialect.
@@ -30,6 +30,9 @@ PROVIDERS = {
     "aws": "aws.bedrock",
 }
 """Names of providers that the catalog does not know, and what OpenTelemetry calls them."""
+
+NO_PROVIDERS = frozenset(("unknown", "langchain"))
+"""What LiteLLM and OpenLLMetry write, in any case, where they do not know who was called."""
 
 # The usage object of OpenAI's APIs, and of all that imitate them. OpenRouter adds what a call cost:
 # https://openrouter.ai/docs/guides/guides/usage-accounting
@@ -52,6 +55,7 @@ _OPENAI_USAGE = {
     # Anthropic's API: input_tokens are those after the last cache breakpoint.
     "cache_read_input_tokens": "cache_read_apart",
     "cache_creation_input_tokens": "cache_write_apart",
+    "cache_creation/ephemeral_1h_input_tokens": "cache_write_1h",
 }
 
 _OPENROUTER_COST = Cost("cost", upstream="cost_details/upstream_inference_cost", byok="is_byok")
@@ -65,6 +69,7 @@ _OPERATIONS = {
     "create_agent": Kind.AGGREGATE,
     "invoke_workflow": Kind.AGGREGATE,
     "plan": Kind.AGGREGATE,
+    "execute_tool": Kind.TOOL,
     # Beyond the conventions: LiteLLM's names of its functions, the AI SDK's steps, Gemini CLI.
     "completion": Kind.INFERENCE,
     "acompletion": Kind.INFERENCE,
@@ -104,7 +109,13 @@ DIALECTS = (
             "gen_ai.usage.image.output_tokens": "output_image",
         },
         # Proposed in semantic-conventions-genai, pull request 443.
-        costs=(Cost("gen_ai.usage.cost.amount", only_if=("gen_ai.usage.cost.source", "provider")),),
+        costs=(
+            Cost(
+                "gen_ai.usage.cost.amount",
+                only_if=("gen_ai.usage.cost.source", "provider"),
+                currency="gen_ai.usage.cost.currency",
+            ),
+        ),
         ids=("gen_ai.response.id",),
         note="The official instrumentations of the OpenAI SDK name `openai` as provider whoever is "
         "called: the host decides. Also GitHub Copilot, Envoy and Kong with these names.",
@@ -251,6 +262,7 @@ DIALECTS = (
                     "embedding": Kind.EMBEDDINGS,
                     "agent": Kind.AGGREGATE,
                     "chain": Kind.AGGREGATE,
+                    "tool": Kind.TOOL,
                 },
             ),
         ),
@@ -281,7 +293,7 @@ DIALECTS = (
                     "dogenerate": Kind.INFERENCE,
                     "dostream": Kind.INFERENCE,
                     "doembed": Kind.EMBEDDINGS,
-                    "toolcall": Kind.OTHER,
+                    "toolcall": Kind.TOOL,
                 },
                 default=Kind.AGGREGATE,
                 last_word=True,
@@ -331,6 +343,7 @@ DIALECTS = (
                     "agent": Kind.AGGREGATE,
                     "chain": Kind.AGGREGATE,
                     "span": Kind.AGGREGATE,
+                    "tool": Kind.TOOL,
                 },
             ),
         ),
@@ -398,6 +411,7 @@ DIALECTS = (
         source="https://github.com/google-gemini/gemini-cli/blob/main/docs/cli/telemetry.md",
         marks=("thoughts_token_count", "cached_content_token_count"),
         counts={
+            "gen_ai.usage.output_tokens": "output",  # named here too: thoughts come beside it
             "input_token_count": "input",
             "output_token_count": "output",
             "cached_content_token_count": "cache_read",

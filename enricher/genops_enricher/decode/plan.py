@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from genops_enricher.decode.call import Call, CallIdentity, Kind, Reported
 from genops_enricher.decode.dialect import Cost, Dialect, Document
-from genops_enricher.decode.dialects import DIALECTS
+from genops_enricher.decode.dialects import DIALECTS, NO_PROVIDERS
 from genops_enricher.decode.json_text import at_path, read_object
 from genops_enricher.decode.values import (
     BAD,
@@ -45,7 +45,8 @@ _ERROR = "error.type"
 _FINISH = ("gen_ai.response.finish_reasons", "ai.response.finishReason", "llm.finish_reason")
 _UNFINISHED = frozenset(("", "error", "[]", '["error"]'))
 
-_APART = ("cache_read_apart", "cache_write_apart", "reasoning_apart")
+_WHOLES = {"cache_read_apart": "input", "cache_write_apart": "input", "reasoning_apart": "output"}
+_APART = tuple(_WHOLES)
 _TOLD_APART = frozenset((*_APART, "cache_write_5m", "cache_write_1h", "total"))
 
 
@@ -63,7 +64,7 @@ class Plan:
         "_finish",
         "_has_error",
         "_host",
-        "_id",
+        "_ids",
         "_is_plain",
         "_prefixes",
         "_provider",
@@ -103,11 +104,7 @@ class Plan:
         )  # fmt: skip
         """The attributes that `identity` reads: equal values, equal identity."""
 
-        counts: dict[str, str] = {}  # field -> attribute
-        for dialect in dialects:
-            for name, field in dialect.counts.items():
-                if name in shape:
-                    counts.setdefault(field, name)
+        counts = _names_of_counts(dialects, shape)
         self._counts = tuple(counts.items())
         self._is_plain = _TOLD_APART.isdisjoint(counts)
         self._exclusive_for = next((d.exclusive_for for d in dialects if d.exclusive_for), "")
@@ -128,13 +125,13 @@ class Plan:
         self.has_own = not shape.isdisjoint(own)
         """Whether such spans have an attribute already that the enricher writes."""
         self._has_error = _ERROR in shape
-        self._id = next(iter(present(n for d in dialects for n in d.ids)), "")
+        self._ids = present(n for d in dialects for n in d.ids)
         self._finish = present(_FINISH)
 
     def identity(self, attributes: Attributes) -> CallIdentity:
         """Which model was called where."""
         provider = self._provider_is or _first_text(attributes, self._provider).lower()
-        if not provider:
+        if not provider or provider in NO_PROVIDERS:
             named, slash, _ = _first_text(attributes, self._prefixes).partition("/")
             provider = named.lower() if slash else ""
         return CallIdentity(
@@ -148,10 +145,11 @@ class Plan:
         )
 
     def _kind(self, attributes: Attributes) -> Kind:
-        """One that says aggregate is believed; else the first that knows the value."""
+        """One that says aggregate or tool is believed; else the first that knows the value."""
         kinds = [kind for d in self._dialects for kind in _kinds(d, attributes)]
-        if Kind.AGGREGATE in kinds:
-            return Kind.AGGREGATE
+        for kind in (Kind.AGGREGATE, Kind.TOOL):
+            if kind in kinds:
+                return kind
         kinds = [kind for kind in kinds if kind is not Kind.UNSTATED]
         return next(
             (k for k in kinds if k is not Kind.OTHER), Kind.OTHER if kinds else Kind.UNSTATED
@@ -164,9 +162,7 @@ class Plan:
         unique: Ollama numbers its responses at random, below a thousand (middleware/openai.go).
         One that is very long is no id, and not to be remembered.
         """
-        if not self._id:
-            return "", False
-        text = as_text(attributes[self._id])[:_TEXT_LONGEST]
+        text = _first_text(attributes, self._ids)
         response_id = _PART_OF_CALL.sub("", text) if ":" in text else text
         is_part = len(response_id) != len(text)
         return (response_id if _ID_SHORTEST <= len(response_id) <= _ID_LONGEST else ""), is_part
@@ -204,7 +200,10 @@ class Plan:
             if not (cost_there or document.counts):
                 continue
             content = read_object(attributes[document.name], python=document.python)
-            counts = {**_inclusive(_counts_in(document, content)), **counts}
+            there = _counts_in(document, content)
+            # A count that is the same in both has left out the same parts.
+            own = {field: count for field, count in counts.items() if there.get(field) != count}
+            counts = {**_inclusive(there), **own}
             if cost_there:
                 reported = _reported_in(cost_there, content)
         if identity.kind is Kind.EMBEDDINGS and "output" not in counts:
@@ -237,6 +236,26 @@ class Plans:
         return plan
 
 
+def _names_of_counts(dialects: Iterable[Dialect], shape: frozenset[str]) -> dict[str, str]:
+    """The attribute to read each count from, by field.
+
+    What a dialect writes apart is apart from the whole that it names itself, and taken to be part
+    of one that stands on the span in the words of others.
+    """
+    names: dict[str, str] = {}
+    parts: list[tuple[str, str, Dialect]] = []
+    for dialect in dialects:
+        for name, field in dialect.counts.items():
+            if name in shape and names.setdefault(field, name) == name and field in _APART:
+                parts.append((name, field, dialect))
+    for name, field, dialect in parts:
+        part, whole = field.removesuffix("_apart"), _WHOLES[field]
+        if names.get(whole, name) not in dialect.counts:
+            del names[field]
+            names.setdefault(part, name)
+    return names
+
+
 def _kinds(dialect: Dialect, attributes: Attributes) -> Iterator[Kind]:
     if dialect.kind:
         yield dialect.kind
@@ -258,12 +277,12 @@ def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
 
 def _host(text: str) -> str:
     """A host in lower case, of a host or a URL."""
-    if "/" not in text:
+    if "/" not in text and ":" not in text:
         return text.lower()
     try:
-        return urlsplit(text).hostname or ""
+        return urlsplit(text if "//" in text else f"//{text}").hostname or text.lower()
     except ValueError:
-        return ""
+        return text.lower()
 
 
 def _counts_in(document: Document, content: Mapping[str, object]) -> dict[str, int]:
@@ -283,8 +302,8 @@ def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
     """
     out = {field: count for field, count in counts.items() if field not in _APART}
     are_inside = out.pop("total", None) == out.get("input", 0) + out.get("output", 0)
-    for part, whole in (("cache_read", "input"), ("cache_write", "input"), ("reasoning", "output")):
-        apart = counts.get(f"{part}_apart")
+    for field, whole in _WHOLES.items():
+        part, apart = field.removesuffix("_apart"), counts.get(field)
         if apart is not None and part not in out:
             out[part] = apart
             if whole in out and not are_inside:
@@ -315,12 +334,18 @@ def _reported_by_attributes(cost: Cost, attributes: Attributes) -> Reported | No
         name, value = cost.only_if
         if as_text(attributes.get(name)).lower() != value:
             return None
+    if (
+        cost.currency
+        and cost.currency in attributes
+        and as_text(attributes[cost.currency]).upper() != "USD"
+    ):
+        return None
     upstream = as_float(attributes.get(cost.upstream)) if cost.upstream else None
     return _reported(
         cost,
         as_float(attributes[cost.amount]),
         upstream,
-        byok=as_true(attributes[cost.byok]) if cost.byok in attributes else None,
+        byok=as_true(attributes[cost.byok]) if cost.byok and cost.byok in attributes else None,
     )
 
 

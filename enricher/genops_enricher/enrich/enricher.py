@@ -138,7 +138,7 @@ class Enricher:
 
         place = self._places.of(plan, attributes)
         kind = place.identity.kind
-        if kind is Kind.OTHER:
+        if kind is Kind.OTHER or kind is Kind.TOOL:
             return NOT_LLM
         response_id, is_part_of_call = plan.response_id(attributes)
         if is_part_of_call:

@@ -15,8 +15,9 @@ from genops_enricher.enrich.status import Status
 from genops_enricher.seen.duplicates import Request, Telling, Weight
 from genops_enricher.seen.orphans import Orphans
 
-__all__ = ["LlmSpan", "mark_duplicates", "price_orphans"]
+__all__ = ["LlmSpan", "mark_duplicates", "mark_nested", "price_orphans"]
 
+_NESTED_MAX = 8  # also ends the walk where spans are parents of each other
 _IDS_SIZE = 16 + 8  # of a trace id and a span id; a span that lacks them can't be told from others
 
 
@@ -54,6 +55,56 @@ def price_orphans(found: Sequence[LlmSpan], enricher: Enricher, orphans: Orphans
         priced = enricher.enrich(each.span, each.resource, as_call=True)
         if priced.total is not None and orphans.claim(at):
             each.outcome = priced
+
+
+def mark_nested(found: Sequence[LlmSpan], enricher: Enricher) -> None:
+    """Leave the cost to one of calls that stand in each other and state the same counts.
+
+    So a framework and the client that it uses tell of one call, and often neither has the id of the
+    response. No call to a model contains another one. Only spans of one request are compared.
+    """
+    if all(each.outcome.response_id or not each.outcome.is_call for each in found):
+        return
+    calls: dict[bytes, LlmSpan] = {}
+    above: dict[bytes, bytes] = {}
+    for each in found:
+        at = each.outcome.position
+        if not each.outcome.is_call or each.outcome.total is None or at is None:
+            continue
+        ids = at.trace_id + at.span_id
+        if len(ids) == _IDS_SIZE:
+            calls[ids], above[ids] = each, at.trace_id + at.parent_span_id
+    if calls.keys().isdisjoint(above.values()):
+        return
+    nests: dict[bytes, list[bytes]] = {}
+    for ids in calls:
+        outer = ids
+        for _ in range(_NESTED_MAX):
+            parent = calls.get(above[outer])
+            if parent is None or not _may_be_one(parent.outcome, calls[outer].outcome):
+                break
+            outer = above[outer]
+        nests.setdefault(outer, []).append(ids)
+    for nest in nests.values():
+        # One with an id, so that the call is known by it when another span tells of it later.
+        best = max(nest, key=lambda ids: _rank(calls[ids].outcome))
+        for ids in nest:
+            if ids != best:
+                each = calls[ids]
+                each.outcome = enricher.enrich(each.span, each.resource, duplicate_of=best)
+
+
+def _may_be_one(outer: Outcome, inner: Outcome) -> bool:
+    if outer.response_id and inner.response_id:
+        return False  # equal ones are found as duplicates
+    ours, theirs = outer.usage, inner.usage
+    if ours is None or theirs is None or outer is inner:
+        return False
+    return (ours.input, ours.output) == (theirs.input, theirs.output)
+
+
+def _rank(outcome: Outcome) -> tuple[bool, Weight]:
+    return bool(outcome.response_id), _weight(outcome)
 
 
 def mark_duplicates(found: Sequence[LlmSpan], enricher: Enricher, request: Request) -> None:

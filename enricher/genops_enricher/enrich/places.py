@@ -29,6 +29,9 @@ _MODEL_CHARACTERS_MAX = 256
 # say the host either, a model named `author/model`, which OpenAI has not, tells that it is another.
 _DEFAULT_PROVIDER = "openai"
 
+# The market of whom the catalog does not know. It has no prices but those of an operator's overlay.
+_ELSEWHERE = "openai_compatible"
+
 
 class Price:
     """The answer of the catalog for a place, while it holds."""
@@ -108,18 +111,40 @@ class Places:
         return place
 
     def _locate(self, identity: CallIdentity) -> Place:
+        """Find who bills: by the host, else the provider, else what the model's name tells.
+
+        A provider or host that is named and not known has prices of its own, if any. `author/model`
+        does not make it OpenRouter's: so Hugging Face names what runs on anybody's server.
+        `openrouter/author/model` does.
+        """
         market_of = self._catalog.market_of
         model = identity.response_model or identity.request_model or None
         of_model = market_of(host=None, provider=None, model=model)
         of_host = market_of(host=identity.host, provider=None, model=None)
         of_provider = None
-        for name in _spellings(identity.provider):
-            of_provider = of_provider or market_of(host=None, provider=name, model=None)
-        if identity.provider == _DEFAULT_PROVIDER and of_model and not identity.host:
-            of_provider = None
-        market = of_host or of_provider or of_model
+        elsewhere = _ELSEWHERE if identity.provider or identity.host else None
+        # The AI SDK adds a dot and the API that was called.
+        is_default = identity.provider.partition(".")[0] == _DEFAULT_PROVIDER
+        if is_default and of_model and not identity.host:
+            elsewhere = None
+        else:
+            for name in _spellings(identity.provider):
+                of_provider = of_provider or market_of(host=None, provider=name, model=None)
+        market = of_host or of_provider or self._named_by_model(identity) or elsewhere or of_model
         # The provider by the name that the span gives it, unless that is not who was called.
-        return Place(identity, market, identity.provider if market == of_provider else market)
+        is_named = market in (of_provider, elsewhere)
+        return Place(identity, market, identity.provider if is_named else market)
+
+    def _named_by_model(self, identity: CallIdentity) -> str | None:
+        """The market whose name stands before a model as before any model of that market."""
+        for model in (identity.response_model, identity.request_model):
+            prefix = model.partition("/")[0]
+            of_model = self._catalog.market_of(host=None, provider=None, model=model)
+            if of_model and of_model == self._catalog.market_of(
+                host=None, provider=prefix, model=None
+            ):
+                return of_model
+        return None
 
     def price(self, place: Place, at_ns: int) -> Price:
         """The price in force at `at_ns`, in nanoseconds since the epoch."""

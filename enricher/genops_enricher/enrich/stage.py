@@ -13,7 +13,7 @@ from typing import NamedTuple
 from genops_enricher.decode.dialects import HINTS
 from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
-from genops_enricher.enrich.once import LlmSpan, mark_duplicates, price_orphans
+from genops_enricher.enrich.once import LlmSpan, mark_duplicates, mark_nested, price_orphans
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.tally import Tally
 from genops_enricher.errors import not_otlp
@@ -82,6 +82,7 @@ def enrich_request(
     if orphans is not None:
         price_orphans(found, enricher, orphans)
     if seen is not None:
+        mark_nested(found, enricher)
         mark_duplicates(found, enricher, seen)
 
     outcomes: Counter[tuple[Status, str]] = Counter()

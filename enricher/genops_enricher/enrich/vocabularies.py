@@ -50,6 +50,10 @@ def _text(text: str) -> bytes | None:
     return AnyValue(string_value=text).SerializeToString() if text else None
 
 
+def _same_text(raw: bytes) -> bytes | None:
+    return _text(as_text(raw))
+
+
 def _provider(raw: bytes) -> bytes | None:
     name = as_text(raw).lower()
     return _text(_PROVIDERS.get(name, name))
@@ -108,7 +112,7 @@ VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
     Vocabulary.USAGE_COST: (_cost("gen_ai.usage.cost"),),
     Vocabulary.USAGE_COST_AMOUNT: (
         _cost("gen_ai.usage.cost.amount"),
-        Alias("gen_ai.usage.cost.currency", "string", "genops.cost.currency", bytes),
+        Alias("gen_ai.usage.cost.currency", "string", "genops.cost.currency", _same_text),
         Alias("gen_ai.usage.cost.source", "string", "genops.cost.source", _who_says),
     ),
     Vocabulary.OPERATION_COST: (_cost("operation.cost"),),
@@ -128,6 +132,14 @@ VOCABULARIES: dict[Vocabulary, tuple[Alias, ...]] = {
         Alias("dd_llmobs_enabled", "bool", "genops.cost.status", lambda _: _TRUE),
     ),
 }
+
+# Sources that say what a call cost. On a span without a cost of ours they are somebody else's.
+_COSTS = frozenset(
+    alias.source
+    for aliases in VOCABULARIES.values()
+    for alias in aliases
+    if alias.source.startswith("genops.cost.") and alias.source != "genops.cost.status"
+)
 
 
 def vocabulary_aliases(vocabularies: Iterable[Vocabulary]) -> tuple[Alias, ...]:
@@ -154,7 +166,10 @@ def vocabulary_attributes(
     """
     added = parse_span(addition).attributes
     out = b""
+    has_cost = "genops.cost.total" in added
     for alias in aliases:
+        if alias.source in _COSTS and not has_cost:
+            continue
         if alias.name not in attributes and alias.name not in added:
             value = alias.value(attributes, added, usage)
             if value is not None:

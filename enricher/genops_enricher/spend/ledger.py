@@ -82,8 +82,12 @@ class SpendMetric:
 
 
 def page_label(attribute: str) -> str:
-    """The label of an attribute on the metrics page, by the same rules."""
-    return re.sub(r"[^a-zA-Z0-9_]+", "_", attribute)
+    """The label of an attribute on the metrics page, by the same rules.
+
+    Underscores stand alone: labels that begin with two, such as `__name__`, are Prometheus' own.
+    """
+    label = re.sub(r"[^a-zA-Z0-9]+", "_", attribute)
+    return f"key_{label}" if label[:1].isdigit() else label
 
 
 def _dollars(row: Amounts) -> float | None:

@@ -217,3 +217,23 @@ def test_the_overlays_and_attribution_of_a_configuration_are_used(
 
     assert main(["enrich", str(source), "--config", str(config), "--json"]) == 0
     assert printed_spans(capsys)[0]["attributes"]["genops.team"] == "app"
+
+
+@pytest.mark.parametrize(
+    ("total", "shown"),
+    [(0.00021 + 0.0000105, "0.0002205 USD"), (0.0, "0 USD"), ("a lot", "a lot USD")],
+)
+def test_costs_are_shown_without_the_rounding_of_doubles(
+    total: float | str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enriched = {
+        "genops.pricing.version": "2026.1.1+00000000",
+        "genops.cost.status": "priced",
+        "genops.cost.source": "reported",
+        "genops.cost.total": total,
+    }
+    source = tmp_path / "in"
+    source.write_bytes(request(span(chat() | enriched)))
+
+    assert main(["enrich", str(source)]) == 0
+    assert f" {shown} reported" in capsys.readouterr().out

@@ -34,6 +34,30 @@ def test_the_later_file_has_the_duplicate(
     assert reasons(capsys) == [None, "duplicate"]
 
 
+def test_spans_that_repeat_a_priced_call_are_no_failure(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = tmp_path / "agent.pb"
+    agent.write_bytes(request(span(CALL | {"gen_ai.operation.name": "invoke_agent"}, number=9)))
+
+    assert main(["enrich", *files, str(agent)]) == 0
+
+    out = capsys.readouterr().out
+    assert "1 unpriced (duplicate)" in out
+    assert "1 unpriced (aggregate)" in out
+
+
+def test_a_duplicate_is_shown_with_the_span_that_has_the_cost(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["enrich", *files])
+
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    trace_id, span_id = first.split()[:2]
+    assert "unpriced: duplicate" in second
+    assert second.endswith(f"{trace_id}:{span_id}")
+
+
 def test_a_repricing_decides_anew(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

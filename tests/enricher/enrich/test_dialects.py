@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -16,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from genops_enricher.decode.dialects import DIALECTS, HINTS
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.stage import enrich_request
-from genops_pricing import bundled_catalog
+from genops_pricing import bundled_catalog, load_catalog
 from otlp import Value, plain_attributes, request, span, spans_of
 
 ENRICHER = Enricher(bundled_catalog())
@@ -121,6 +122,15 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         LOGFIRE | {"gen_ai.usage.cost.amount": 9.9, "gen_ai.usage.cost.source": "local"},
         PLAIN,
     ),
+    "OpenTelemetry, the provider's cost in another currency": (
+        LOGFIRE
+        | {
+            "gen_ai.usage.cost.amount": 0.004321,
+            "gen_ai.usage.cost.currency": "EUR",
+            "gen_ai.usage.cost.source": "provider",
+        },
+        PLAIN,
+    ),
     "OpenLLMetry": (
         {
             "gen_ai.operation.name": "chat",
@@ -176,6 +186,30 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
     "Logfire, another provider": (
         LOGFIRE | {"gen_ai.usage.raw": openai_usage()},
         CACHED,
+    ),
+    "Logfire, Anthropic's own counts in the raw usage and in the attributes": (
+        LOGFIRE
+        | {
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.request.model": "claude-sonnet-4-5-20250929",
+            "gen_ai.usage.raw": json.dumps(
+                {
+                    "input_tokens": 1000,
+                    "output_tokens": 100,
+                    "cache_read_input_tokens": 600,
+                    "cache_creation_input_tokens": 300,
+                    "cache_creation": {"ephemeral_1h_input_tokens": 100},
+                }
+            ),
+        },
+        (
+            1000 * 3
+            + 600 * Decimal("0.3")
+            + 200 * Decimal("3.75")
+            + Decimal(100 * 6)
+            + Decimal(100 * 15)
+        )
+        / M,
     ),
     "Logfire, attributes and another count in the raw usage": (
         LOGFIRE | {"gen_ai.usage.raw": openai_usage(prompt_tokens=9999)},
@@ -258,6 +292,18 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
             "ai.usage.completionTokens": 100,
         },
         PLAIN,
+    ),
+    "AI SDK, its provider for OpenAI with OpenRouter's URL": (
+        AI_SDK
+        | {
+            "ai.model.provider": "openai.chat",
+            "ai.response.model": SONNET,
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.outputTokens": 100,
+            "ai.usage.cachedInputTokens": 600,
+            "ai.usage.inputTokenDetails.cacheWriteTokens": 300,
+        },
+        WRITTEN,
     ),
     "AI SDK, embedding": (
         {
@@ -364,6 +410,18 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         },
         WRITTEN,
     ),
+    "Claude Code's cached tokens beside OpenTelemetry's input, which holds them": (
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+            "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 100,
+            "cache_read_tokens": 600,
+            "cache_creation_tokens": 300,
+        },
+        WRITTEN,
+    ),
     "Codex": (
         LOGFIRE | {"cached_input_tokens": 600, "reasoning_output_tokens": 10},
         CACHED,
@@ -462,6 +520,13 @@ def test_what_repeats_the_usage_of_calls_is_an_aggregate(values: dict[str, Value
 
 OTHERS: dict[str, dict[str, Value]] = {
     "a tool": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "weather", **USAGE},
+    "a tool with a kind that says otherwise": {
+        "gen_ai.operation.name": "execute_tool",
+        "openinference.span.kind": "LLM",
+        "gen_ai.request.model": GPT,
+        **USAGE,
+    },
+    "a tool with an operation that says otherwise": LOGFIRE | {"openinference.span.kind": "TOOL"},
     "a tool of OpenInference": {"openinference.span.kind": "TOOL", "llm.model_name": GPT},
     "a tool of the AI SDK": AI_SDK | {"ai.operationId": "ai.toolCall", **USAGE},
     "an agent that states no usage": {"gen_ai.operation.name": "invoke_agent"},
@@ -522,8 +587,11 @@ def test_a_copied_0_for_an_embedding_is_not_its_price(zero: str) -> None:
         assert attributes["genops.cost.unpriced_reason"] == "no_usage"
 
 
-def test_who_was_called_is_the_host_and_not_the_sdks_default() -> None:
-    attributes = enriched(LOGFIRE | {"server.address": "openrouter.ai"})
+@pytest.mark.parametrize(
+    "host", ["openrouter.ai", "openrouter.ai:443", "openrouter.ai/api/v1", "https://openrouter.ai"]
+)
+def test_who_was_called_is_the_host_and_not_the_sdks_default(host: str) -> None:
+    attributes = enriched(LOGFIRE | {"server.address": host, "gen_ai.request.model": "gpt-4o"})
 
     assert attributes["genops.provider"] == "openrouter"
 
@@ -568,12 +636,82 @@ def test_an_unknown_host_is_not_taken_for_openrouter() -> None:
     assert attributes["genops.cost.unpriced_reason"] == "unknown_model"
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", GPT, "meta-llama/llama-3.1-70b-instruct"])
+@pytest.mark.parametrize(
+    "who",
+    [
+        {"gen_ai.provider.name": "ollama"},
+        {"gen_ai.provider.name": "ollama", "server.address": "localhost"},
+        {"server.address": "gpu-7.internal"},
+    ],
+)
+def test_what_nobody_known_bills_is_not_taken_for_openrouters(
+    who: dict[str, Value], model: str
+) -> None:
+    values = {**LOGFIRE, "gen_ai.request.model": model}
+    del values["gen_ai.provider.name"]
+    outcome = ENRICHER.enrich(span(values | who).SerializeToString())
+
+    assert outcome.reason == "unknown_model"
+    assert outcome.unknown_in == "openai_compatible"
+    attributes = enriched(values | who)
+    assert attributes.get("genops.provider") == who.get("gen_ai.provider.name")
+
+
+@pytest.mark.parametrize("name", ["gen_ai.request.model", "gen_ai.response.model"])
+def test_a_model_named_with_openrouter_before_it_is_openrouters_whoever_passes_it_on(
+    name: str,
+) -> None:
+    attributes = enriched(
+        LOGFIRE | {"gen_ai.provider.name": "litellm_proxy", name: f"openrouter/{GPT}"}
+    )
+
+    assert attributes["genops.provider"] == "openrouter"
+    assert attributes["genops.cost.total"] == pytest.approx(float(PLAIN))
+
+
+@pytest.mark.parametrize("nobody", ["Unknown", "Langchain", ""])
+def test_a_name_that_stands_for_no_provider_leaves_it_to_the_model(nobody: str) -> None:
+    attributes = enriched(LOGFIRE | {"gen_ai.provider.name": nobody})
+
+    assert attributes["genops.provider"] == "openrouter"
+    assert attributes["genops.cost.total"] == pytest.approx(float(PLAIN))
+
+
+def test_an_overlay_can_price_what_nobody_known_bills(tmp_path: Path) -> None:
+    overlay = tmp_path / "own.yaml"
+    overlay.write_text(
+        "overlay: own\nmarket: openai_compatible\nauthor: acme\nmodels:\n"
+        "  - {id: acme/some-1, prices: [{effective_from: 2026-01-01,\n"
+        '      usd_per_mtok: {input: "1", output: "2"}}]}\n'
+    )
+    enricher = Enricher(load_catalog([overlay]))
+
+    outcome = enricher.enrich(
+        span(
+            LOGFIRE | {"gen_ai.provider.name": "ollama", "gen_ai.request.model": "acme/some-1"}
+        ).SerializeToString()
+    )
+
+    assert outcome.total == pytest.approx((1000 * 1 + 100 * 2) / M)
+
+
 @pytest.mark.parametrize("values", [v for v, _ in CALLS.values()] + [*AGGREGATES.values()])
 def test_no_call_lacks_the_bytes_that_requests_are_searched_for(values: dict[str, Value]) -> None:
     bytes_of_span = span(values).SerializeToString()
 
     assert ENRICHER.enrich(bytes_of_span) is not NOT_LLM
     assert any(hint in bytes_of_span for hint in HINTS)
+
+
+def test_an_id_that_is_empty_hides_no_other() -> None:
+    outcome = ENRICHER.enrich(
+        span(
+            AI_SDK | {"gen_ai.response.id": "", "ai.response.id": "gen-1795429147-2b6f", **USAGE}
+        ).SerializeToString()
+    )
+
+    assert outcome.response_id == "gen-1795429147-2b6f"
 
 
 def test_reading_json_is_bounded_in_size_and_depth() -> None:

@@ -55,6 +55,16 @@ class Queue:
         self.accepted += [plain_attributes(one) for one in spans_of(batch.payload)]
 
 
+def nested(number: int, parent: int, more: Mapping[str, Value] = {}) -> Span:
+    values = {**chat("openai/gpt-4o", more)}
+    if "gen_ai.response.id" not in more:
+        del values["gen_ai.response.id"]
+    one = span(values, number=number)
+    one.trace_id = bytes(15) + b"\x01"
+    one.parent_span_id = span({}, number=parent).span_id
+    return one
+
+
 class Parts:
     def __init__(self, *, window_s: float = 60.0, max_ids: int = 100) -> None:
         self.now_s = 0.0
@@ -362,3 +372,55 @@ def test_of_litellm_and_openllmetry_on_the_same_calls_one_has_the_cost() -> None
     assert sum(len(costs) == 2 for costs in each.values()) > 10
     # LiteLLM's spans come second and have what OpenRouter charged, so they go first.
     assert once == {response_id: costs[-1:] for response_id, costs in each.items()}
+
+
+def costs_of(*spans: Span) -> list[object]:
+    return [
+        values.get("genops.cost.total", values.get("genops.cost.unpriced_reason"))
+        for values in Parts().send(*spans)
+    ]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_call_in_a_call_with_the_same_counts_is_the_same_call(turn: int) -> None:
+    framework, proxy, client = nested(1, 9), nested(2, 1), nested(3, 2)
+
+    costs = costs_of(*[framework, proxy, client][::turn])
+
+    assert sorted(map(str, costs)) == ["0.0035", "duplicate", "duplicate"]
+
+
+def test_of_calls_in_each_other_the_one_with_an_id_has_the_cost() -> None:
+    parts = Parts()
+    _, inner = parts.send(nested(1, 9), nested(2, 1, {"gen_ai.response.id": ID}))
+    [later] = parts.send(span(call(), number=7))
+
+    assert inner["genops.cost.total"] == 0.0035
+    assert later["genops.cost.unpriced_reason"] == "duplicate"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        nested(2, 9),  # side by side
+        nested(2, 1, {"gen_ai.usage.input_tokens": 1001}),
+        nested(2, 2),
+    ],
+)
+def test_calls_that_only_look_alike_are_priced_each(other: Span) -> None:
+    one, two = costs_of(nested(1, 9), other)
+
+    assert "duplicate" not in (one, two)
+
+
+def test_calls_in_each_other_with_ids_of_their_own_are_two() -> None:
+    first, second = (
+        nested(1, 9, {"gen_ai.response.id": ID}),
+        nested(2, 1, {"gen_ai.response.id": OTHER_ID}),
+    )
+
+    assert costs_of(first, second, nested(3, 8)) == [0.0035, 0.0035, 0.0035]
+
+
+def test_spans_that_are_parents_of_each_other_end_no_walk_early() -> None:
+    assert costs_of(nested(1, 2), nested(2, 1)).count("duplicate") <= 1

@@ -104,6 +104,16 @@ def test_calls_below_spans_that_are_no_llm_spans_are_seen_by_their_time() -> Non
     assert parts.send(agent((1, 0, 0, 100))) == ["aggregate"]
 
 
+@pytest.mark.parametrize("times", [(0, 0), (OCT_2026_NS + 50 * MS, 0), (0, OCT_2026_NS)])
+def test_a_call_without_sensible_times_may_be_one_of_the_aggregates(times: tuple[int, int]) -> None:
+    odd = call((3, 77, 10, 90))
+    odd.start_time_unix_nano, odd.end_time_unix_nano = times
+    parts = Parts()
+    parts.send(odd)
+
+    assert parts.send(agent((1, 0, 0, 100))) == ["aggregate"]
+
+
 def test_a_call_with_a_cost_of_somebody_elses_is_a_call() -> None:
     foreign = call((2, 1, 10, 90))
     foreign.attributes.extend(attributes({"genops.cost.total": 0.5}))

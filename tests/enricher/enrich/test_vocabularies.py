@@ -120,6 +120,8 @@ def test_what_a_span_has_is_neither_overwritten_nor_repeated(name: str) -> None:
         chat("acme/unknown"),
         chat(more={"gen_ai.operation.name": "invoke_agent"}),
         chat(more={"genops.cost.total": 5.0, "genops.pricing.version": "2020.1.1"}),
+        chat(more={"genops.cost.total": 5.0}),  # foreign_cost
+        chat("acme/unknown", {"genops.cost.input": 5.0, "genops.cost.currency": "EUR"}),
     ],
 )
 def test_a_span_without_a_cost_of_ours_gets_no_cost_under_any_name(
@@ -140,8 +142,16 @@ def test_spans_that_are_no_calls_keep_every_byte() -> None:
     assert enrich_request(data, Enricher(CATALOG, (), tuple(Vocabulary))).payload == data
 
 
-NAMES = [alias.name for aliases in VOCABULARIES.values() for alias in aliases]
-KEYS = [*chat(), *NAMES, "gen_ai.system", "genops.cost.reported", "genops.provider", "genops.team"]
+TYPES = {alias.name: alias.type for aliases in VOCABULARIES.values() for alias in aliases}
+KEYS = [
+    *chat(),
+    *TYPES,
+    "gen_ai.system",
+    "genops.cost.currency",
+    "genops.cost.reported",
+    "genops.provider",
+    "genops.team",
+]
 VALUES = st.one_of(
     st.text(max_size=20),
     st.booleans(),
@@ -167,3 +177,6 @@ def test_no_values_break_a_request_or_repeat_a_name(values: dict[str, Value]) ->
 
     assert after.SerializeToString().startswith(before.SerializeToString())
     plain_attributes(after)  # fails on a repeated name
+    for attribute in after.attributes[len(before.attributes) :]:
+        if attribute.key in TYPES:
+            assert attribute.value.WhichOneof("value") == f"{TYPES[attribute.key]}_value"

@@ -10,7 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from genops_enricher.spend import Amounts, Ledger, SpendCollector
-from genops_enricher.spend.ledger import FEMTODOLLARS, METRICS, OVERFLOW, page_label
+from genops_enricher.spend.ledger import FEMTODOLLARS, METRICS, OVERFLOW
 
 CENT = FEMTODOLLARS // 100
 
@@ -103,7 +103,18 @@ def test_threads_lose_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("attribute", "label"),
-    [("genops.model_family", "genops_model_family"), ("http.x-tenant", "http_x_tenant")],
+    [
+        ("genops.model_family", "genops_model_family"),
+        ("http.x-tenant", "http_x_tenant"),
+        ("2nd.team", "key_2nd_team"),
+        ("__name__", "_name_"),  # as it is, it would be the name of the metric once more
+    ],
 )
 def test_labels_follow_opentelemetrys_rules_for_prometheus(attribute: str, label: str) -> None:
-    assert page_label(attribute) == label
+    ledger = Ledger((attribute,), 10)
+    ledger.add({("core",): Amounts(CENT)})
+
+    families = text_string_to_metric_families(page(ledger))
+
+    samples = [s for family in families for s in family.samples if s.name == "genops_cost_total"]
+    assert [s.labels for s in samples] == [{label: "core"}]
