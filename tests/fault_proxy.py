@@ -44,6 +44,17 @@ class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     dark: bool = False  # a stream with a hole in it must never go on
+    answers_ended: bool = False
+
+    async def write(self, sink: asyncio.StreamWriter, data: bytes) -> None:
+        if not (self.answers_ended and sink is self.client):
+            sink.write(data)
+            await sink.drain()
+
+    def end_answers(self) -> None:
+        if not self.answers_ended and not self.client.transport.is_closing():
+            self.answers_ended = True
+            self.client.write_eof()
 
     def reset(self) -> None:
         for writer in (self.client, self.server):
@@ -151,13 +162,11 @@ class FaultProxy:
             if connection.dark:
                 continue
             if fault is Fault.RESET and asks:
-                sink.write(data[: len(data) // 2])
-                await sink.drain()
+                await connection.write(sink, data[: len(data) // 2])
                 connection.reset()
                 raise _BrokenError
-            if fault is Fault.HALF_CLOSE and asks and connection.client.can_write_eof():
-                with suppress(OSError):
-                    connection.client.write_eof()
+            if fault is Fault.HALF_CLOSE and asks:
+                connection.end_answers()
             if fault is Fault.LATENCY:
                 await asyncio.sleep(LATENCY_S)
             if fault is Fault.CORRUPTION:
@@ -166,16 +175,14 @@ class FaultProxy:
                 data = data[:at] + bytes([changed]) + data[at + 1 :]
             if fault is Fault.SLOW_DRIP:
                 for at in range(0, len(data), DRIP_BYTES):
-                    sink.write(data[at : at + DRIP_BYTES])
-                    await sink.drain()
+                    await connection.write(sink, data[at : at + DRIP_BYTES])
                     await asyncio.sleep(DRIP_PAUSE_S)
-            elif not (sink is connection.client and sink.transport.is_closing()):
-                with suppress(RuntimeError):  # answers after a half close
-                    sink.write(data)
-                    await sink.drain()
-        if sink.can_write_eof():
-            with suppress(OSError, RuntimeError):
-                sink.write_eof()
+            else:
+                await connection.write(sink, data)
+        if asks:
+            sink.write_eof()
+        else:
+            connection.end_answers()
 
 
 @contextmanager

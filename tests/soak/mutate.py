@@ -148,11 +148,10 @@ def _number(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
 
 def _token(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
     """Put something else in the place of a name, a value or a sign of JSON."""
-    found = [match.span() for match in _TOKEN.finditer(payload)]
-    if not found:
+    found = _TOKEN.search(payload, _at(payload, dice))
+    if found is None:
         return payload
-    start, end = dice.choice(found)
-    return payload[:start] + dice.choice(_TOKENS) + payload[end:]
+    return payload[: found.start()] + dice.choice(_TOKENS) + payload[found.end() :]
 
 
 def _unknown_field(payload: bytes, dice: random.Random, _signal: Signal) -> bytes:
