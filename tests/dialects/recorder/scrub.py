@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -17,8 +18,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 __all__ = ["scrub"]
 
 MACHINE = ("host.", "process.", "os.", "container.", "thread.", "service.instance.id")
-# Where people, systems and package managers keep files.
-PATH = re.compile(r"(?:file://)?/(?:home|opt|root|tmp|usr|Users|var|work)/[^\s\"'\\,;:)\]}>]*")
+# Where people, systems and package managers keep files, and where this checkout is.
+_TOPS = {"home", "opt", "root", "tmp", "usr", "Users", "var", Path(__file__).resolve().parts[1]}
+PATH = re.compile(
+    rf"(?:file://)?/(?:{'|'.join(sorted(map(re.escape, _TOPS)))})/[^\s\"'\\,;:)\]}}>]*"
+)
 
 
 def scrub(request: ExportTraceServiceRequest, *, host: str | None = None) -> None:
