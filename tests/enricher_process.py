@@ -115,6 +115,14 @@ class EnricherProcess:
                 raise TimeoutError(f"not delivered in {timeout_s} s:\n{self.log.read_text()}")
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def hang_up(self) -> None:
+        """SIGHUP: read the files again."""
+        self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing said."""
         if self._process.poll() is None:

@@ -127,9 +127,8 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from genops_enricher.commands.run import run
-    from genops_enricher.config.load import load_config
 
-    run(load_config(options.config, os.environ))
+    run(options.config)
     return 0
 
 

@@ -47,6 +47,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     READY = "ready"
+    RELOADING = "reloading"
     DRAINING = "draining"
 
 
@@ -69,6 +70,10 @@ class Health:
         """Everything is started, and spans are accepted."""
         self._enter(State.READY)
 
+    def reloading(self) -> None:
+        """Parts of the service are being replaced, which takes a moment."""
+        self._enter(State.RELOADING)
+
     def draining(self) -> None:
         """The service is stopping: what is under way ends, nothing new should come."""
         self._enter(State.DRAINING)
@@ -81,13 +86,15 @@ class Health:
 
     def _enter(self, state: State) -> None:
         with self._lock:
+            if self._state is State.DRAINING:  # the end, whatever else was under way
+                return
             self._state = state
             for listener in self._listeners:
                 listener(state)
 
 
 def grpc_health(health: Health) -> Callable[[grpc.Server], None]:
-    """What adds the standard health service, grpc.health.v1, to a gRPC server.
+    """What adds the standard health service, grpc.health.v1, to gRPC servers.
 
     It answers for the server as a whole, whose name is the empty text: SERVING when ready.
     """
@@ -100,8 +107,8 @@ def grpc_health(health: Health) -> Callable[[grpc.Server], None]:
 
     def add(server: grpc.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-        health.listen(follow)
 
+    health.listen(follow)
     return add
 
 
@@ -214,6 +221,7 @@ class _Pages:
 
 _NOT_READY = {
     State.STARTING: "starting: spans are not accepted yet",
+    State.RELOADING: "reloading: spans are accepted again in a moment",
     State.DRAINING: "draining: the service stops; send to another one, or again after the restart",
 }
 

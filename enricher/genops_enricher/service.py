@@ -1,11 +1,12 @@
-"""The composition root: makes the stages, joins them, and starts and stops them in order.
+"""The life of the service: starts the parts in order, replaces them, and stops them in order.
 
-The only module that knows all the others. Built from the end of the pipeline to its beginning,
-because each stage gets its next one in its constructor, and started in that order too, so that
-nothing is received that can't be kept:
+    start   data folder, health pages, pipelines (`stages`), receivers; then: ready
+    apply   what a new configuration changes is built anew, and the rest goes on
+    stop    draining, receivers, pipelines (with what is queued), health pages, data folder
 
-    start   data folder, queues, exporters, health pages, receivers; then: ready
-    stop    draining, receivers, what is queued, exporters, queues, health pages, data folder
+Between the receivers and the pipelines are gates: while the pipelines are replaced, senders are
+told to try again. How stages are made and joined is decided in `stages`, which settings concern
+which part in `changes`, and when there is something to apply in `reload`.
 """
 
 from __future__ import annotations
@@ -13,28 +14,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from google.protobuf.internal import api_implementation
 
+from genops_enricher.changes import Part, changed_parts, check_changeable
 from genops_enricher.config.model import Config
 from genops_enricher.data_dir import DataDir
-from genops_enricher.decode.pass_through import PassThrough
-from genops_enricher.enrich.enricher import Enricher
-from genops_enricher.enrich.stage import EnrichStage
-from genops_enricher.export import Exporter, build_exporter
+from genops_enricher.errors import StartError
 from genops_enricher.health import Health, HealthServer, grpc_health
-from genops_enricher.pipeline import Intake, Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.kept import Kept
+from genops_enricher.memory import MemoryGuard
+from genops_enricher.pipeline import Signal
+from genops_enricher.receive.gate import Gate
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
-from genops_enricher.seen.duplicates import Duplicates
-from genops_enricher.seen.orphans import Orphans
-from genops_enricher.spend import Ledger, Reporter, SpendCollector
-from genops_enricher.spend.drift import Drift
+from genops_enricher.stages import Stages
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -42,46 +40,33 @@ __all__ = ["Service"]
 
 _log = logging.getLogger(__name__)
 
+# What a replacement waits for attempts and requests under way. A destination that hangs would take
+# all of its timeout; what it was being sent stays in the queue and goes out again.
+_GRACE_S = 2.0
+_AGAIN_S = 1.0
+
 
 class Service:
-    """One enricher. `start` and `stop` are called once each, by one thread."""
+    """One enricher. `start` and `stop` are called once each; `apply` may come from any thread."""
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
-        """Makes the stages; touches no disk and opens no port."""
+        """Touches no disk and opens no port."""
         self._config = config
         self._catalog = catalog
         self.telemetry = Telemetry()
-        self._ledger = Ledger(
-            config.enrichment.metrics.labels, config.enrichment.metrics.max_series
-        )
-        self.telemetry.registry.register(SpendCollector(self._ledger))
         self.health = Health(self._degraded)
+        self.reasons: list[Callable[[], list[str]]] = []
+        """What else gives a sentence for everything that a person should act on."""
+        self._memory = MemoryGuard(self.telemetry)
+        self._grpc_health = grpc_health(self.health)
         self._data_dir = DataDir(config.service.data_dir)
-        self._queues = {
-            signal: DurableQueue(
-                config.service.data_dir / signal,
-                signal,
-                {name: config.exporters[name].queue for name in exporters},
-                self.telemetry,
-            )
-            for signal, exporters in config.pipelines.items()
-        }
-        self._exporters: list[tuple[str, Exporter]] = []  # of an opened queue, so made by `start`
-        intakes = {signal: self._intake(signal) for signal in self._queues}
+        self._kept = Kept(self.telemetry)
+        self._gates = {signal: Gate() for signal in Signal}
+        self._stages: Stages | None = None
         self._receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
-        if config.receiver is not None:
-            self._receivers["OTLP/gRPC"] = GrpcReceiver(
-                config.receiver, intakes, self.telemetry, grpc_health(self.health)
-            )
-        if config.http_receiver is not None:
-            self._receivers["OTLP/HTTP"] = HttpReceiver(
-                config.http_receiver, intakes, self.telemetry
-            )
-        self._health_server = HealthServer(
-            config.service.health_endpoint, self.health, self.telemetry
-        )
-        self._to_stop = ExitStack()  # what was started, to be stopped last first
-        self._deadline_s = 0.0  # monotonic clock; set when stopping begins
+        self._health_server: HealthServer | None = None
+        self._lock = threading.Lock()  # held while parts are started, replaced or stopped
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Start everything, or nothing.
@@ -90,149 +75,166 @@ class Service:
             StartError: a port is taken, the data folder is in use or can't be written, a TLS file
                 can't be used.
         """
-        with ExitStack() as started:
+        with self._lock, ExitStack() as started:
             self._data_dir.open()
             started.callback(self._data_dir.close)
-            self._health_server.start()
-            started.callback(self._health_server.stop)
-            for queue in self._queues.values():
-                queue.open()
-                started.callback(queue.close)
-            for signal, names in self._config.pipelines.items():
-                for name in names:
-                    exporter = build_exporter(
-                        self._config.exporters[name],
-                        signal,
-                        self._queues[signal].reader(name),
-                        self._data_dir.path,
-                        self.telemetry,
-                    )
-                    self._exporters.append((f"{name} ({signal})", exporter))
-            started.callback(self._stop_exporters)
-            for _, exporter in self._exporters:
-                exporter.start()
-            started.callback(self._drain)
-            if reporter := self._reporter():
-                reporter.start()
-                started.callback(reporter.stop)
-            started.callback(self._stop_receivers)
-            for receiver in self._receivers.values():
-                receiver.start()
-            self._to_stop = started.pop_all()
-        self._describe()
-        self.health.ready()
+            self._start(frozenset(Part), self._config, self._catalog)
+            started.pop_all()
+            self.telemetry.set("genops_process_start_time_seconds", time.time())
+            self._describe()
+            self.health.ready()
         _log.info(
-            "ready: %s, health and metrics on port %d, catalog %s, data in %s",
-            ", ".join(f"{name} on port {r.port}" for name, r in self._receivers.items()),
-            self._health_server.port,
+            "ready: %s, catalog %s, data in %s",
+            self._listening(),
             self._catalog.version,
             self._data_dir.path,
         )
 
+    def apply(self, config: Config, catalog: Catalog) -> None:
+        """Run with another configuration and catalog, or go on as before.
+
+        Raises:
+            ConfigError: the process can't change to it; nothing was touched.
+            StartError: a part can't be started with it; those of before run again.
+        """
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            check_changeable(self._config, config)
+            if parts := changed_parts(self._config, config):
+                self._replace(parts, config, catalog)
+            if self._stages is not None and Part.PIPELINES not in parts:
+                self._stages.swap(config, catalog)
+            self._config, self._catalog = config, catalog
+            self._describe()
+
     def stop(self) -> None:
         """Stop in order within `service.shutdown_timeout`. What is not delivered stays on disk."""
+        self._stopping.set()
         self.health.draining()
-        self._deadline_s = time.monotonic() + self._config.service.shutdown_timeout_s
-        self._to_stop.close()
+        deadline_s = time.monotonic() + self._config.service.shutdown_timeout_s
+        with self._lock:
+            self._stop(frozenset(Part), max(deadline_s - time.monotonic(), 0), drain=True)
+            self._data_dir.close()
         _log.info("stopped")
 
-    def _intake(self, signal: Signal) -> Intake:
-        queue = self._queues[signal]
-        if signal is not Signal.TRACES:
-            return PassThrough(signal, queue, self.telemetry)
-        enrichment = self._config.enrichment
-        enricher = Enricher(
-            self._catalog,
-            enrichment.attribution,
-            enrichment.vocabularies,
-            enrichment.metrics.labels,
-        )
-        dedupe = enrichment.dedupe
-        return EnrichStage(
-            enricher,
-            queue,
-            self.telemetry,
-            self._ledger,
-            duplicates=Duplicates(dedupe.window_s, dedupe.max_ids) if dedupe.enabled else None,
-            orphans=(
-                Orphans(dedupe.window_s, dedupe.max_ids)
-                if enrichment.price_orphan_aggregates
-                else None
-            ),
-            drift=Drift(enrichment.drift_tolerance, self.telemetry),
-        )
+    def _replace(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> None:
+        self.health.reloading()
+        try:
+            self._stop(parts, _GRACE_S, drain=False)
+            before = self._stages
+            try:
+                self._start(parts, config, catalog)
+            except StartError:
+                self._start_again(parts)
+                raise
+            if before is not None and Part.PIPELINES in parts:
+                before.retire(config)
+            _log.info("listening: %s", self._listening())
+        finally:
+            if not self._stopping.is_set():
+                self.health.ready()
 
-    def _reporter(self) -> Reporter | None:
-        metrics = self._config.enrichment.metrics
-        if metrics.export_interval_s is None:
-            return None
-        return Reporter(
-            self._ledger,
-            self._queues[Signal.METRICS],
-            interval_s=metrics.export_interval_s,
-            delta=metrics.delta,
-            resource={
-                "service.name": "genops-enricher",
-                "service.version": version("genops-ai"),
-                # Without it the sums of two replicas would be taken for one that jumps.
-                "service.instance.id": str(uuid.uuid4()),
-            },
-        )
+    def _start_again(self, parts: frozenset[Part]) -> None:
+        """Start the parts as they were, however long what they need stays taken."""
+        while not self._stopping.is_set():
+            try:
+                self._start(parts, self._config, self._catalog)
+            except StartError as error:
+                _log.error("what ran before the reload can't start: %s; trying again", error)
+                self._stopping.wait(_AGAIN_S)
+            else:
+                return
 
-    def _stop_receivers(self) -> None:
-        for receiver in self._receivers.values():
-            receiver.stop(self._remaining_s())
+    def _start(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> None:
+        """Start these parts with this configuration, or none of them."""
+        started: set[Part] = set()
+        try:
+            if Part.HEALTH in parts:
+                endpoint = config.service.health_endpoint
+                self._health_server = HealthServer(endpoint, self.health, self.telemetry)
+                self._health_server.start()
+                started.add(Part.HEALTH)
+            if Part.PIPELINES in parts:
+                self._stages = Stages(config, catalog, self._kept, self.telemetry)
+                self._stages.start()
+                started.add(Part.PIPELINES)
+                for signal, intake in self._stages.intakes.items():
+                    self._gates[signal].open(intake)
+            if Part.RECEIVERS in parts:
+                started.add(Part.RECEIVERS)
+                self._receivers = self._make_receivers(config)
+                for receiver in self._receivers.values():
+                    receiver.start()
+        except BaseException:
+            self._stop(frozenset(started), _GRACE_S, drain=False)
+            raise
 
-    def _stop_exporters(self) -> None:
-        """Stop all at once: a destination that hangs must not use up the time of the others."""
-        stops = [
-            threading.Thread(target=exporter.stop, args=(self._remaining_s(),))
-            for _, exporter in self._exporters
-        ]
-        for stop in stops:
-            stop.start()
-        for stop in stops:
-            stop.join()
+    def _stop(self, parts: frozenset[Part], timeout_s: float, *, drain: bool) -> None:
+        deadline_s = time.monotonic() + timeout_s
 
-    def _drain(self) -> None:
-        """Wait until everything is delivered, as long as there is time, and say what is left."""
-        for _, exporter in self._exporters:
-            exporter.flush(self._remaining_s())
-        for signal, queue in self._queues.items():
-            for name in self._config.pipelines[signal]:
-                if items := queue.reader(name).queued_items:
-                    _log.warning(
-                        "%s (%s): %d items are not delivered yet; they are kept in %s and go out "
-                        "after the next start",
-                        name,
-                        signal,
-                        items,
-                        self._data_dir.path,
-                    )
+        def left_s() -> float:
+            return max(deadline_s - time.monotonic(), 0.0)
 
-    def _remaining_s(self) -> float:
-        return max(self._deadline_s - time.monotonic(), 0.0)
+        if Part.RECEIVERS in parts:
+            for receiver in self._receivers.values():
+                receiver.stop(left_s())
+            self._receivers = {}
+        if Part.PIPELINES in parts:
+            for gate in self._gates.values():
+                gate.close(left_s())
+            if self._stages is not None:
+                self._stages.stop(left_s(), drain=drain)
+        if Part.HEALTH in parts and self._health_server is not None:
+            self._health_server.stop()
+
+    def _make_receivers(self, config: Config) -> dict[str, GrpcReceiver | HttpReceiver]:
+        intakes = {signal: self._gates[signal] for signal in config.pipelines}
+        receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
+        if config.receiver is not None:
+            receivers["OTLP/gRPC"] = GrpcReceiver(
+                config.receiver, intakes, self.telemetry, self._grpc_health, self._memory.admit
+            )
+        if config.http_receiver is not None:
+            receivers["OTLP/HTTP"] = HttpReceiver(
+                config.http_receiver, intakes, self.telemetry, self._memory.admit
+            )
+        return receivers
+
+    def _listening(self) -> str:
+        ports = {name: receiver.port for name, receiver in self._receivers.items()}
+        if self._health_server is not None:
+            ports["health and metrics"] = self._health_server.port
+        return ", ".join(f"{name} on port {port}" for name, port in ports.items())
+
+    def _catalog_age_s(self) -> float:
+        return (datetime.now(UTC) - self._catalog.released).total_seconds()
 
     def _degraded(self) -> list[str]:
-        states = [(name, exporter.status()) for name, exporter in self._exporters]
-        return [f"{name}: {reason}" for name, (well, reason) in states if not well]
+        stages = self._stages
+        reasons = (stages.degraded() if stages else []) + self._memory.degraded()
+        max_age_s, age_s = self._config.enrichment.catalog.max_age_s, self._catalog_age_s()
+        if max_age_s is not None and age_s > max_age_s:
+            reasons.append(
+                f"catalog: {self._catalog.version} is {age_s / _DAY_S:.1f} days old, and "
+                f"enrichment.catalog.max_age is {max_age_s / _DAY_S:.1f} days: prices may be "
+                "others by now. Install a later genops-ai and restart, or allow a longer max_age"
+            )
+        return reasons + [reason for more in self.reasons for reason in more()]
 
     def _describe(self) -> None:
-        """Record what stays the same, and warn of what should not be."""
+        """Record what runs, and warn of what should not be."""
         telemetry, catalog = self.telemetry, self._catalog
+        self._memory.set_limit(self._config.service.memory_limit_bytes)
+        telemetry.clear("genops_catalog_info")
         telemetry.set("genops_catalog_info", 1, version=catalog.version)
         telemetry.set("genops_build_info", 1, version=version("genops-ai"))
-        telemetry.set("genops_process_start_time_seconds", time.time())
-
-        def age_s() -> float:
-            return (datetime.now(UTC) - catalog.released).total_seconds()
-
-        telemetry.watch("genops_catalog_age_seconds", age_s)
-        if age_s() > _OLD_CATALOG_S:
+        telemetry.watch("genops_catalog_age_seconds", self._catalog_age_s)
+        if self._catalog_age_s() > _OLD_CATALOG_S:
             _log.warning(
                 "the price catalog %s is %d days old: prices may have changed; update genops-ai",
                 catalog.version,
-                age_s() // 86400,
+                self._catalog_age_s() // _DAY_S,
             )
         if api_implementation.Type() != "upb":
             _log.warning(
@@ -242,5 +244,6 @@ class Service:
             )
 
 
-_OLD_CATALOG_S = 60 * 86400
+_DAY_S = 86400
+_OLD_CATALOG_S = 60 * _DAY_S
 """Model prices on OpenRouter change within weeks; two months without a release is old."""

@@ -51,7 +51,8 @@ LABELS = {
     "reason": "why a span is unpriced (empty for every other status), or why an item was dropped: "
     "`queue_full` (`on_full: drop_oldest`), `rejected` (in a partial success), "
     "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk), `dead_letters_full` "
-    "(refused for ever, and `dead_letter.max_size` is reached)",
+    "(refused for ever, and `dead_letter.max_size` is reached), `exporter_removed` (by a reload, "
+    "with a queue that was not empty)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`; for HTTP the one that says "
     "the same",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
@@ -62,7 +63,8 @@ LABELS = {
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
     "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
     "for a wrong key: again, slowly); `rejected` (can never succeed; again in smaller parts, to "
-    "find out what is wrong); `too_large` (again in smaller parts)",
+    "find out what is wrong); `too_large` (again in smaller parts). Of a reload: `applied`, "
+    "`unchanged` or `failed`",
     "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
 }
 
@@ -213,6 +215,39 @@ METRICS: tuple[Instrument, ...] = (
         (),
         "Time since the price catalog in use was released.",
     ),
+    _counter(
+        "genops_config_reloads_total",
+        "reloads",
+        ("outcome",),
+        "Attempts to take over a changed configuration or catalog.",
+    ),
+    _gauge(
+        "genops_config_last_reload_successful",
+        "",
+        (),
+        "1 if what runs is what the last start or reload read, 0 if that reload failed: what is on "
+        "disk is wrong, and what ran before goes on. The log and `/status` say why.",
+    ),
+    _gauge(
+        "genops_config_last_reload_success_timestamp_seconds",
+        "seconds",
+        (),
+        "When configuration and catalog were last read and found good, as Unix time.",
+    ),
+    _gauge(
+        "genops_memory_limit_bytes",
+        "bytes",
+        (),
+        "`service.memory_limit_mib`; not there without one. Compare with "
+        "`process_resident_memory_bytes`.",
+    ),
+    _counter(
+        "genops_memory_refused_requests_total",
+        "requests",
+        (),
+        "Requests that were refused because the process was above its memory limit. They are in "
+        "`genops_refused_requests_total` as well.",
+    ),
     _gauge(
         "genops_process_start_time_seconds",
         "seconds",
@@ -271,6 +306,20 @@ class Telemetry:
         with self._lock:
             self._readers[name][key] = read
 
+    def clear(self, name: str, /) -> None:
+        """Forget every series of a gauge, because its labels are to be others."""
+        self._instrument(name, Kind.GAUGE)
+        with self._lock:
+            self._numbers[name].clear()
+            self._readers[name].clear()
+
+    def unwatch(self, name: str, /, **labels: str) -> None:
+        """Let go of what `watch` was given; the series stays at 0."""
+        key = self._key(name, Kind.GAUGE, labels)
+        with self._lock:
+            self._readers[name].pop(key, None)
+            self._numbers[name][key] = 0
+
     def value(self, name: str, /, **labels: str) -> float:
         """What a series stands at; 0 if nothing was ever recorded on it."""
         key = self._key(name, self._instruments[name].kind, labels)
@@ -306,14 +355,18 @@ class Telemetry:
         return encode(self.registry), content_type
 
     def _key(self, name: str, kind: Kind, labels: dict[str, str]) -> tuple[str, ...]:
+        metric = self._instrument(name, kind)
+        if len(labels) != len(metric.labels):
+            raise KeyError(f"{name} has the labels {metric.labels}, not {tuple(labels)}")
+        return tuple([labels[label] for label in metric.labels])
+
+    def _instrument(self, name: str, kind: Kind) -> Instrument:
         metric = self._instruments.get(name)
         if metric is None:
             raise KeyError(f"{name} is not in the metric table")
         if metric.kind is not kind:
             raise KeyError(f"{name} is a {metric.kind}, not a {kind}")
-        if len(labels) != len(metric.labels):
-            raise KeyError(f"{name} has the labels {metric.labels}, not {tuple(labels)}")
-        return tuple([labels[label] for label in metric.labels])
+        return metric
 
 
 class _TableCollector(Collector):

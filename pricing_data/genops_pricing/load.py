@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,14 @@ from .compiled import (
 from .errors import CatalogError
 from .shelf import canonical
 
-__all__ = ["bundled_catalog", "load_any", "load_catalog", "load_directory"]
+__all__ = [
+    "bundled_catalog",
+    "catalog_with",
+    "load_any",
+    "load_catalog",
+    "load_directory",
+    "overlay_text",
+]
 
 
 _IN_WHEEL: Final = "genops_pricing/catalog.json"
@@ -41,17 +49,35 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
         CatalogError: something is wrong with a file, or reading it needs PyYAML; `problems` holds
             every problem as "file:line: what. fix".
     """
-    bundled = load_bundled()
     if not overlays:
-        return _catalog(bundled)
+        return _catalog(load_bundled())
+    return catalog_with(overlay_text(overlays))
+
+
+def overlay_text(overlays: Sequence[Path]) -> str:
+    """What an operator's YAML files say, checked against the bundled catalog, for `catalog_with`.
+
+    Raises:
+        CatalogError: as `load_catalog`.
+    """
     from .sources import read_overlays
 
-    contents = read_overlays(overlays, bundled.content, bundled.models)
-    on_top = digest_of(canonical(contents))
+    bundled = load_bundled()
+    return canonical(read_overlays(overlays, bundled.content, bundled.models))
+
+
+def catalog_with(text: str) -> Catalog:
+    """The bundled catalog with overlays on top, as `overlay_text` gave them.
+
+    Raises:
+        CatalogError: the bundled catalog can't be read.
+    """
+    bundled = load_bundled()
+    on_top = digest_of(text)
     return Catalog(
         bundled.content,
         bundled.models,
-        contents,
+        json.loads(text),
         version=f"{_version(bundled)}.overlay.{on_top[:8]}",
         digest=digest_of(f"{bundled.digest}\n{on_top}"),
     )

@@ -112,7 +112,7 @@ class Senders:
             try:
                 call(payload, timeout=left_s)
             except grpc.RpcError as error:
-                asked_s = _retry_delay_s(error)
+                asked_s = retry_delay_s(error)
                 code = error.code()
                 if code not in _RETRYABLE or (
                     code is grpc.StatusCode.RESOURCE_EXHAUSTED and asked_s is None
@@ -127,7 +127,8 @@ class Senders:
         return False
 
 
-def _retry_delay_s(error: grpc.RpcError) -> float | None:
+def retry_delay_s(error: grpc.RpcError) -> float | None:
+    """How long the answer asks to wait, in seconds."""
     status = rpc_status.from_call(error)  # type: ignore[arg-type] # an error is a call too
     for detail in status.details if status else ():
         info = RetryInfo()

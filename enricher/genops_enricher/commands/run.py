@@ -1,46 +1,113 @@
-"""`genops-enricher run`: the service, from start to a signal to stop."""
+"""`genops-enricher run`: the service, from start to a signal to stop.
+
+| signal | |
+|---|---|
+| SIGTERM, SIGINT | drain and stop; during the start as soon as it has started |
+| the second one | end the process at once; acknowledged requests are on disk |
+| SIGHUP | read configuration and overlays again |
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import threading
+from pathlib import Path
 
-from genops_enricher.config.load import Loaded
 from genops_enricher.logs import set_up_logging
+from genops_enricher.reload import Reloader
 from genops_enricher.service import Service
-from genops_pricing import load_catalog
+from genops_enricher.sources import read_sources
 
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_STOP_SIGNALS, signal.SIGHUP)
 
 
-def run(loaded: Loaded) -> None:
-    """Run until SIGTERM or SIGINT, then drain and stop. A second signal ends the process at once.
+def run(path: Path | None) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Args:
+        path: the configuration file; None: the OTEL_EXPORTER_OTLP_* variables.
 
     Raises:
+        ConfigError: the configuration is wrong.
         CatalogError: an overlay is wrong.
         StartError: the service can't run here.
     """
-    config = loaded.config
-    set_up_logging(config.service.log_level, config.service.log_encoding)
-    if loaded.warnings:
-        _log.warning("%s", "\n".join(loaded.warnings))
-
     # Blocked in every thread and waited for, not handled: Python runs handlers in the main thread,
     # and a signal that the kernel gives to another thread does not wake it from a wait.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    service = Service(config, load_catalog(config.enrichment.overlays))
-    service.start()
-    number = signal.sigwait(_STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    running = _Running(path)
+    running.start()
+    while (number := signal.sigwait(_SIGNALS)) == signal.SIGHUP:
+        running.reload()
     for each in _STOP_SIGNALS:
         signal.signal(each, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
-    _log.info(
-        "%s: stopping; what is queued is delivered for up to %g s",
-        signal.Signals(number).name,
-        config.service.shutdown_timeout_s,
-    )
-    service.stop()
+    running.stop(signal.Signals(number).name)
+
+
+class _Running:
+    """The service, started in a thread, so that signals are heard meanwhile."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._reloader: Reloader | None = None
+        self._service: Service | None = None
+        self._error: BaseException | None = None
+        self._asked = False
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._start, name="start", daemon=True)
+
+    def start(self) -> None:
+        """Begin to start. If that fails, a SIGTERM of our own ends the wait for one."""
+        self._thread.start()
+
+    def reload(self) -> None:
+        """Read the files again, once the service has started."""
+        with self._lock:
+            self._asked = True
+            if self._reloader is not None:
+                self._reloader.request()
+
+    def stop(self, why: str) -> None:
+        """Drain and stop, or raise why the service did not start."""
+        self._stopping.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        if self._service is None or self._reloader is None:
+            _log.info("%s: stopped before the start", why)
+            return
+        _log.info("%s: stopping; what is queued is delivered for up to its time", why)
+        self._reloader.stop()
+        self._service.stop()
+
+    def _start(self) -> None:
+        try:
+            candidate = read_sources(self._path, os.environ)
+            config = candidate.loaded.config
+            set_up_logging(config.service.log_level, config.service.log_encoding)
+            if candidate.loaded.warnings:
+                _log.warning("%s", "\n".join(candidate.loaded.warnings))
+            if self._stopping.is_set():
+                return
+            service = Service(config, candidate.catalog)
+            reloader = Reloader(service, self._path, os.environ, candidate)
+            service.start()
+            reloader.start()
+            self._service = service
+            with self._lock:
+                self._reloader = reloader
+                if self._asked:
+                    reloader.request()
+        except BaseException as error:  # noqa: BLE001 - raised again by `stop`
+            self._error = error
+            if not self._stopping.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)

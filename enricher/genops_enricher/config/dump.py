@@ -42,6 +42,10 @@ def dump_config(config: Config) -> str:
         "enrichment": _without_empty(
             {
                 "overlays": [str(path) for path in config.enrichment.overlays],
+                "catalog": _with_intervals(
+                    max_age=config.enrichment.catalog.max_age_s,
+                    reload_interval=config.enrichment.catalog.reload_interval_s,
+                ),
                 "attribution": {
                     rule.target: list(rule.sources) for rule in config.enrichment.attribution
                 },
@@ -59,6 +63,8 @@ def dump_config(config: Config) -> str:
         "service": {
             "data_dir": str(config.service.data_dir),
             "shutdown_timeout": _duration(config.service.shutdown_timeout_s),
+            **_with_intervals(reload_interval=config.service.reload_interval_s),
+            **_memory_limit(config.service.memory_limit_bytes),
             "telemetry": {
                 "health": {"endpoint": config.service.health_endpoint},
                 "logs": {
@@ -160,6 +166,14 @@ def _tls(tls: ClientTls, endpoint: Endpoint) -> _Tree:
     if tls.server_name_override:
         tree["server_name_override"] = tls.server_name_override
     return tree
+
+
+def _with_intervals(**seconds: float | None) -> _Tree:
+    return {name: _duration(value) for name, value in seconds.items() if value is not None}
+
+
+def _memory_limit(limit_bytes: int | None) -> _Tree:
+    return {} if limit_bytes is None else {"memory_limit_mib": limit_bytes >> 20}
 
 
 def _duration(seconds: float) -> str:

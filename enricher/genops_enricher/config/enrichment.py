@@ -6,6 +6,7 @@ import re
 
 from genops_enricher.config.model import (
     AttributionRule,
+    CatalogConfig,
     DedupeConfig,
     EnrichmentConfig,
     MetricsConfig,
@@ -44,6 +45,12 @@ def read_enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
         )
     return EnrichmentConfig(
         overlays=overlays,
+        catalog=CatalogConfig(
+            max_age_s=reading.settings.find(float, "enrichment", "catalog", "max_age"),
+            reload_interval_s=reading.settings.find(
+                float, "enrichment", "catalog", "reload_interval"
+            ),
+        ),
         attribution=tuple(AttributionRule(target, rules[target]) for target in rules),
         vocabularies=tuple(Vocabulary(name) for name in vocabularies),
         metrics=_metrics(reading, pipelines),

@@ -360,14 +360,13 @@ _ENRICHMENT = (
         duration(),
         None,
         "A catalog older than this makes the service degraded.",
-        "0.2",
     ),
     Key(
         "enrichment.catalog.reload_interval",
         duration(),
         None,
-        "How often overlays are looked at for changes.",
-        "0.5",
+        "How often overlays are looked at for changes. If not set: at SIGHUP only. See "
+        "[life cycle](lifecycle.md).",
     ),
     Key(
         "enrichment.vocabularies",
@@ -475,6 +474,13 @@ _SERVICE = (
         "How long a stop may take to deliver what is queued. The rest stays on disk.",
     ),
     Key(
+        "service.reload_interval",
+        duration(),
+        None,
+        "How often the configuration file and the overlays are looked at for changes. If not set: "
+        "at SIGHUP only. See [life cycle](lifecycle.md).",
+    ),
+    Key(
         "service.telemetry.health.endpoint",
         ADDRESS,
         "127.0.0.1:13133",
@@ -494,7 +500,13 @@ _SERVICE = (
         "Lines for people, or one JSON object a line. Logs go to standard error.",
     ),
     Key("service.telemetry.traces.exporter", TEXT, None, "Exporter for own spans.", "0.5"),
-    Key("service.memory_limit_mib", integer(64, 10**6), None, "Refuse above this RSS.", "0.5"),
+    Key(
+        "service.memory_limit_mib",
+        integer(64, 10**6),
+        None,
+        "MiB of memory (resident set) above which senders are told to try again. Idle, the process "
+        "takes about 100. Needs /proc.",
+    ),
     Key("service.workers", integer(1, 256), "1", "Processes that share the receivers.", "0.7"),
 )
 

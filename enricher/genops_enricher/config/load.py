@@ -107,11 +107,14 @@ def _read(reading: Reading) -> Config:
 
 
 def _service(reading: Reading) -> ServiceConfig:
-    get = reading.settings.get
+    get, find = reading.settings.get, reading.settings.find
+    limit_mib = find(int, "service", "memory_limit_mib")
     return ServiceConfig(
         data_dir=_data_dir(reading),
         health_endpoint=get(str, "service", "telemetry", "health", "endpoint"),
         shutdown_timeout_s=get(float, "service", "shutdown_timeout"),
+        reload_interval_s=find(float, "service", "reload_interval"),
+        memory_limit_bytes=None if limit_mib is None else limit_mib << 20,
         log_level=get(str, "service", "telemetry", "logs", "level"),
         log_encoding=get(str, "service", "telemetry", "logs", "encoding"),
     )

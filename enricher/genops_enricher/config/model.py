@@ -16,6 +16,7 @@ from genops_enricher.pipeline import Signal
 __all__ = [
     "AttributionRule",
     "BatchConfig",
+    "CatalogConfig",
     "ClientTls",
     "Config",
     "DedupeConfig",
@@ -173,6 +174,14 @@ class DedupeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogConfig:
+    """How old the catalog may be, and how often overlays are looked at; None: never."""
+
+    max_age_s: float | None = None
+    reload_interval_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsConfig:
     """The metrics of cost and tokens. Without an interval they are not sent, only served."""
 
@@ -187,6 +196,7 @@ class EnrichmentConfig:
     """Which prices, and which attributes beside them."""
 
     overlays: tuple[Path, ...] = ()
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
     attribution: tuple[AttributionRule, ...] = ()
     vocabularies: tuple[Vocabulary, ...] = ()
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
@@ -202,6 +212,8 @@ class ServiceConfig:
     data_dir: Path
     health_endpoint: str = "127.0.0.1:13133"
     shutdown_timeout_s: float = 10.0
+    reload_interval_s: float | None = None  # None: at SIGHUP only
+    memory_limit_bytes: int | None = None
     log_level: str = "info"
     log_encoding: str = "console"  # console | json
 

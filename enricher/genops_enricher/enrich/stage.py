@@ -109,6 +109,14 @@ def enrich_request(
     return Enriched(enriched, count, outcomes, unknown_in, drifted, audits)
 
 
+class _Tools(NamedTuple):
+    """What a request is priced with, from its beginning to its end."""
+
+    enricher: Enricher
+    duplicates: Duplicates | None
+    orphans: Orphans | None
+
+
 class EnrichStage:
     """The intake of traces: prices them on their way to the next stage."""
 
@@ -134,21 +142,29 @@ class EnrichStage:
             orphans: which aggregates have no calls.
             drift: gets the calls of accepted requests whose cost is both reported and computed.
         """
-        self._enricher = enricher
+        self._tools = _Tools(enricher, duplicates, orphans)
         self._next = next_consumer
         self._telemetry = telemetry
         self._ledger = ledger
-        self._duplicates = duplicates
-        self._orphans = orphans
         self._drift = drift
+
+    def swap(
+        self, enricher: Enricher, *, duplicates: Duplicates | None, orphans: Orphans | None
+    ) -> None:
+        """Work with these from the next request on; requests in work end with the old ones.
+
+        The enricher has to know the same labels as the one before.
+        """
+        self._tools = _Tools(enricher, duplicates, orphans)  # one reference, so never half of it
 
     def accept(self, payload: bytes) -> None:
         """Enrich the request and pass it on. See `Intake.accept`."""
+        enricher, duplicates, orphans = self._tools
         tally = Tally(self._ledger.names) if self._ledger else None
-        with self._duplicates.request() if self._duplicates is not None else nullcontext() as seen:
+        with duplicates.request() if duplicates is not None else nullcontext() as seen:
             try:
                 enriched = enrich_request(
-                    payload, self._enricher, tally=tally, seen=seen, orphans=self._orphans
+                    payload, enricher, tally=tally, seen=seen, orphans=orphans
                 )
             except DecodeError as error:
                 raise not_otlp(Signal.TRACES, error) from error

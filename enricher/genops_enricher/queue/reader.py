@@ -26,6 +26,12 @@ __all__ = ["Entry", "Reader"]
 
 _log = logging.getLogger(__name__)
 
+_DONE = (
+    "genops_exporter_delivered_items_total",
+    "genops_exporter_dropped_items_total",
+    "genops_exporter_dead_lettered_items_total",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -156,12 +162,31 @@ class Reader:
             for index in range(first, len(segment)):
                 self._count(segment.frame(index))
         watch, labels = self._telemetry.watch, self._labels
-        self._telemetry.set("genops_exporter_recovered_items", self.queued_items, **labels)
+        self._book_recovered()
         watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
         watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
         self._telemetry.set(
             "genops_exporter_queue_capacity_bytes", self._config.queue_size_bytes, **labels
         )
+
+    def _book_recovered(self) -> None:
+        """Enter what was found, less what the books of this process already know of.
+
+        That is something where the queue was closed and is opened again to change its settings.
+        """
+        telemetry, labels = self._telemetry, self._labels
+        recovered = telemetry.value("genops_exporter_recovered_items", **labels)
+        done = sum(
+            value
+            for name in _DONE
+            for series, value in telemetry.labelled(name)
+            if labels.items() <= series.items()
+        )
+        accepted = telemetry.value("genops_exporter_accepted_items_total", **labels)
+        more = self.queued_items - int(recovered + accepted - done)
+        if more < 0:
+            self._drop(-more, "corrupt")
+        telemetry.set("genops_exporter_recovered_items", recovered + max(more, 0), **labels)
 
     def refuses(self, reserved: int, size: int) -> bool:
         """Whether `size` more bytes do not fit, with `reserved` bytes on their way to the disk.

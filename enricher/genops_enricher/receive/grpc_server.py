@@ -10,6 +10,7 @@ message: `partial_success` stays unset, as the protocol demands of full success.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +30,9 @@ _SUCCESS = b""
 # A request ends with a sync, in milliseconds. What takes longer would take all the time there is: a
 # health watch has no end of its own, nor has a request of which only the beginning arrives.
 _GRACE_MAX_S = 2.0
+# What arrives in the very moment of the stop gRPC cancels by itself. For so long new requests are
+# answered that they are to come again, so that senders are waiting when that moment comes.
+_NOTICE_S = 0.2
 
 _SERVICES = {
     Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -46,10 +50,13 @@ class GrpcReceiver:
         intakes: Mapping[Signal, Intake],
         telemetry: Telemetry,
         add_services: Callable[[grpc.Server], None],
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
+        """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._telemetry = telemetry
-        self._in_flight = InFlight(config.max_in_flight_bytes)
+        self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
+        self._admit = admit
         limit = config.max_recv_msg_size_bytes
         self._server = grpc.server(
             ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
@@ -70,6 +77,7 @@ class GrpcReceiver:
                 (grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": handler}),)
             )
         add_services(self._server)
+        self._leaving = False
         self.port = 0
         """The TCP port that is served, once started."""
 
@@ -92,7 +100,15 @@ class GrpcReceiver:
 
     def stop(self, grace_s: float) -> None:
         """Finish what is under way; senders of new requests get UNAVAILABLE and keep them."""
+        self._leaving = True
+        if self.port:
+            time.sleep(min(grace_s, _NOTICE_S))
         self._server.stop(min(grace_s, _GRACE_MAX_S)).wait()
+
+    def _admit_one(self) -> None:
+        if self._leaving:
+            raise RetryableError("the receiver is stopping; try again")
+        self._admit()
 
     def _handler(
         self, signal: Signal, intake: Intake

@@ -77,12 +77,14 @@ class OtlpHttpApp:
         intakes: Mapping[Signal, Intake],
         telemetry: Telemetry,
         pool: Executor,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
+        """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._intakes = intakes
         self._telemetry = telemetry
         self._pool = pool
-        self._in_flight = InFlight(config.max_in_flight_bytes)
+        self._in_flight = InFlight(config.max_in_flight_bytes, admit)
         self._paths = {config.url_paths[signal]: signal for signal in intakes}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

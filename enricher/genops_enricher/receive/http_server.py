@@ -12,7 +12,7 @@ import logging
 import math
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -45,13 +45,14 @@ class HttpReceiver:
         config: HttpReceiverConfig,
         intakes: Mapping[Signal, Intake],
         telemetry: Telemetry,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is bound before `start`."""
+        """Nothing is bound before `start`. `admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._pool = ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-http")
         self._server = uvicorn.Server(
             uvicorn.Config(
-                OtlpHttpApp(config, intakes, telemetry, self._pool),
+                OtlpHttpApp(config, intakes, telemetry, self._pool, admit),
                 http=_connection_type(config.read_header_timeout_s),
                 h11_max_incomplete_event_size=_HEADERS_MAX_BYTES,
                 timeout_keep_alive=math.ceil(config.idle_timeout_s),

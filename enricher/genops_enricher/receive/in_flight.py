@@ -20,8 +20,10 @@ __all__ = ["InFlight"]
 class InFlight:
     """Counts the bytes of all requests in work. Thread safe."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, admit: Callable[[], None] = lambda: None) -> None:
+        """`admit` is asked first, about any request: it raises RetryableError to refuse it."""
         self._limit = limit_bytes
+        self._admit = admit
         self._taken = 0
         self._lock = threading.Lock()
 
@@ -31,6 +33,7 @@ class InFlight:
 
         Taking raises RetryableError where there would be too many together with other requests.
         """
+        self._admit()
         mine = 0
 
         def take(size: int) -> None:

@@ -63,6 +63,11 @@ class Duplicates:
         self._reserved: dict[str, bytes] = {}
         self._resent: dict[str, int] = {}  # further requests in work with a reserved span
 
+    def limit(self, window_s: float, max_ids: int) -> None:
+        """Set other bounds, and keep what is known."""
+        with self._lock:
+            self._accepted.limit(window_s, max_ids)
+
     def request(self) -> Request:
         """What one request reserves."""
         return Request(self)

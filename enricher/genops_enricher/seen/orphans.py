@@ -78,6 +78,11 @@ class Orphans:
         self._lock = threading.Lock()
         self._traces: Recent[bytes, tuple[_Seen, ...]] = Recent(window_s, max_traces)
 
+    def limit(self, window_s: float, max_traces: int) -> None:
+        """Set other bounds, and keep what is known."""
+        with self._lock:
+            self._traces.limit(window_s, max_traces)
+
     def call(self, span: SpanPosition) -> bytes | None:
         """Note a call; gives the ids of the priced aggregate that already holds its cost, if any.
 

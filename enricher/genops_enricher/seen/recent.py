@@ -23,11 +23,15 @@ class Recent(Generic[K, V]):
 
     def __init__(self, window_s: float, max_entries: int) -> None:
         """`window_s`: seconds for which an entry is kept at least, while there is room."""
-        self._window_s = window_s
-        self._generation_max = max(max_entries // 2, 1)
+        self.limit(window_s, max_entries)
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
         self._since_s: float | None = None  # when the younger generation began
+
+    def limit(self, window_s: float, max_entries: int) -> None:
+        """Set other bounds; what is there goes by them as entries come."""
+        self._window_s = window_s
+        self._generation_max = max(max_entries // 2, 1)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -37,7 +37,7 @@ class Drift:
 
     def __init__(self, tolerance: float, telemetry: Telemetry) -> None:
         """`tolerance` is a share of the larger of the two: 0.02 is 2 %."""
-        self._tolerance = tolerance
+        self.tolerance = tolerance
         self._telemetry = telemetry
         self._lock = threading.Lock()
         self._spans: dict[tuple[str, str, str], int] = {}
@@ -47,7 +47,7 @@ class Drift:
         for audit in audits:
             difference = audit.billed - audit.computed
             larger = max(audit.billed, audit.computed)
-            if abs(difference) > max(self._tolerance * larger, _LEAST_USD):
+            if abs(difference) > max(self.tolerance * larger, _LEAST_USD):
                 self._count(audit, "billed_more" if difference > 0 else "billed_less")
 
     def _count(self, audit: Audit, direction: str) -> None:

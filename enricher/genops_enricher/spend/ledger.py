@@ -135,7 +135,8 @@ class Ledger:
     def __init__(self, names: tuple[str, ...], max_series: int) -> None:
         """`names` are the attributes whose values are the labels."""
         self.names = names
-        self._max_series = max_series
+        self.max_series = max_series
+        """How many rows there may be. Rows that are there stay when it is set lower."""
         self._lock = threading.Lock()
         self._rows: dict[Labels, Amounts] = {}
 
@@ -144,7 +145,7 @@ class Ledger:
         with self._lock:
             for labels, more in amounts.items():
                 row = self._rows.get(labels)
-                if row is None and len(self._rows) >= self._max_series - 1:
+                if row is None and len(self._rows) >= self.max_series - 1:
                     self._rows[OVERFLOW] = self._rows.get(OVERFLOW, Amounts()).plus(more)
                 else:
                     self._rows[labels] = row.plus(more) if row else more

@@ -39,15 +39,31 @@ class Reporter:
         delta: bool,
         resource: Mapping[str, str],
         now_ns: Callable[[], int] = time.time_ns,
+        start_ns: int | None = None,
+        after: Reporter | None = None,
     ) -> None:
+        """Nothing is reported before `start`.
+
+        Args:
+            ledger: the sums.
+            next_consumer: gets the reports.
+            interval_s: the seconds between them.
+            delta: report what came since the last one; else the sums since the ledger began.
+            resource: the attributes of the resource.
+            now_ns: the time, in Unix nanoseconds.
+            start_ns: when the ledger began; now if it is not given.
+            after: the reporter of the same ledger that this one takes over from.
+        """
         self._ledger = ledger
         self._next = next_consumer
         self._interval_s = interval_s
         self._delta = delta
         self._resource = resource
         self._now_ns = now_ns
-        self._start_ns = now_ns()
-        self._reported: dict[Labels, Amounts] = {}  # deltas: what is not to be sent again
+        self._start_ns = now_ns() if start_ns is None else start_ns
+        # The last report: what deltas are since.
+        self._reported_ns: int = after._reported_ns if after else self._start_ns
+        self._reported: dict[Labels, Amounts] = dict(after._reported) if after else {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spend", daemon=True)
 
@@ -64,15 +80,17 @@ class Reporter:
     def report(self) -> None:
         """Hand on what there is to say. Not called by two threads at a time."""
         now_ns = self._now_ns()
-        interval = Interval(self._start_ns, now_ns, self._delta)
+        start_ns = self._reported_ns if self._delta else self._start_ns
+        interval = Interval(start_ns, now_ns, self._delta)
+        before = self._reported if self._delta else {}
         news = [
             (labels, row)
             for labels, row in self._ledger.rows().items()
-            if row != self._reported.get(labels)
+            if row != before.get(labels)
         ]
         for part in [news[at : at + _ROWS_MAX] for at in range(0, len(news), _ROWS_MAX)]:
             points = [
-                (self._ledger.attributes(labels), row.minus(self._reported.get(labels, _NOTHING)))
+                (self._ledger.attributes(labels), row.minus(before.get(labels, _NOTHING)))
                 for labels, row in part
             ]
             try:
@@ -80,10 +98,8 @@ class Reporter:
             except RetryableError as error:
                 _log.warning("cost metrics wait for the next report: %s", error)
                 return
-            if self._delta:
-                self._reported.update(part)
-        if self._delta:
-            self._start_ns = now_ns
+            self._reported.update(part)
+        self._reported_ns = now_ns
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):

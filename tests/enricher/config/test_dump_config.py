@@ -32,6 +32,8 @@ enrichment:
   attribution: {genops.team: [team.id]}
   vocabularies: [gen_ai.usage.cost]
   metrics: {export_interval: 30s}
+  catalog: {max_age: 720h, reload_interval: 10s}
+service: {memory_limit_mib: 512, reload_interval: 1m}
 """
 
 

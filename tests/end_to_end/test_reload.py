@@ -1,0 +1,386 @@
+"""Reload: by a signal or by changed files, under load from real gRPC senders.
+
+The process goes on with what is new, or with all of what was before; senders are told nothing but
+OK and "again"; and nothing that was acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+
+from destinations import Destination, grpc_destination
+from enricher_process import EnricherProcess, free_port, running, write_config
+from otlp import chat, request, span, spans_of
+from soak.senders import retry_delay_s
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+MODEL = "openai/gpt-4o"
+WAIT_S = 60.0
+
+
+def overlay(price: str, models: int = 0) -> str:
+    """An overlay with a price for input of the model of the tests, and so many other models."""
+    more = "".join(
+        f"  - id: acme/model-{number}\n    family: acme\n    prices:\n"
+        f"      - effective_from: 2024-01-01\n"
+        f'        usd_per_mtok: {{input: "1", output: "2"}}\n'
+        for number in range(models)
+    )
+    return (
+        f"overlay: contract\nmarket: openrouter\nauthor: acme\nmodels:\n"
+        f"  - id: {MODEL}\n    prices:\n      - effective_from: 2024-01-01\n"
+        f'        reason: contract\n        usd_per_mtok: {{input: "{price}", output: "0"}}\n{more}'
+    )
+
+
+def edit(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a configuration file as a deployment does: a new file in place of the old one."""
+    settings = yaml.safe_load(path.read_text())
+    change(settings)
+    new = path.with_suffix(".new")
+    new.write_text(yaml.safe_dump(settings))
+    new.replace(path)
+
+
+def set_header(settings: Any, value: str) -> None:
+    settings["exporters"]["otlp_grpc"]["headers"] = {"x-key": value}
+
+
+def set_workers(settings: Any, workers: int) -> None:
+    settings["receivers"]["otlp"]["protocols"]["grpc"]["max_workers"] = workers
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + WAIT_S
+    while not true():
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(what)
+        time.sleep(0.02)
+
+
+def reloads(enricher: EnricherProcess, outcome: str = "") -> float:
+    label = f'{{outcome="{outcome}"}}' if outcome else "{"
+    return enricher.metric(f"genops_config_reloads_total{label}")
+
+
+def reload(enricher: EnricherProcess, outcome: str) -> None:
+    """SIGHUP, and wait until it had this outcome."""
+    before, all_before = reloads(enricher, outcome), reloads(enricher)
+    enricher.hang_up()
+    wait_until(lambda: reloads(enricher) > all_before, "no reload was counted")
+    assert reloads(enricher, outcome) == before + 1, enricher.log.read_text()[-3000:]
+
+
+def send(enricher: EnricherProcess, number: int) -> None:
+    with grpc.insecure_channel(enricher.grpc) as channel:
+        call = channel.unary_unary(EXPORT, None, None)
+        call(request(span(chat(MODEL), number=number)), timeout=WAIT_S, wait_for_ready=True)
+
+
+def arrived(destination: Destination, number: int) -> dict[str, Any]:
+    """The attributes with which a span came."""
+
+    def found() -> list[dict[str, Any]]:
+        return [
+            {a.key: getattr(a.value, str(a.value.WhichOneof("value"))) for a in s.attributes}
+            for payload in destination.payloads
+            for s in spans_of(payload)
+            if int.from_bytes(s.span_id, "big") == number
+        ]
+
+    wait_until(lambda: bool(found()), f"span {number} did not arrive")
+    return found()[0]
+
+
+class Senders:
+    """Senders of one span a request that repeat what is to be repeated, and note all answers."""
+
+    def __init__(self, target: str, threads: int = 4) -> None:
+        self.acknowledged: set[int] = set()
+        self.codes: dict[grpc.StatusCode, int] = {}
+        self.details: set[str] = set()
+        self.longest_s = 0.0
+        self._target = target
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._next = 1000
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[None]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            for thread in self._threads:
+                thread.join()
+
+    def _run(self) -> None:
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 200),
+        ]
+        with grpc.insecure_channel(self._target, options) as channel:
+            call = channel.unary_unary(EXPORT, None, None)
+            while not self._stopping.is_set():
+                with self._lock:
+                    number = self._next
+                    self._next += 1
+                payload = request(
+                    span(
+                        chat(MODEL, {"gen_ai.response.id": f"gen-1763900000-{number:012}"}),
+                        number=number,
+                    )
+                )
+                while (wait_s := self._export(call, payload)) is not None:
+                    time.sleep(wait_s)  # until it gets its answer, also at the end
+                with self._lock:
+                    self.acknowledged.add(number)
+
+    def _export(
+        self, call: grpc.UnaryUnaryMultiCallable[bytes, bytes], payload: bytes
+    ) -> float | None:
+        """None once it is acknowledged, else how long to wait: as long as the answer says."""
+        began_s = time.monotonic()
+        wait_s: float | None = None
+        try:
+            call(payload, timeout=WAIT_S)
+            code = grpc.StatusCode.OK
+        except grpc.RpcError as error:
+            code = error.code()
+            wait_s = retry_delay_s(error) or 0.05
+            with self._lock:
+                self.details.add(f"{code.name}: {error.details()}")
+        took_s = time.monotonic() - began_s
+        with self._lock:
+            self.codes[code] = self.codes.get(code, 0) + 1
+            self.longest_s = max(self.longest_s, took_s)
+        return wait_s
+
+
+def numbers(destination: Destination) -> list[int]:
+    return [
+        int.from_bytes(s.span_id, "big")
+        for payload in destination.payloads
+        for s in spans_of(payload)
+    ]
+
+
+def test_a_new_overlay_price_holds_for_the_next_span_and_the_version_says_so(
+    tmp_path: Path,
+) -> None:
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        prices = tmp_path / "prices.yaml"
+        prices.write_text(overlay("10"))
+        edit(config, lambda s: s.update(enrichment={"overlays": ["prices.yaml"]}))
+        with running(config) as enricher:
+            send(enricher, 1)
+            prices.write_text(overlay("20"))
+            reload(enricher, "applied")
+            send(enricher, 2)
+            before, after = arrived(backend, 1), arrived(backend, 2)
+
+            assert before["genops.cost.total"] == 1000 * 10 / 1_000_000
+            assert after["genops.cost.total"] == 1000 * 20 / 1_000_000
+            assert before["genops.pricing.version"] != after["genops.pricing.version"]
+            assert enricher.status()["catalog"]["version"] == after["genops.pricing.version"]
+            assert enricher.metric("genops_catalog_info{") == 1
+
+
+def test_a_wrong_file_leaves_all_as_it_was_and_says_every_problem(tmp_path: Path) -> None:
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        good = config.read_text()
+        with running(config) as enricher:
+            edit(
+                config,
+                lambda s: (s["service"].update(shutdown_timout="1s"), s.update(processors={})),
+            )
+            reload(enricher, "failed")
+            log = enricher.log.read_text()
+            degraded = enricher.status()["degraded"]
+
+            assert "did you mean `shutdown_timeout`?" in log
+            assert "processors: the enricher has none" in log
+            assert len(degraded) == 1
+            assert "what ran before goes on" in degraded[0]
+            assert "send SIGHUP" in degraded[0]
+            assert enricher.metric("genops_config_last_reload_successful ") == 0
+            send(enricher, 1)
+            assert arrived(backend, 1)["genops.cost.status"] == "priced"
+
+            config.write_text(good)
+            reload(enricher, "unchanged")
+            assert enricher.status()["degraded"] == []
+            assert enricher.metric("genops_config_last_reload_successful ") == 1
+
+
+def test_the_old_parts_run_again_where_the_new_ones_cannot_start(tmp_path: Path) -> None:
+    with grpc_destination() as backend, grpc_destination() as other:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        with running(config) as enricher:
+            grpc_settings: dict[str, str] = {"endpoint": f"127.0.0.1:{other.port}"}  # is taken
+            edit(config, lambda s: s["receivers"]["otlp"]["protocols"].update(grpc=grpc_settings))
+            reload(enricher, "failed")
+            send(enricher, 1)
+
+            assert arrived(backend, 1)["genops.cost.status"] == "priced"
+            assert f"can't listen on 127.0.0.1:{other.port}" in enricher.status()["degraded"][0]
+
+            edit(config, lambda s: s["service"].update(data_dir=str(tmp_path / "other")))
+            reload(enricher, "failed")
+            assert "service.data_dir: can't change" in enricher.log.read_text()
+            assert not (tmp_path / "other").exists()
+
+
+def test_another_destination_gets_what_waits_and_the_books_still_balance(tmp_path: Path) -> None:
+    with grpc_destination() as backend:
+        dead = f"127.0.0.1:{free_port()}"
+        config = write_config(tmp_path, dead, shutdown_timeout="1s")
+        with running(config) as enricher:
+            for number in range(1, 6):
+                send(enricher, number)
+            alive = f"127.0.0.1:{backend.port}"
+            edit(config, lambda s: s["exporters"]["otlp_grpc"].update(endpoint=alive))
+            reload(enricher, "applied")
+            send(enricher, 6)
+            enricher.wait_until_empty()
+
+            assert sorted(numbers(backend)) == [1, 2, 3, 4, 5, 6]
+            name = 'genops_exporter_{}{{exporter="otlp_grpc",signal="traces"}}'.format
+            assert enricher.metric(name("recovered_items")) == 0
+            assert enricher.metric(name("accepted_items_total")) == 6
+            assert enricher.metric(name("delivered_items_total")) == 6
+
+
+def test_what_a_removed_exporter_had_is_counted_as_lost(tmp_path: Path) -> None:
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{free_port()}", shutdown_timeout="1s")
+        with running(config) as enricher:
+            send(enricher, 1)
+
+            def move(settings: Any) -> None:
+                settings["exporters"] = {
+                    "otlp_grpc/new": {"endpoint": f"http://127.0.0.1:{backend.port}"}
+                }
+                for pipeline in settings["service"]["pipelines"].values():
+                    pipeline["exporters"] = ["otlp_grpc/new"]
+
+            edit(config, move)
+            reload(enricher, "applied")
+            send(enricher, 2)
+            enricher.wait_until_empty()
+
+            assert numbers(backend) == [2]
+            lost = 'genops_exporter_dropped_items_total{exporter="otlp_grpc",'
+            assert enricher.metric(lost + 'reason="exporter_removed",signal="traces"}') == 1
+            assert "1 items that it had not delivered are given up" in enricher.log.read_text()
+
+
+def test_changed_files_are_taken_over_without_a_signal(tmp_path: Path) -> None:
+    """As Kubernetes mounts a ConfigMap: links to a folder, of which one link is switched."""
+    with grpc_destination() as backend:
+        mount = tmp_path / "mount"
+        mount.mkdir()
+        config = write_config(mount, f"127.0.0.1:{backend.port}")
+        edit(
+            config,
+            lambda s: (
+                s.update(enrichment={"overlays": ["prices.yaml"]}),
+                s["service"].update(reload_interval="100ms"),
+            ),
+        )
+        for version, price in (("..one", "10"), ("..two", "20")):
+            (mount / version).mkdir()
+            shutil.copy(config, mount / version / "enricher.yaml")
+            (mount / version / "prices.yaml").write_text(overlay(price))
+        edit(
+            mount / "..two" / "enricher.yaml", lambda s: s["service"].update(shutdown_timeout="9s")
+        )
+        (mount / "..data").symlink_to("..one")
+        config.unlink()
+        for name in ("enricher.yaml", "prices.yaml"):
+            (mount / name).symlink_to(f"..data/{name}")
+        with running(config) as enricher:
+            send(enricher, 1)
+            (mount / "..next").symlink_to("..two")
+            (mount / "..next").replace(mount / "..data")
+            wait_until(lambda: reloads(enricher, "applied") == 1, "the change was not seen")
+            send(enricher, 2)
+
+            assert arrived(backend, 1)["genops.cost.total"] == 1000 * 10 / 1_000_000
+            assert arrived(backend, 2)["genops.cost.total"] == 1000 * 20 / 1_000_000
+
+
+def test_a_response_seen_before_a_reload_is_a_duplicate_after_it(tmp_path: Path) -> None:
+    call = chat(MODEL, {"gen_ai.response.id": "gen-1763900000-abcdefghijkl"})
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        with running(config) as enricher, grpc.insecure_channel(enricher.grpc) as channel:
+            export = channel.unary_unary(EXPORT, None, None)
+            export(request(span(call, number=1)), timeout=WAIT_S)
+            cost = "genops_cost_total{"
+            spent = enricher.metric(cost)
+            edit(config, lambda s: s["exporters"]["otlp_grpc"].update(headers={"x-key": "new"}))
+            reload(enricher, "applied")
+            edit(config, lambda s: s.update(enrichment={"dedupe": {"max_ids": 1000}}))
+            reload(enricher, "applied")
+            export(request(span(call, number=2)), timeout=WAIT_S, wait_for_ready=True)
+
+            assert arrived(backend, 2)["genops.cost.unpriced_reason"] == "duplicate"
+            assert enricher.metric(cost) == spent > 0
+            assert backend.received[-1].headers["x-key"] == "new"
+
+
+def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: Path) -> None:
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        prices = tmp_path / "prices.yaml"
+        prices.write_text(overlay("10"))
+        edit(config, lambda s: s.update(enrichment={"overlays": ["prices.yaml"]}))
+        with running(config) as enricher:
+            senders = Senders(enricher.grpc)
+            with senders.sending():
+                for turn in range(6):
+                    prices.write_text(overlay(str(20 + turn)))
+                    reload(enricher, "applied")
+                    good = config.read_text()
+                    config.write_text(good[: len(good) // 2])
+                    reload(enricher, "failed")
+                    config.write_text("exporters: {}\n")
+                    reload(enricher, "failed")
+                    config.write_text(good)
+                    edit(config, partial(set_header, value=f"turn-{turn}"))
+                    reload(enricher, "applied")
+                    edit(config, partial(set_workers, workers=8 + turn))
+                    reload(enricher, "applied")
+            send(enricher, 1)
+            last = arrived(backend, 1)
+            enricher.wait_until_empty()
+            descriptors = Path(f"/proc/{enricher.pid}/fd")
+            files = len([*descriptors.iterdir()]) if descriptors.is_dir() else 0
+
+            assert set(senders.codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, (
+                senders.details
+            )
+            assert len(senders.acknowledged) > 100
+            assert senders.acknowledged <= set(numbers(backend))
+            assert last["genops.cost.total"] == 1000 * 25 / 1_000_000
+            assert backend.received[-1].headers["x-key"] == "turn-5"
+            assert reloads(enricher) == 30
+            assert files < 100
+            assert "Traceback" not in enricher.log.read_text()
