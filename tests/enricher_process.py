@@ -119,6 +119,18 @@ class EnricherProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    def state(self) -> str:
+        """The state as health has it, also while it is not ready."""
+        return str(self.status()["status"])
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for what comes of it."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, *, timeout_s: float = 60.0) -> int:
+        """The exit code, once it has ended."""
+        return self._process.wait(timeout_s)
+
     def hang_up(self) -> None:
         """SIGHUP: read the files again."""
         self._process.send_signal(signal.SIGHUP)

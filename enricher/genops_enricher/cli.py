@@ -126,6 +126,9 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.signals import hold_signals
+
+    hold_signals()  # before the imports, which take a second: a SIGHUP must not end the process
     from genops_enricher.commands.run import run
 
     run(options.config)

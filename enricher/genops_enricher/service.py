@@ -108,11 +108,13 @@ class Service:
             self._config, self._catalog = config, catalog
             self._describe()
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         """Stop in order within `service.shutdown_timeout`. What is not delivered stays on disk."""
         self._stopping.set()
         self.health.draining()
-        deadline_s = time.monotonic() + self._config.service.shutdown_timeout_s
+        timeout_s = self._config.service.shutdown_timeout_s
+        deadline_s = time.monotonic() + timeout_s
+        _log.info("%s: stopping; what is queued is delivered for up to %g s", why, timeout_s)
         with self._lock:
             self._stop(frozenset(Part), max(deadline_s - time.monotonic(), 0), drain=True)
             self._data_dir.close()

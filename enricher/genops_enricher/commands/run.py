@@ -15,6 +15,7 @@ import signal
 import threading
 from pathlib import Path
 
+from genops_enricher.commands.signals import SIGNALS, hold_signals, release_stop_signals
 from genops_enricher.logs import set_up_logging
 from genops_enricher.reload import Reloader
 from genops_enricher.service import Service
@@ -23,9 +24,6 @@ from genops_enricher.sources import read_sources
 __all__ = ["run"]
 
 _log = logging.getLogger(__name__)
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SIGNALS = (*_STOP_SIGNALS, signal.SIGHUP)
 
 
 def run(path: Path | None) -> None:
@@ -39,16 +37,12 @@ def run(path: Path | None) -> None:
         CatalogError: an overlay is wrong.
         StartError: the service can't run here.
     """
-    # Blocked in every thread and waited for, not handled: Python runs handlers in the main thread,
-    # and a signal that the kernel gives to another thread does not wake it from a wait.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    hold_signals()
     running = _Running(path)
     running.start()
-    while (number := signal.sigwait(_SIGNALS)) == signal.SIGHUP:
+    while (number := signal.sigwait(SIGNALS)) == signal.SIGHUP:
         running.reload()
-    for each in _STOP_SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+    release_stop_signals()
     running.stop(signal.Signals(number).name)
 
 
@@ -85,9 +79,8 @@ class _Running:
         if self._service is None or self._reloader is None:
             _log.info("%s: stopped before the start", why)
             return
-        _log.info("%s: stopping; what is queued is delivered for up to its time", why)
         self._reloader.stop()
-        self._service.stop()
+        self._service.stop(why)
 
     def _start(self) -> None:
         try:
