@@ -26,9 +26,10 @@ test: $(STAMP) ## run the tests
 test-all: $(STAMP) ## run the tests that need heavy real parts
 	$(BIN)/python -m pytest -m heavy
 
-soak: $(STAMP) ## audit delivery across kills and faults, then fuzz; at most MINUTES=30 for each
+soak: $(STAMP) ## audit delivery across kills and faults, fuzz, watch memory; at most MINUTES=30 for each
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.audit --minutes $(MINUTES)
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.fuzz --minutes $(MINUTES)
+	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.memory
 
 check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
 	$(BIN)/ruff format --check .

@@ -89,6 +89,7 @@ def grpc_destination(
     script: GrpcScript = grpc_ok,
     *,
     credentials: grpc.ServerCredentials | None = None,
+    port: int = 0,
 ) -> Iterator[Destination]:
     destination = Destination()
     lock = threading.Lock()
@@ -115,7 +116,8 @@ def grpc_destination(
         return grpc.unary_unary_rpc_method_handler(export)
 
     with ThreadPoolExecutor(8) as pool:
-        server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
+        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)]
+        server = grpc.server(pool, options=options)
         server.add_generic_rpc_handlers(
             tuple(
                 grpc.method_handlers_generic_handler(
@@ -124,7 +126,7 @@ def grpc_destination(
                 for service in GRPC_SERVICES.values()
             )
         )
-        address = "127.0.0.1:0"
+        address = f"127.0.0.1:{port}"
         if credentials is None:
             destination.port = server.add_insecure_port(address)
         else:

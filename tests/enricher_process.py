@@ -78,6 +78,7 @@ class EnricherProcess:
         settings = yaml.safe_load(config.read_text())
         self.grpc = settings["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
         self.health = f"http://{settings['service']['telemetry']['health']['endpoint']}"
+        self.data = Path(settings["service"]["data_dir"])
         self.log = config.parent / "enricher.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

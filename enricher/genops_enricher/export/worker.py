@@ -122,6 +122,7 @@ class Exporter:
                         "after a restart",
                         self._name,
                     )
+                entry = None  # it would be held, as large as it is, until the next one comes
 
     def _join(self, first: Entry) -> list[Entry]:
         """The entry, and those behind it that are there and small enough to go out with it."""
