@@ -7,6 +7,7 @@ OK and "again"; and nothing that was acknowledged is lost.
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 import time
@@ -312,3 +313,20 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
             assert reloads(enricher) == 30
             assert files < 100
             assert "Traceback" not in enricher.log.read_text()
+
+
+def test_a_catalog_older_than_it_may_be_is_degraded_from_the_next_reload_on(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, "127.0.0.1:9", shutdown_timeout="100ms")
+    with running(config) as enricher:
+        assert enricher.status()["degraded"] == []
+
+        edit(config, lambda s: s.update(enrichment={"catalog": {"max_age": "1s"}}))
+        reload(enricher, "applied")
+
+        (reason,) = enricher.status()["degraded"]
+        assert reason.startswith("catalog: 2026.")
+        assert "enrichment.catalog.max_age is 0.0 days" in reason
+        assert "Install a later genops-ai and restart" in reason
+        assert json.loads(enricher.get("/ready"))["reasons"] == [reason]

@@ -39,6 +39,9 @@ class Histories(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.telemetry = Telemetry()
+        self.open()
+
+    def open(self) -> None:
         folder = Path(self.temporary.name) / "traces"
         self.queue = DurableQueue(
             folder, Signal.TRACES, EXPORTERS, self.telemetry, segment_bytes=300, sync=self.sync
@@ -89,6 +92,18 @@ class Histories(RuleBasedStateMachine):
     def restart(self) -> None:
         self.queue.close()
         self.start()
+
+    @precondition(lambda self: not self.disk_fails)
+    @rule()
+    def reload(self) -> None:
+        """The process goes on, and so do its books."""
+        late = {name: list(out) for name, out in self.out.items()}
+        readers = {name: self.queue.reader(name) for name in EXPORTERS}
+        self.queue.close()
+        self.open()
+        for name, out in late.items():  # attempts that outlasted the stop change nothing
+            for entry in out:
+                readers[name].delivered(entry)
 
     @invariant()
     def the_books_balance(self) -> None:

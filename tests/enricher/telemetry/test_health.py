@@ -189,3 +189,17 @@ def test_pages_are_json(url: str) -> None:
 
         assert answer.headers["Content-Type"] == "application/json"
         json.loads(answer.text)
+
+
+def test_while_parts_are_replaced_it_is_not_ready_and_draining_is_the_end(
+    url: str, health: Health
+) -> None:
+    health.ready()
+    health.reloading()
+    reloading = _get(url + "/ready")
+    health.draining()
+    health.ready()  # of a reload that was under way
+
+    assert reloading.status_code == 503
+    assert reloading.json()["reasons"] == ["reloading: spans are accepted again in a moment"]
+    assert _get(url + "/ready").json()["status"] == "draining"

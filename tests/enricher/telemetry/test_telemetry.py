@@ -130,3 +130,19 @@ def test_every_label_is_explained_and_names_follow_the_convention() -> None:
     for metric in METRICS:
         assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
         assert metric.meaning.endswith(".")
+
+
+def test_a_gauge_can_be_cleared_and_no_longer_be_watched() -> None:
+    telemetry = Telemetry()
+    queue = {"exporter": "otlp", "signal": "traces"}
+    telemetry.set("genops_catalog_info", 1, version="old")
+    telemetry.watch("genops_exporter_queued_items", lambda: 7, **queue)
+
+    telemetry.clear("genops_catalog_info")
+    telemetry.set("genops_catalog_info", 1, version="new")
+    telemetry.unwatch("genops_exporter_queued_items", **queue)
+
+    assert telemetry.labelled("genops_catalog_info") == [({"version": "new"}, 1)]
+    assert telemetry.value("genops_exporter_queued_items", **queue) == 0
+    with pytest.raises(KeyError):
+        telemetry.clear("genops_received_items_total")
