@@ -20,6 +20,7 @@ from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.kept import Kept
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.queue import DurableQueue
+from genops_enricher.redact import Redactor, redacting
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -46,6 +47,7 @@ class Stages:
             for signal, exporters in config.pipelines.items()
         }
         self._exporters: list[tuple[str, Exporter]] = []  # of an opened queue, so made by `start`
+        self._redactor = Redactor.of(config.enrichment.redaction)
         self._enriching: EnrichStage | None = None
         self.intakes: Mapping[Signal, Intake] = {
             signal: self._intake(signal, catalog) for signal in self._queues
@@ -80,9 +82,9 @@ class Stages:
             for _, exporter in self._exporters:
                 exporter.start()
             started.callback(self._drain)
-            metrics = self._config.enrichment.metrics
-            if metrics.export_interval_s is not None:
-                reporter = self._kept.reporter(metrics, self._queues[Signal.METRICS])
+            enrichment = self._config.enrichment
+            if enrichment.metrics.export_interval_s is not None:
+                reporter = self._kept.reporter(enrichment, self._queues[Signal.METRICS])
                 reporter.start()
                 started.callback(reporter.stop)
             self._to_stop = started.pop_all()
@@ -140,7 +142,7 @@ class Stages:
         return [f"{name}: {reason}" for name, (well, reason) in states if not well]
 
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
-        queue = self._queues[signal]
+        queue = redacting(self._queues[signal], self._redactor, self._telemetry)
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self._telemetry)
         enrichment = self._config.enrichment
@@ -148,10 +150,11 @@ class Stages:
             _enricher(self._config, catalog),
             queue,
             self._telemetry,
-            self._kept.ledger(enrichment.metrics),
+            self._kept.ledger(enrichment),
             duplicates=self._kept.duplicates(enrichment.dedupe),
             orphans=self._kept.orphans(enrichment),
             drift=self._kept.drift(enrichment.drift_tolerance),
+            redact_label=self._redactor.label if self._redactor is not None else None,
         )
         return self._enriching
 
