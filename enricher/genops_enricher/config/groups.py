@@ -140,6 +140,7 @@ GROUPS: Mapping[str, Group] = {
                 "ai.response.reasoning",
                 "ai.response.toolCalls",
                 "ai.response.files",
+                "ai.response.providerMetadata",  # of OpenRouter the reasoning too
                 "ai.result.*",
                 "ai.toolCall.args",
                 "ai.toolCall.result",
