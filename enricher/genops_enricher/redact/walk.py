@@ -125,7 +125,7 @@ class Walk:
                     if shape is _STATUS and tag == _STATUS_MESSAGE:
                         new = self._status_message(pos, stop)
                 elif below is _PAIR:
-                    # Most attributes are short texts, written as SDKs do, under names that stay.
+                    # Most attributes are a short text or a number under a name that stays.
                     # `_pair` would say the same of them, in twice the time.
                     if (
                         size > 5
@@ -134,8 +134,12 @@ class Walk:
                         and (key_end := pos + 2 + data[pos + 1]) + 3 < stop
                         and data[key_end] == _PAIR_VALUE
                         and data[key_end + 1] == stop - key_end - 2 < 0x80
-                        and data[key_end + 2] == _TEXT
-                        and data[key_end + 3] == stop - key_end - 4
+                        and (
+                            data[key_end + 3] == stop - key_end - 4
+                            if (kind := data[key_end + 2]) == _TEXT
+                            else (kind == _DOUBLE and stop == key_end + 11)
+                            or (kind == _INT and stop == key_end + 4 and data[stop - 1] < 0x80)
+                        )
                         and action_of(data[pos + 2 : key_end]) is Action.KEEP
                     ):
                         pos = stop
