@@ -9,7 +9,8 @@ from genops_enricher.redact.hashing import Hasher
 
 __all__ = ["Actions"]
 
-_KEYS_MAX = 10_000  # that are remembered; senders choose them
+_KEYS_MAX = 10_000  # that are remembered; senders choose them, and how long they are
+_KEY_BYTES_MAX = 256
 
 
 class Actions:
@@ -31,13 +32,14 @@ class Actions:
             return known[key]
         except KeyError:
             pass
-        if len(known) >= _KEYS_MAX:
-            known.clear()
         try:
             action = self._rules.action(key.decode())
         except UnicodeDecodeError:
             action = None
-        known[key] = action
+        if len(key) <= _KEY_BYTES_MAX:
+            if len(known) >= _KEYS_MAX:
+                known.clear()
+            known[key] = action
         return action
 
     def of_body(self, events: Iterable[bytes]) -> Action:

@@ -56,7 +56,9 @@ class Redactor:
         walk = Walk(payload, self._actions, hints, searches=searches)
         try:
             changed = walk.message(0, len(payload), REQUESTS[signal])
-        except Unreadable:  # no receiver lets such a request in
+        except Unreadable:  # an envelope as only a program that looks for holes makes it
+            if not walk.may_match(0, len(payload)):
+                return Redacted(payload)
             return Redacted(b"", unreadable=1)
         return Redacted(
             payload if changed is None else changed, walk.dropped, walk.hashed, walk.unreadable

@@ -173,7 +173,7 @@ class Walk:
         return b"".join(out)
 
     def _below(self, start: int, end: int, shape: Shape, depth: int) -> _New:
-        if self._searches and shape.name in _ITEMS and not self._may_match(start, end):
+        if self._searches and shape.name in _ITEMS and not self.may_match(start, end):
             return None
         before = self.dropped, self.hashed, self.unreadable
         try:
@@ -318,6 +318,8 @@ class Walk:
                 wire = tag & 7
                 if wire == BYTES:
                     size, pos = self._varint(pos, end)
+                    if pos + size > end:
+                        break
                     found.append((tag, pos, pos + size))
                     pos += size
                 elif wire == _VARINT:
@@ -330,12 +332,13 @@ class Walk:
 
     def _judge(self, start: int, end: int) -> _New:
         """What can't be read goes if a name that matches may stand in it."""
-        if not self._may_match(start, end):
+        if not self.may_match(start, end):
             return None
         self.unreadable += 1
         return _GONE
 
-    def _may_match(self, start: int, end: int) -> bool:
+    def may_match(self, start: int, end: int) -> bool:
+        """Whether a name that matches can stand in these bytes."""
         find = self._data.find
         for hint in self._hints:  # noqa: SIM110 - a generator takes twice as long
             if find(hint, start, end) >= 0:

@@ -20,6 +20,7 @@ from genops_enricher.decode.lens import (
 from genops_enricher.pipeline import Signal
 from genops_enricher.redact import Redactor
 from random_otlp import MESSAGES, pairs_of, random_request
+from soak.mutate import mutated
 
 _SECRET = "S3CR3T"
 _DROP, _HASH = ("gen_ai.prompt", "gen_ai.prompt.*", "*password"), ("user.*",)
@@ -119,6 +120,32 @@ def test_of_damaged_requests_no_parser_reads_a_name_that_matches(
     for pair in pairs_of(seen):
         if _matches(pair.key):
             assert pair.value.string_value.startswith("hmac-sha256:")
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_requests_that_are_almost_otlp_are_redacted_as_far_as_any_parser_reads_them(
+    signal: Signal,
+) -> None:
+    rules = Rules(["group:content", "group:errors", "a*"], ["group:user"])
+    redactor = Redactor(rules, "a key for tests only")
+    read = 0
+    for number in range(1500):
+        payload = mutated(11, number, signal)
+        try:
+            _COUNT[signal](payload)
+        except DecodeError:
+            continue
+        redacted = redactor.redact(signal, payload)
+        _COUNT[signal](redacted.payload)
+        try:
+            seen = MESSAGES[signal].FromString(redacted.payload)
+        except DecodeError:
+            continue
+        read += 1
+        for pair in pairs_of(seen):
+            if rules.action(pair.key):
+                assert pair.value.string_value.startswith("hmac-sha256:")
+    assert read > 100
 
 
 @pytest.mark.parametrize("signal", Signal)

@@ -327,3 +327,30 @@ def test_a_long_key_is_not_taken_for_a_short_one_that_stays() -> None:
 
     assert SECRET not in redacted.payload
     assert redacted.dropped == 1
+
+
+@pytest.mark.parametrize("record", [b"\x32\x7f\x0a", b"\x62\x7fgen_ai.choice", b"\x32\x05\x0a"])
+def test_a_record_that_breaks_off_in_the_name_of_its_event_is_removed(record: bytes) -> None:
+    payload = field(1, field(2, field(2, field(5, TEXT) + record)))
+
+    redacted = redact(payload, UNNAMED, Signal.LOGS)
+
+    assert redacted == Redacted(field(1, field(2, b"")), unreadable=1)
+
+
+def test_an_envelope_that_can_not_be_walked_goes_if_a_name_may_be_in_it() -> None:
+    """Groups at the top: protobuf passes over them, OTLP has none."""
+    group = b"\x0b\x0c"
+
+    assert redact(traces(field(9, PROMPT_PAIR)) + group) == Redacted(b"", unreadable=1)
+    assert Redactor(Rules(["group:content"])).redact(Signal.TRACES, group).payload == group
+
+
+def test_names_as_long_as_senders_like_are_not_remembered() -> None:
+    redactor = Redactor(Rules(["gen_ai.prompt.*"]))
+    names = {f"gen_ai.prompt.{'x' * 300}": "S3CR3T", "gen_ai." + "y" * 300: "b"}
+
+    redacted = redact(request(span(names)), redactor)
+
+    assert redacted.dropped == 1
+    assert all(len(key) < 300 for key in redactor._actions._known)
