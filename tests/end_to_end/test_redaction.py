@@ -13,9 +13,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from destinations import HttpAnswer, Received, http_destination
+from destinations import HttpAnswer, Received, grpc_destination, http_destination
 from enricher_process import EnricherProcess, running, write_config
 from genops_enricher.pipeline import Signal
+from life import edit, reload
 from otlp import chat, request, span, spans_of
 from random_otlp import pairs_of, random_request
 
@@ -137,3 +138,30 @@ def test_nothing_is_left_in_the_queue_in_dead_letters_at_the_backend_or_on_a_pag
 
 def _spans(received: list[Received]) -> list[Span]:
     return [one for r in received if "traces" in r.path for one in spans_of(r.payload)]
+
+
+def test_turned_on_by_a_reload_it_holds_from_the_next_request_on(tmp_path: Path) -> None:
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}")
+        metrics = {"labels": ["user.id"], "export_interval": "1h"}
+        edit(config, lambda s: s.update(enrichment={"metrics": metrics}))
+        with running(config) as enricher:
+            send(enricher, Signal.TRACES, calls())
+            enricher.wait_until_empty()
+            page_before, arrived_before = enricher.get("/metrics"), b"".join(backend.payloads)
+            redaction = {"drop": ["group:content"], "hash": ["user.id"], "hash_key": "k" * 16}
+            edit(config, lambda s: s["enrichment"].update(redaction=redaction))
+            reload(enricher, "applied")
+            enricher.wait_until_empty()
+            number = len(backend.received)
+            send(enricher, Signal.TRACES, calls())
+            enricher.wait_until_empty()
+            page_after = enricher.get("/metrics")
+        arrived_after = b"".join(backend.payloads[number:])
+
+    assert SECRET in page_before
+    assert SECRET.encode() in arrived_before
+    assert 'user_id="hmac-sha256:' in page_after
+    assert SECRET not in page_after
+    assert b"harmless" in arrived_after
+    assert SECRET.encode() not in arrived_after
