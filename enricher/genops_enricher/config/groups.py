@@ -26,8 +26,8 @@ class Group:
         return tuple(dict.fromkeys(p for each in self.by_emitter.values() for p in each))
 
 
-# `llm.PROVIDER.input` and no `llm.cost.prompt_details.input`, which is a number of USD.
-_NOT_COST = ("[!c]", "c[!o]", "co[!s]")
+# `llm.PROVIDER.prompt`, and no `llm.cost.prompt` and `llm.token_count.prompt`, which are numbers.
+_NO_NUMBERS = ("[!ct]", "c[!o]", "co[!s]", "t[!o]", "to[!k]")
 
 GROUPS: Mapping[str, Group] = {
     "content": Group(
@@ -117,7 +117,6 @@ GROUPS: Mapping[str, Group] = {
                 "gen_ai.tool.*.parameters",
                 "gen_ai.tool.*.description",
                 "llm.*.messages",
-                "llm.*.prompt",
                 "llm.*.system",
                 "llm.*.instructions",
                 "llm.*.contents",
@@ -129,8 +128,9 @@ GROUPS: Mapping[str, Group] = {
                 "llm.*.extra_body",
                 "llm.*.response_format",
                 "llm.*.*_raw_response",
-                *(f"llm.{start}*.input" for start in _NOT_COST),
-                *(f"llm.{start}*.output" for start in _NOT_COST),
+                *(f"llm.{start}*.prompt" for start in _NO_NUMBERS),
+                *(f"llm.{start}*.input" for start in _NO_NUMBERS),
+                *(f"llm.{start}*.output" for start in _NO_NUMBERS),
             ),
             "Vercel AI SDK": (
                 "ai.prompt",

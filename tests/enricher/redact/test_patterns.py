@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from genops_enricher.config.groups import GROUPS
 from genops_enricher.config.patterns import Action, Rules
 from genops_enricher.config.redaction import OWN
+from genops_enricher.decode.dialects import DIALECTS
 from genops_enricher.enrich.attributes import ATTRIBUTES
 from genops_enricher.enrich.vocabularies import VOCABULARIES
 
@@ -80,3 +81,39 @@ def test_a_group_matches_nothing_that_the_enricher_writes(group: str) -> None:
     written = {*OWN, *(alias.name for aliases in VOCABULARIES.values() for alias in aliases)}
 
     assert [name for name in written if rules.action(name)] == []
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_leaves_the_facts_of_every_dialect_alone(group: str) -> None:
+    """Models, counts and costs are no content; a next enricher and backends need them."""
+    rules = Rules([f"group:{group}"])
+    names = {
+        name
+        for dialect in DIALECTS
+        for name in (
+            *dialect.marks,
+            *(rule.name for rule in dialect.kinds),
+            *dialect.provider,
+            *dialect.served,
+            *dialect.asked,
+            *dialect.host,
+            *dialect.ids,
+            *dialect.endpoint,
+            *dialect.service_tier,
+            *dialect.counts,
+            *dialect.estimates,
+            *(name for cost in dialect.costs for name in cost.names),
+            *(document.name for document in dialect.documents),
+        )
+    }
+    mixed = {"ai.response.providerMetadata"} if group == "content" else set()  # with reasoning
+
+    assert {name for name in names if rules.action(name)} == mixed
+
+
+@pytest.mark.parametrize("provider", ["openai", "cohere", "cerebras", "together_ai", "None", "xai"])
+def test_what_litellm_copies_of_a_request_is_content_whoever_is_called(provider: str) -> None:
+    rules = Rules(["group:content"])
+
+    for field in ("messages", "prompt", "input", "output", "choices", "data"):
+        assert rules.action(f"llm.{provider}.{field}") is Action.DROP
