@@ -144,6 +144,28 @@ def test_a_document_of_very_many_values_is_413_before_it_fills_the_memory(sender
     assert "values of JSON" in json.loads(content)["message"]
 
 
+def test_marks_in_a_text_are_no_values(sender: Sender) -> None:
+    prompt = json.dumps([{"a": 1}]) * 600_000
+
+    assert sender.span(name=prompt).name == prompt
+
+
+@pytest.mark.parametrize(
+    "text", ['"a' + '\\\\"' * 5_000_000 + ",[{" * 600_000, '""' * 5_000_000], ids=("end", "number")
+)
+def test_texts_without_end_or_number_are_refused_in_linear_time(sender: Sender, text: str) -> None:
+    assert sender.send("[{," * 1_000_000 + text)[0] == 413
+    assert sender.send(text + "," * 1_000_001)[0] in (400, 413)
+
+
+def test_json_is_utf_8_with_or_without_a_mark_in_front(sender: Sender) -> None:
+    document = _document({"name": "chat"})
+
+    assert sender.send(document.encode("utf-8-sig"))[0] == 200
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        assert sender.refused(document.encode(encoding))
+
+
 def test_values_nested_deeply_are_refused_or_taken_but_do_no_harm(sender: Sender) -> None:
     for depth in (10, 50, 100, 300, 10_000):
         value = '{"arrayValue":{"values":[' * depth + '{"intValue":1}' + "]}}" * depth
