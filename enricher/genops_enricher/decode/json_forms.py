@@ -182,7 +182,7 @@ def _double(found: Any, _depth: int) -> float:
     raise WrongValueError("a number", found)
 
 
-def _enum(value: Any, depth: int) -> int:
+def _enum(value: Any, depth: int) -> Any:
     if value.__class__ is str:
         raise WrongValueError("the integer of an enum, and not its name", value)
     return _INT32(value, depth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -47,12 +48,17 @@ def serving(
     limit: int = 1 << 20,
     in_flight: int = 256 << 20,
     telemetry: Telemetry | None = None,
+    arrival_max_s: float = 60.0,
 ) -> Iterator[str]:
     config = ReceiverConfig(
         grpc_endpoint="127.0.0.1:0", max_recv_msg_size_bytes=limit, max_in_flight_bytes=in_flight
     )
     receiver = GrpcReceiver(
-        config, {Signal.TRACES: intake}, telemetry or Telemetry(), lambda server: None
+        config,
+        {Signal.TRACES: intake},
+        telemetry or Telemetry(),
+        lambda server: None,
+        arrival_max_s=arrival_max_s,
     )
     receiver.start()
     try:
@@ -207,6 +213,46 @@ def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_don
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert retry_delay_s(error) is not None
         assert export(target, bytes(900)) == b""
+
+
+@contextmanager
+def unfinished(target: str, number: int) -> Iterator[list[Any]]:
+    """So many calls that have begun and of which no message comes."""
+    end = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        end.wait(60)
+        yield from ()
+
+    with grpc.insecure_channel(target) as channel:
+        begin = channel.stream_unary(TRACES, None, None)
+        try:
+            yield [begin.future(never()) for _ in range(number)]
+        finally:
+            end.set()
+
+
+def test_senders_that_never_finish_hold_up_no_other() -> None:
+    recorder = Recorder()
+    with serving(recorder) as target, unfinished(target, 90):
+        assert export(target, b"x") == b""
+
+    assert recorder.payloads == [b"x"]
+
+
+def test_a_message_that_does_not_come_in_time_is_cancelled() -> None:
+    with serving(Recorder(), arrival_max_s=0.2) as target, unfinished(target, 3) as calls:
+        codes = [call.code() for call in calls]  # each waits for the end of the call
+        assert export(target, b"x") == b""
+
+    assert codes == [grpc.StatusCode.CANCELLED] * 3
+
+
+def test_a_call_without_a_message_is_unimplemented() -> None:
+    with serving(Recorder()) as target, grpc.insecure_channel(target) as channel:
+        error = refused(lambda: channel.stream_unary(TRACES, None, None)(iter(()), timeout=30))
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_signal_without_a_pipeline_is_unimplemented() -> None:

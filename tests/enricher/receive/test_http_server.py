@@ -174,6 +174,15 @@ def test_h2_the_limit_holds_after_decompression() -> None:
     assert [len(payload) for payload in recorder.payloads] == [1 << 20]
 
 
+@pytest.mark.parametrize("form", ["http://{}/v1/traces", "HTTP://x:1/v1/traces?a=http://b/"])
+def test_h1_a_target_in_absolute_form_is_the_same_path(form: str) -> None:
+    recorder = Recorder()
+    with serving(recorder) as receiver:
+        answer, _ = ask(receiver, b"x", path=form.format(f"127.0.0.1:{receiver.port}"))
+
+    assert (answer.status, recorder.payloads) == (200, [b"x"])
+
+
 # H3, H4, H5
 
 
@@ -296,6 +305,24 @@ def test_h6_gzip_and_chunked_bodies_arrive_whole() -> None:
         ask(receiver, iter([data[:10], data[10:]]), chunked=True)
 
     assert recorder.payloads == [data] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("", b"x"),
+        ("identity", b"x"),
+        ("GZIP", gzip.compress(b"x")),
+        ("x-gzip", gzip.compress(b"x")),
+        ("gzip", b""),
+    ],
+)
+def test_h6_the_names_of_encodings_are_those_of_http(name: str, body: bytes) -> None:
+    recorder = Recorder()
+    with serving(recorder) as receiver:
+        answer, _ = ask(receiver, body, headers={"Content-Encoding": name})
+
+    assert (answer.status, recorder.payloads) == (200, [b"x" if body else b""])
 
 
 def test_h6_broken_gzip_is_400() -> None:
