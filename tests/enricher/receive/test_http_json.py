@@ -1,4 +1,4 @@
-"""The JSON encoding over HTTP: J1-J5 of the OTLP specification, "JSON Protobuf Encoding"."""
+"""What is hard about the JSON encoding over HTTP. J1-J5: tests/otlp_duties/test_json.py."""
 
 from __future__ import annotations
 
@@ -62,46 +62,6 @@ def sender() -> Iterator[Sender]:
 
 def _document(span: dict[str, Any]) -> str:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
-
-
-def test_j1_ids_are_hexadecimal_in_any_case_and_other_bytes_base64(sender: Sender) -> None:
-    value = {"key": "b", "value": {"bytesValue": "AQI="}}
-    span = sender.span(
-        traceId="5B8EFFF798038103D269B633813FC60C",
-        spanId="eee19b7ec3c1b174",
-        links=[{"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "EEE19B7EC3C1B174"}],
-        attributes=[value],
-    )
-
-    assert span.trace_id.hex() == "5b8efff798038103d269b633813fc60c"
-    assert span.span_id.hex() == span.links[0].span_id.hex() == "eee19b7ec3c1b174"
-    assert span.attributes[0].value.bytes_value == b"\x01\x02"
-    assert "traceId" in sender.refused(_document({"traceId": "W47/95gDgQPSabYzgT/GDA=="}))
-
-
-def test_j2_enums_are_integers_and_never_names(sender: Sender) -> None:
-    assert sender.span(kind=3).kind == Span.SPAN_KIND_CLIENT
-    assert "kind" in sender.refused(_document({"kind": "SPAN_KIND_CLIENT"}))
-
-
-def test_j3_unknown_fields_are_ignored(sender: Sender) -> None:
-    span = sender.span(name="chat", weather={"tomorrow": ["rain"]}, attributes=[{"keyStrindex": 1}])
-
-    assert span.name == "chat"
-
-
-def test_j4_keys_in_snake_case_are_not_fields(sender: Sender) -> None:
-    span = sender.span(trace_id="5b8efff798038103d269b633813fc60c", traceState="a=b")
-
-    assert (span.trace_id, span.trace_state) == (b"", "a=b")
-
-
-@pytest.mark.parametrize("number", [1791072000000000001, "1791072000000000001"])
-def test_j5_numbers_of_64_bits_are_texts_or_numbers(sender: Sender, number: int | str) -> None:
-    value = {"key": "n", "value": {"intValue": number}}
-    span = sender.span(endTimeUnixNano=number, attributes=[value])
-
-    assert span.end_time_unix_nano == span.attributes[0].value.int_value == 1791072000000000001
 
 
 @pytest.mark.parametrize(
