@@ -90,7 +90,7 @@ class Answer:
         for detail in self.status.details:
             info = RetryInfo()
             if detail.Unpack(info):
-                return info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+                return float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
         return None
 
     @property
@@ -114,6 +114,7 @@ class System:
         try:
             body = export(self.grpc, method(signal), payload, compression)
         except grpc.RpcError as error:
+            assert isinstance(error, grpc.Call)
             status = rpc_status.from_call(error) or Status(message=error.details() or "")
             return Answer(str(error.code().name), status)
         return Answer("OK", Status(), body)
