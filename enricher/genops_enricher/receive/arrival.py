@@ -2,8 +2,9 @@
 
 gRPC for Python gives a thread to a call before its message is there, and has no limit of its own on
 how long that takes: a few senders that never finish would hold every thread, and the receiver with
-them. What takes too long is cancelled; senders send again after CANCELLED (OTLP specification,
-"Failures").
+them. More threads would not do: each may hold a message of the largest size, of which all but the
+last byte is there. So what takes too long is cancelled, and much earlier when no thread is free.
+Senders send again after CANCELLED (OTLP specification, "Failures").
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from contextlib import contextmanager
 
 __all__ = ["Arrivals"]
 
+_LOOK_S = 0.25
+_CROWDED_S = 2.0
+
 
 class Arrivals:
     """Watches calls whose message has not arrived. Thread safe."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, threads: int) -> None:
+        """Give a message so many seconds to arrive, less where that holds all the threads."""
         self._timeout_s = timeout_s
-        self._waiting: dict[object, tuple[float, Callable[[], object]]] = {}  # oldest first
+        self._threads = threads
+        self._waiting: dict[object, tuple[float, Callable[[], object]]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
@@ -38,7 +44,7 @@ class Arrivals:
         """Call `cancel` unless the block ends in time."""
         call = object()
         with self._lock:
-            self._waiting[call] = (time.monotonic() + self._timeout_s, cancel)
+            self._waiting[call] = (time.monotonic(), cancel)
         try:
             yield
         finally:
@@ -46,10 +52,16 @@ class Arrivals:
                 self._waiting.pop(call, None)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(self._timeout_s / 10):
+        while not self._stopped.wait(_LOOK_S):
             now_s = time.monotonic()
             with self._lock:
-                late = [call for call, (by_s, _) in self._waiting.items() if by_s < now_s]
+                crowded = len(self._waiting) >= self._threads
+                longest_s = min(_CROWDED_S, self._timeout_s) if crowded else self._timeout_s
+                late = [
+                    call
+                    for call, (since_s, _) in self._waiting.items()
+                    if now_s - since_s > longest_s
+                ]
                 cancels = [self._waiting.pop(call)[1] for call in late]
             for cancel in cancels:
                 cancel()

@@ -35,9 +35,9 @@ _GRACE_MAX_S = 2.0
 # What arrives in the very moment of the stop gRPC cancels by itself. For so long new requests are
 # answered that they are to come again, so that senders are waiting when that moment comes.
 _NOTICE_S = 0.2
-# A call takes a thread before its message is there. So there are many more threads than requests
-# that are handled at a time, one sender gets only a part of them, and none for ever.
-_THREADS_MAX = 512
+# A call takes a thread before its message is there, so there are more of them than requests that
+# are handled at a time. See `arrival`.
+_THREADS_PER_WORKER = 2
 _STREAMS_MAX = 100  # of one connection; more wait at the sender
 _ARRIVAL_MAX_S = 60.0  # as `read_timeout` of OTLP/HTTP
 
@@ -66,11 +66,12 @@ class GrpcReceiver:
         self._telemetry = telemetry
         self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
         self._admit = admit
-        self._arrivals = Arrivals(arrival_max_s)
+        threads = _THREADS_PER_WORKER * config.max_workers
+        self._arrivals = Arrivals(arrival_max_s, threads)
         self._turns = threading.BoundedSemaphore(config.max_workers)
         limit = config.max_recv_msg_size_bytes
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="otlp-grpc"),
+            ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
             options=[
                 # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
                 ("grpc.max_receive_message_length", limit),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from genops_enricher.telemetry import Telemetry
 from otlp import chat, request, span, spans_of
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+THREADS = 2 * ReceiverConfig().max_workers
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
@@ -76,7 +78,7 @@ def export(
 ) -> bytes:
     with grpc.insecure_channel(target) as channel:
         answer: bytes = channel.unary_unary(method, None, None)(
-            payload, timeout=10, compression=compression
+            payload, timeout=60, compression=compression
         )
         return answer
 
@@ -215,6 +217,11 @@ def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_don
         assert export(target, bytes(900)) == b""
 
 
+def busy_threads() -> int:
+    """The threads of the receiver; it starts one only where none is idle."""
+    return sum(thread.name.startswith("otlp-grpc_") for thread in threading.enumerate())
+
+
 @contextmanager
 def unfinished(target: str, number: int) -> Iterator[list[Any]]:
     """So many calls that have begun and of which no message comes."""
@@ -227,14 +234,17 @@ def unfinished(target: str, number: int) -> Iterator[list[Any]]:
     with grpc.insecure_channel(target) as channel:
         begin = channel.stream_unary(TRACES, None, None)
         try:
-            yield [begin.future(never()) for _ in range(number)]
+            calls = [begin.future(never()) for _ in range(number)]
+            while busy_threads() < min(number, THREADS):
+                time.sleep(0.01)
+            yield calls
         finally:
             end.set()
 
 
 def test_senders_that_never_finish_hold_up_no_other() -> None:
     recorder = Recorder()
-    with serving(recorder) as target, unfinished(target, 90):
+    with serving(recorder, arrival_max_s=3600) as target, unfinished(target, 90):
         assert export(target, b"x") == b""
 
     assert recorder.payloads == [b"x"]
