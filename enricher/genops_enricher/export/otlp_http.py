@@ -121,7 +121,7 @@ def retry_after_s(header: str, *, now: Callable[[], datetime]) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a server may write any number
         return None
     # "-0000" stands for UTC without a statement about the place, and parses as a naive time.
     return max((date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds(), 0.0)

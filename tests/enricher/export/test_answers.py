@@ -34,10 +34,9 @@ from genops_enricher.config.model import (
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DurableQueue
-from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
 from otlp import plain_attributes, request, span, spans_of
-from queues import assert_books_balance, batch, opened
+from queues import assert_books_balance, batch, list_letters, opened
 
 MIB = 1 << 20
 
