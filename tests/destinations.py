@@ -90,7 +90,9 @@ def grpc_destination(
     *,
     credentials: grpc.ServerCredentials | None = None,
     port: int = 0,
+    receive_max: int | None = None,
 ) -> Iterator[Destination]:
+    """`receive_max` is the largest message in bytes; grpc-core takes 4 MiB if nothing is said."""
     destination = Destination()
     lock = threading.Lock()
 
@@ -115,8 +117,10 @@ def grpc_destination(
 
         return grpc.unary_unary_rpc_method_handler(export)
 
+    options = [("grpc.so_reuseport", 0)]
+    if receive_max is not None:
+        options.append(("grpc.max_receive_message_length", receive_max))
     with ThreadPoolExecutor(8) as pool:
-        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)]
         server = grpc.server(pool, options=options)
         server.add_generic_rpc_handlers(
             tuple(

@@ -18,6 +18,7 @@ from genops_enricher.config.model import (
 from genops_enricher.config.nodes import KeyPath
 from genops_enricher.config.reading import Reading
 from genops_enricher.config.values import HEADER_NAME
+from genops_enricher.config.vendors import misplaced
 from genops_enricher.pipeline import Signal
 
 __all__ = ["read_exporters"]
@@ -216,6 +217,12 @@ def _check_destination(reading: Reading, exporter: ExporterConfig) -> None:
     endpoint = exporter.endpoint
     name, wrong_port, other = _MIX_UPS[endpoint.protocol]
     for host, port in endpoints.addresses(endpoint):
+        if other_vendor := misplaced(host):
+            reading.warn(
+                (*path, "endpoint"),
+                f"is no host of {other_vendor.name} that is known to take OTLP; "
+                f"that is {other_vendor.place}",
+            )
         if port == wrong_port:
             reading.warn(
                 (*path, "endpoint"),
