@@ -185,6 +185,7 @@ def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:
     return BatchConfig(
         min_size_bytes=reading.settings.get(int, *path, "min_size"),
         max_size_bytes=asked or documented or BatchConfig().max_size_bytes,
+        flush_timeout_s=reading.settings.get(float, *path, "flush_timeout"),
     )
 
 

@@ -309,16 +309,16 @@ _EXPORTER = (
     Key("exporters.<id>.sending_queue.max_age", duration(), None, "Older spans are lost.", "0.5"),
     Key(
         "exporters.<id>.sending_queue.batch.flush_timeout",
-        duration(),
-        None,
-        "How long small requests wait for others.",
-        "0.5",
+        duration(zero="none waits"),
+        "0",
+        "How long requests smaller than `min_size` wait for others to be joined with (the "
+        "Collector: 200ms).",
     ),
     Key(
         "exporters.<id>.sending_queue.batch.min_size",
         size("0"),
         "512KiB",
-        "Requests that wait are joined up to this size; none waits for others. 0 joins none.",
+        "Requests that wait are joined up to this size, fifty at most. 0 joins none.",
     ),
     Key(
         "exporters.<id>.sending_queue.batch.max_size",

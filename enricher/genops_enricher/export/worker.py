@@ -110,6 +110,7 @@ class Exporter:
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._others = Others()
+        self._collecting = threading.Lock()
         self._lane: Lane[_Trial] = Lane(config.queue.num_consumers)
         telemetry.watch("genops_exporter_waiting_apart", lambda: len(self._lane), **self._labels)
         self._stopping = threading.Event()
@@ -172,27 +173,47 @@ class Exporter:
 
     def _deliver_next(self) -> None:
         until_due_s = self._lane.until_due_s(time.monotonic())
-        try:
-            entry = self._reader.take(_IDLE_S if until_due_s is None else min(until_due_s, _IDLE_S))
-        except Exception as error:  # noqa: BLE001 - the data waits for this thread
-            _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-            self._stopping.wait(self._config.retry.max_interval_s)
+        idle_s = _IDLE_S if until_due_s is None else min(until_due_s, _IDLE_S)
+        entries = self._collect(idle_s)
+        if not entries:
             return
-        if entry is None:
-            return
-        entries = self._join(entry)
         family = _Family()
         for parcel in pack(self._signal, entries, self._config.batch.max_size_bytes):
             self._deliver([self._trial(parcel, family)])
 
-    def _join(self, first: Entry) -> list[Entry]:
-        """The entry, and those behind it that are there and small enough to go out with it."""
+    def _collect(self, idle_s: float) -> list[Entry]:
+        """What is to go out as one request; nothing if there is none within `idle_s` seconds."""
+        if not self._config.batch.flush_timeout_s:
+            return self._join(idle_s)
+        # One consumer waits for small requests; with several, each would get a share of them.
+        if not self._collecting.acquire(timeout=idle_s):
+            return []
+        try:
+            return self._join(idle_s)
+        finally:
+            self._collecting.release()
+
+    def _join(self, idle_s: float) -> list[Entry]:
+        """The next entry, and those behind it that are small enough to go out with it.
+
+        They are there already, or come within `flush_timeout`.
+        """
+        try:
+            first = self._reader.take(idle_s)
+        except Exception as error:  # noqa: BLE001 - the data waits for this thread
+            _log.error("%s: can't read the queue: %r; trying again", self._name, error)
+            self._stopping.wait(self._config.retry.max_interval_s)
+            return []
+        if first is None:
+            return []
         batch = self._config.batch
         room = min(batch.min_size_bytes, batch.max_size_bytes) - len(first.payload)
+        deadline_s = time.monotonic() + batch.flush_timeout_s
         entries = [first]
         while room > 0 and len(entries) < _JOINED_MAX:
+            left_s = max(deadline_s - time.monotonic(), 0) if batch.flush_timeout_s else 0
             try:
-                entry = self._reader.take(0, bytes_max=room)
+                entry = self._reader.take(left_s, bytes_max=room)
             except Exception as error:  # noqa: BLE001 - what we have already must go on
                 _log.error("%s: can't read the queue: %r; trying again", self._name, error)
                 break

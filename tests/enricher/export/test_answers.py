@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,6 +129,41 @@ def test_requests_that_wait_go_out_as_one(tmp_path: Path) -> None:
     assert [len(numbers(payload)) for payload in destination.payloads] == [50, 50, 20]
     assert [n for payload in destination.payloads for n in numbers(payload)] == [*range(120)]
     assert delivery.count("delivered") == 120
+
+
+@pytest.mark.parametrize("consumers", [1, 4])
+def test_small_requests_wait_for_others_as_long_as_is_configured(
+    tmp_path: Path, consumers: int
+) -> None:
+    telemetry = Telemetry()
+    with http_destination() as destination:
+        config = http_exporter(
+            destination.port,
+            batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=30),
+            queue=QueueConfig(num_consumers=consumers),
+        )
+        with running(tmp_path, config, telemetry) as (queue, exporter):
+            for n in range(100):  # one by one, while consumers wait for them
+                queue.consume(batch(sized(n)))
+                time.sleep(0.001)
+            assert exporter.flush(20)  # fifty are as many as may be joined: no need to wait longer
+            queue.consume(batch(sized(100)))
+            assert not exporter.flush(0.3)
+            queue.consume(batch(sized(101, 2 * MIB)))  # no room for it beside the other
+            assert exporter.flush(20)
+
+    assert [len(numbers(payload)) for payload in destination.payloads[:2]] == [50, 50]
+    assert sorted(map(numbers, destination.payloads[2:])) == [[100], [101]]
+
+
+def test_after_that_time_a_small_request_goes_out_alone(tmp_path: Path) -> None:
+    with http_destination() as destination:
+        config = http_exporter(
+            destination.port, batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=0.05)
+        )
+        delivery = deliver(tmp_path, config, sized(1))
+
+    assert delivery.count("delivered") == 1
 
 
 def test_a_request_too_large_for_the_destination_is_halved(tmp_path: Path) -> None:
