@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -91,6 +92,7 @@ def grpc_destination(
     credentials: grpc.ServerCredentials | None = None,
     port: int = 0,
     receive_max: int | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Destination]:
     """`receive_max` is the largest message in bytes; grpc-core takes 4 MiB if nothing is said."""
     destination = Destination()
@@ -130,7 +132,7 @@ def grpc_destination(
                 for service in GRPC_SERVICES.values()
             )
         )
-        address = f"127.0.0.1:{port}"
+        address = f"{host}:{port}"
         if credentials is None:
             destination.port = server.add_insecure_port(address)
         else:
@@ -144,7 +146,11 @@ def grpc_destination(
 
 @contextmanager
 def http_destination(
-    script: HttpScript = http_ok, *, tls: ssl.SSLContext | None = None
+    script: HttpScript = http_ok,
+    *,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[Destination]:
     destination = Destination()
     lock = threading.Lock()
@@ -177,11 +183,12 @@ def http_destination(
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
         def handle_error(self, *args: object) -> None:
             pass  # a client that goes away in the middle of an answer is part of the tests
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((host, port), Handler) as server:
         destination.port = server.server_address[1]
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
