@@ -27,6 +27,7 @@ from genops_enricher.export.otlp import (
     shown,
 )
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
+from genops_enricher.export.timed_http import POOLS
 from genops_enricher.pipeline import Signal
 
 __all__ = ["HttpSender", "retry_after_s"]
@@ -185,6 +186,7 @@ class _Adapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: object
     ) -> None:
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._names)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
 
 def _read(response: requests.Response, deadline_s: float) -> bytes | None:

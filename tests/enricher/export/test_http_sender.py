@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -226,6 +227,37 @@ def test_a_body_that_drips_can_not_outlast_the_timeout() -> None:
         outcome = send(http_exporter(port, timeout_s=0.1))
 
     assert outcome == Delivered(message="the response is too long or too slow; it was not read")
+
+
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_an_answer_whose_head_drips_can_not_outlast_the_timeout(beginning: bytes) -> None:
+    gone = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(beginning)
+            while not gone.wait(0.02):
+                connection.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        sender = HttpSender(http_exporter(port, timeout_s=0.3), Signal.TRACES, "test")
+        outcomes: list[Outcome] = []
+        attempt = threading.Thread(target=lambda: outcomes.append(sender.send(b"x")))
+        attempt.start()
+        attempt.join(10)  # for ever, as far as the server is concerned
+        gone.set()
+        thread.join(10)
+        attempt.join(10)
+        sender.close()
+
+    (outcome,) = outcomes
+    assert isinstance(outcome, Retry)
+    assert "timed out" in outcome.reason
 
 
 def server_tls(*, mutual: bool = False) -> ssl.SSLContext:
