@@ -31,6 +31,8 @@ _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317,
 # What they say of a request is decided by the exporter. Another value would make each one invalid.
 _OWN_HEADERS = frozenset({"content-type", "content-encoding", "content-length", "te"})
 
+_NEVER_SHORTENED = ("genops.cost", "genops.pricing", "genops.tokens")
+
 _TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
 
 
@@ -70,7 +72,7 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
             on_full=OnFull(get(str, *queue, "on_full")),
         ),
         batch=_batch(reading, (*queue, "batch"), endpoint),
-        truncate=reading.settings.find(tuple, *path, "truncate") or (),
+        truncate=_truncate(reading, path),
         dead_letter_size_bytes=get(int, *path, "dead_letter", "max_size"),
     )
     _check_destination(reading, config)
@@ -187,6 +189,16 @@ def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:
         max_size_bytes=asked or documented or BatchConfig().max_size_bytes,
         flush_timeout_s=reading.settings.get(float, *path, "flush_timeout"),
     )
+
+
+def _truncate(reading: Reading, path: KeyPath) -> tuple[str, ...]:
+    names: tuple[str, ...] = reading.settings.find(tuple, *path, "truncate") or ()
+    if kept := [name for name in names if name.startswith(_NEVER_SHORTENED)]:
+        reading.note(
+            (*path, "truncate"),
+            f"has `{kept[0]}`: shortening is there so that costs arrive; remove it",
+        )
+    return names
 
 
 def _retry(reading: Reading, path: KeyPath) -> RetryConfig:

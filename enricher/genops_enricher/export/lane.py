@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 __all__ = ["Lane"]
 
 _REQUESTS_MAX = 64
-_BYTES_MAX = 64 << 20
+_BYTES_MAX = 32 << 20
 
 T = TypeVar("T")
 
@@ -81,6 +81,12 @@ class Lane(Generic[T]):
             if not self._waiting or self._busy >= self._busy_max:
                 return None
             return max(self._waiting[0].due_s - now_s, 0.0)
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._waiting.clear()
+            self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -140,6 +140,7 @@ class Exporter:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline_s - time.monotonic(), 0))
+        self._lane.clear()  # metrics outlive an exporter that is replaced, and would keep it
         self._sender.close()
         self._notices.close()
 

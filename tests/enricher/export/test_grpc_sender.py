@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 from pathlib import Path
@@ -124,6 +125,15 @@ def test_a_key_behind_the_name_of_its_scheme_is_not_shown_either() -> None:
         outcome = send(grpc_exporter(destination.port, headers=headers))
 
     assert outcome == Hold("UNAUTHENTICATED: no such token: *** in 1")
+
+
+def test_a_password_that_is_sent_in_base64_is_not_shown_in_plain_text_either() -> None:
+    answer = GrpcAnswer(grpc.StatusCode.UNAUTHENTICATED, details="12345: wrong token hunter2")
+    basic = base64.b64encode(b"12345:hunter2").decode()
+    with grpc_destination(answering(answer)) as destination:
+        outcome = send(grpc_exporter(destination.port, headers={"authorization": f"Basic {basic}"}))
+
+    assert outcome == Hold("UNAUTHENTICATED: 12345: wrong token ***")
 
 
 @pytest.mark.parametrize("key", ["hun\nter2", "hünter2"])

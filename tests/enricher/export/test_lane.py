@@ -19,9 +19,9 @@ def test_it_is_bounded_in_number_and_in_bytes() -> None:
     many: Lane[int] = Lane(2)
     assert [many.add(n, 1, 0) for n in range(65)] == [True] * 64 + [False]
     large: Lane[int] = Lane(2)
-    assert [large.add(n, 30 * MIB, 0) for n in range(3)] == [True, True, False]
+    assert [large.add(n, 15 * MIB, 0) for n in range(3)] == [True, True, False]
     assert large.take(0) is not None
-    assert large.add(3, 30 * MIB, 0)
+    assert large.add(3, 15 * MIB, 0)
 
 
 def test_at_most_half_of_the_consumers_are_busy_with_it() -> None:
@@ -46,9 +46,9 @@ def test_a_single_consumer_may_work_on_it() -> None:
 def test_what_may_go_makes_room_for_others() -> None:
     lane: Lane[int] = Lane(2)
     for n in range(64):
-        lane.add(n, MIB, n)
+        lane.add(n, MIB // 2, n)
 
     assert lane.evict(lambda n: n > 64) is None
     assert lane.evict(lambda n: n == 7) == 7
-    assert lane.add(64, MIB, 0)
+    assert lane.add(64, MIB // 2, 0)
     assert lane.take(0) in (0, 64)

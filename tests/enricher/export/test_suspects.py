@@ -252,6 +252,7 @@ def test_what_waits_apart_is_there_after_a_restart(tmp_path: Path) -> None:
             queue.consume(batch(spans(3)))
             until(lambda: telemetry.total("genops_exporter_waiting_apart"), meanwhile=traffic)
             until(lambda: traffic.numbers <= picky.accepted.keys(), meanwhile=lambda: None)
+        assert not telemetry.total("genops_exporter_waiting_apart")
         picky._poison.clear()
         with running(tmp_path, config, Telemetry()) as (queue, exporter):
             assert exporter.flush(WAIT_S)
