@@ -2,11 +2,11 @@
 
 Decides what becomes of a request after each attempt. How to try is the sender's business, when to
 try again that of `retry`, what an answer means that of `outcome`, how requests are joined and
-divided that of `parcel`, whether a request is the cause of its failures that of `doubt`. Requests
-are retried until they arrive, unless the configuration sets a limit. What is refused as too large
-or as wrong is halved, so that only the items that are the cause of it become dead letters. What
-fails while others get through is halved too, and then waits apart, on a slow lane, where it holds
-up nobody. All that is given up is counted.
+divided that of `collect` and `parcel`, whether a request is the cause of its failures that of
+`doubt`, the books that of `settle`. Requests are retried until they arrive, unless the
+configuration sets a limit. What is refused as too large or as wrong is halved, so that only the
+items that are the cause of it become dead letters. What fails while others get through is halved
+too, and then waits apart, on a slow lane, where it holds up nobody. What is given up is counted.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from genops_enricher.config.model import ExporterConfig
-from genops_enricher.export.doubt import CONVICTED, SUSPECTED, Doubt, Others
+from genops_enricher.export.collect import Collecting
+from genops_enricher.export.doubt import Doubt, Others
 from genops_enricher.export.lane import Lane
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry, TooLarge
-from genops_enricher.export.parcel import Parcel, Part, pack
+from genops_enricher.export.parcel import Parcel, pack
 from genops_enricher.export.retry import Backoff
+from genops_enricher.export.settle import Settling
+from genops_enricher.export.trial import Family, Trial
 from genops_enricher.export.truncate import shorten
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DeadLetters, Entry, Reader
+from genops_enricher.queue import DeadLetters, Reader
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["Exporter"]
@@ -43,8 +45,6 @@ _OUTCOME_LABELS: dict[type[Outcome], str] = {
     TooLarge: "too_large",
 }
 _IDLE_S = 5.0  # how long to wait for work at a time; closing the reader ends the wait
-# Joined at most: the position file of the queue names about 250 records that are under way.
-_JOINED_MAX = 50
 # Halvings, but those for size, of parts of one request. Twelve find one item among four thousand; a
 # destination that refuses everything must not get every item by itself.
 _HALVINGS_MAX = 64
@@ -54,38 +54,6 @@ _SAVED_MIN = 0.05
 # poisonous, and only others can tell that from an outage.
 _IN_PLACE_MAX = 3
 _WHY_GIVEN_UP = "again and again, while others get through"
-
-
-@dataclass(slots=True, eq=False)
-class _Family:
-    """Whatever comes out of one request by halving. A count lost between two threads is no harm."""
-
-    halvings: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Trial:
-    """A parcel that is tried until its fate is known. Belongs to one thread at a time."""
-
-    parcel: Parcel
-    family: _Family
-    backoff: Backoff
-    began_s: float
-    due_s: float
-    doubt: Doubt | None = None  # from its first failure on
-    failures: int = 0
-    reason: str = ""  # of the last one
-    throttled: bool = False  # the destination said when to come again: then it is not the data
-
-    @property
-    def suspect(self) -> bool:
-        """Whether it fails while others get through, which they would not by accident."""
-        return self.doubt is not None and self.doubt.weight >= SUSPECTED
-
-    @property
-    def convicted(self) -> bool:
-        """Whether the data is the cause beyond doubt."""
-        return self.doubt is not None and self.doubt.weight >= CONVICTED
 
 
 class Exporter:
@@ -106,15 +74,23 @@ class Exporter:
         self._signal = signal
         self._reader = reader
         self._sender = sender
-        self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._others = Others()
-        self._collecting = threading.Lock()
-        self._lane: Lane[_Trial] = Lane(config.queue.num_consumers)
+        self._lane: Lane[Trial] = Lane(config.queue.num_consumers)
         telemetry.watch("genops_exporter_waiting_apart", lambda: len(self._lane), **self._labels)
         self._stopping = threading.Event()
         self._notices = Notices(self._name)
+        self._collecting = Collecting(self._name, config, reader, self._stopping)
+        self._settling = Settling(
+            reader,
+            dead_letters,
+            self._notices,
+            telemetry,
+            self._labels,
+            stopping=self._stopping,
+            pause_s=config.retry.max_interval_s,
+        )
         self._threads = [
             threading.Thread(target=self._run, name=f"export {self._name} {n}", daemon=True)
             for n in range(config.queue.num_consumers)
@@ -175,60 +151,18 @@ class Exporter:
     def _deliver_next(self) -> None:
         until_due_s = self._lane.until_due_s(time.monotonic())
         idle_s = _IDLE_S if until_due_s is None else min(until_due_s, _IDLE_S)
-        entries = self._collect(idle_s)
+        entries = self._collecting.take(idle_s)
         if not entries:
             return
-        family = _Family()
+        family = Family()
         for parcel in pack(self._signal, entries, self._config.batch.max_size_bytes):
             self._deliver([self._trial(parcel, family)])
 
-    def _collect(self, idle_s: float) -> list[Entry]:
-        """What is to go out as one request; nothing if there is none within `idle_s` seconds."""
-        if not self._config.batch.flush_timeout_s:
-            return self._join(idle_s)
-        # One consumer waits for small requests; with several, each would get a share of them.
-        if not self._collecting.acquire(timeout=idle_s):
-            return []
-        try:
-            return self._join(idle_s)
-        finally:
-            self._collecting.release()
-
-    def _join(self, idle_s: float) -> list[Entry]:
-        """The next entry, and those behind it that are small enough to go out with it.
-
-        They are there already, or come within `flush_timeout`.
-        """
-        try:
-            first = self._reader.take(idle_s)
-        except Exception as error:  # noqa: BLE001 - the data waits for this thread
-            _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-            self._stopping.wait(self._config.retry.max_interval_s)
-            return []
-        if first is None:
-            return []
-        batch = self._config.batch
-        room = min(batch.min_size_bytes, batch.max_size_bytes) - len(first.payload)
-        deadline_s = time.monotonic() + batch.flush_timeout_s
-        entries = [first]
-        while room > 0 and len(entries) < _JOINED_MAX:
-            left_s = max(deadline_s - time.monotonic(), 0) if batch.flush_timeout_s else 0
-            try:
-                entry = self._reader.take(left_s, bytes_max=room)
-            except Exception as error:  # noqa: BLE001 - what we have already must go on
-                _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-                break
-            if entry is None:
-                break
-            entries.append(entry)
-            room -= len(entry.payload)
-        return entries
-
-    def _trial(self, parcel: Parcel, family: _Family) -> _Trial:
+    def _trial(self, parcel: Parcel, family: Family) -> Trial:
         now_s = time.monotonic()
-        return _Trial(parcel, family, Backoff(self._config.retry, random.random), now_s, now_s)
+        return Trial(parcel, family, Backoff(self._config.retry, random.random), now_s, now_s)
 
-    def _deliver(self, trials: list[_Trial]) -> None:
+    def _deliver(self, trials: list[Trial]) -> None:
         """Bring every parcel to its end or to the slow lane, or leave it when stopping."""
         while trials and not self._stopping.is_set():
             trial = min(trials, key=lambda trial: trial.due_s)  # the first of those due at once
@@ -237,7 +171,7 @@ class Exporter:
             at = trials.index(trial)
             trials[at : at + 1] = self._try(trial)
 
-    def _try(self, trial: _Trial) -> Sequence[_Trial]:
+    def _try(self, trial: Trial) -> Sequence[Trial]:
         """Try once; give what is still to be tried here: the same, its halves, or nothing."""
         parcel = trial.parcel
         size, limit = len(parcel.payload), self._config.batch.max_size_bytes
@@ -251,17 +185,17 @@ class Exporter:
             self._weigh(trial, outcome)
         match outcome:
             case Delivered(rejected, message):
-                self._finish_delivered(parcel, rejected, message)
+                self._settling.delivered(parcel, rejected, message)
                 return ()
             case Retry() | Hold():
                 return self._again(trial, outcome)
             case Rejected(reason) | TooLarge(reason):
                 if smaller := self._smaller(trial, outcome):
                     return self._trials(smaller, trial)
-                self._bury(parcel, reason)
+                self._settling.bury(parcel, reason)
                 return ()
 
-    def _weigh(self, trial: _Trial, outcome: Outcome) -> None:
+    def _weigh(self, trial: Trial, outcome: Outcome) -> None:
         """Note what an attempt says about the destination and about this parcel."""
         first, fails = trial.doubt is None, isinstance(outcome, Retry | Hold)
         if first and not trial.parcel.suspect and isinstance(outcome, Delivered | Retry | Hold):
@@ -275,7 +209,7 @@ class Exporter:
         if not (fails and trial.suspect):  # what fails a suspect is not the state of things
             self._notices.attempt(outcome)
 
-    def _again(self, trial: _Trial, outcome: Retry | Hold) -> Sequence[_Trial]:
+    def _again(self, trial: Trial, outcome: Retry | Hold) -> Sequence[Trial]:
         """What to do after a failure that may pass: wait, here or apart, halve, or give up."""
         parcel, retry = trial.parcel, self._config.retry
         trial.reason = outcome.reason
@@ -284,7 +218,7 @@ class Exporter:
             if smaller := self._smaller(trial, outcome):
                 return self._trials(smaller, trial)
             if trial.convicted and (isinstance(outcome, Hold) or outcome.doubtful):
-                self._bury(parcel, f"{outcome.reason} ({_WHY_GIVEN_UP})")
+                self._settling.bury(parcel, f"{outcome.reason} ({_WHY_GIVEN_UP})")
                 return ()
         if isinstance(outcome, Hold):
             # No limit on these: a mistyped key must not cost what was acknowledged.
@@ -296,7 +230,7 @@ class Exporter:
                 apart=trial.suspect,
             )
         if delay_s is None:
-            self._drop(parcel, "retries_exhausted", outcome.reason)
+            self._settling.drop(parcel, "retries_exhausted", outcome.reason)
             return ()
         trial.due_s = time.monotonic() + delay_s
         if trial.failures < _IN_PLACE_MAX and not trial.suspect:
@@ -306,13 +240,13 @@ class Exporter:
             other = self._lane.evict(lambda waiting: waiting.convicted and not waiting.throttled)
             if other is None:
                 return (trial,)
-            self._bury(other.parcel, f"{other.reason} ({_WHY_GIVEN_UP})")
+            self._settling.bury(other.parcel, f"{other.reason} ({_WHY_GIVEN_UP})")
         return ()
 
-    def _trials(self, parcels: Iterable[Parcel], parent: _Trial) -> list[_Trial]:
+    def _trials(self, parcels: Iterable[Parcel], parent: Trial) -> list[Trial]:
         return [self._trial(parcel, parent.family) for parcel in parcels]
 
-    def _smaller(self, trial: _Trial, outcome: Outcome) -> Sequence[Parcel]:
+    def _smaller(self, trial: Trial, outcome: Outcome) -> Sequence[Parcel]:
         """What to send in place of a refused parcel; nothing if it can't be made smaller."""
         parcel, family = trial.parcel, trial.family
         for_size = isinstance(outcome, TooLarge)
@@ -342,53 +276,6 @@ class Exporter:
         label = _OUTCOME_LABELS[type(outcome)]
         self._telemetry.add("genops_exporter_attempts_total", outcome=label, **self._labels)
         return outcome
-
-    def _finish_delivered(self, parcel: Parcel, rejected: int, message: str) -> None:
-        """The destination has it, but for items that it rejected, which are not sent again."""
-        rejected = min(rejected, parcel.items)
-        if rejected:
-            self._notices.lost(rejected, f"the destination rejected them: {message}")
-        elif message:
-            self._notices.warned(message)
-        if parcel.shortened is not None:
-            self._telemetry.add(
-                "genops_exporter_truncated_items_total", parcel.items, **self._labels
-            )
-        for part in parcel.parts:  # the answer says how many of them, not which
-            share = min(rejected, part.items)
-            rejected -= share
-            self._settle(part, rejected=share)
-
-    def _drop(self, parcel: Parcel, label: str, reason: str) -> None:
-        self._notices.lost(parcel.items, reason)
-        for part in parcel.parts:
-            self._settle(part, **{label: part.items})
-
-    def _bury(self, parcel: Parcel, reason: str) -> None:
-        """Make each part a dead letter, as it came. As long as the disk refuses, wait."""
-        for part in parcel.parts:
-            while True:
-                try:
-                    kept = self._dead_letters.keep(part.payload, part.items, reason)
-                    break
-                except OSError as error:
-                    self._notices.attempt(Hold(f"can't write a dead letter: {error.strerror}"))
-                    if self._stopping.wait(self._config.retry.max_interval_s):
-                        return
-            if kept:
-                self._notices.dead_lettered(part.items, reason)
-                self._settle(part, dead_lettered=part.items)
-            else:
-                self._notices.lost(part.items, f"{reason}; the dead letters are at their bound")
-                self._settle(part, dead_letters_full=part.items)
-
-    def _settle(self, part: Part, **fate: int) -> None:
-        """The fate of a part is known; finish its entry if nothing else of it is left."""
-        account = part.account
-        if account.close_part(**fate):
-            self._reader.finish(
-                account.entry, dropped=account.dropped, dead_lettered=account.dead_lettered
-            )
 
 
 def _is_mostly_envelope(parcel: Parcel, halves: Iterable[Parcel]) -> bool:
