@@ -90,8 +90,11 @@ class Service:
             self._data_dir.path,
         )
 
-    def apply(self, config: Config, catalog: Catalog) -> None:
+    def apply(self, config: Config, catalog: Catalog) -> frozenset[Part]:
         """Run with another configuration and catalog, or go on as before.
+
+        Returns:
+            The parts that were replaced.
 
         Raises:
             ConfigError: the process can't change to it; nothing was touched.
@@ -99,7 +102,7 @@ class Service:
         """
         with self._lock:
             if self._stopping.is_set():
-                return
+                return frozenset()
             check_changeable(self._config, config)
             if parts := changed_parts(self._config, config):
                 self._replace(parts, config, catalog)
@@ -107,6 +110,7 @@ class Service:
                 self._stages.swap(config, catalog)
             self._config, self._catalog = config, catalog
             self._describe()
+            return parts
 
     def stop(self, why: str) -> None:
         """Stop in order within `service.shutdown_timeout`. What is not delivered stays on disk."""
@@ -123,7 +127,9 @@ class Service:
     def _replace(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> None:
         self.health.reloading()
         try:
-            self._stop(parts, _GRACE_S, drain=False)
+            receivers = parts & {Part.RECEIVERS}
+            self._stop(receivers, _GRACE_S, drain=False)
+            self._stop(parts - receivers, _GRACE_S, drain=False)
             before = self._stages
             try:
                 self._start(parts, config, catalog)

@@ -330,3 +330,35 @@ def test_a_catalog_older_than_it_may_be_is_degraded_from_the_next_reload_on(
         assert "enrichment.catalog.max_age is 0.0 days" in reason
         assert "Install a later genops-ai and restart" in reason
         assert json.loads(enricher.get("/ready"))["reasons"] == [reason]
+
+
+def test_pipelines_that_cannot_start_leave_those_of_before_with_all_they_had(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    config = write_config(tmp_path, f"127.0.0.1:{port}")
+    edit(config, lambda s: s["service"]["pipelines"].pop("logs"))
+    with running(config) as enricher:
+        (enricher.data / "logs").write_text("in the way of the queue folder")
+        send(enricher, 1)
+
+        def grow(settings: Any) -> None:
+            pipelines = settings["service"]["pipelines"]
+            pipelines["logs"] = {"exporters": ["otlp_grpc"]}
+            settings["enrichment"] = {"metrics": {"labels": ["genops.model"]}}
+
+        edit(config, grow)
+        reload(enricher, "failed")
+        send(enricher, 2)
+        with grpc_destination(port=port) as alive:
+            enricher.wait_until_empty()
+
+            assert sorted(numbers(alive)) == [1, 2]
+        assert "can't use the queue folder" in enricher.status()["degraded"][0]
+        name = 'genops_exporter_{}{{exporter="otlp_grpc",signal="traces"}}'.format
+        assert enricher.metric(name("accepted_items_total")) == 2
+        assert enricher.metric(name("delivered_items_total")) == 2
+        assert enricher.metric(name("recovered_items")) == 0
+        (sum_,) = [n for n in enricher.get("/metrics").splitlines() if n.startswith("genops_cost_")]
+        assert "genops_model_family" in sum_
+        assert float(sum_.rpartition(" ")[2]) == 2 * 0.0035
