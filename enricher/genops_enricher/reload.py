@@ -134,9 +134,8 @@ class Reloader:
             problems = getattr(error, "problems", (str(error),))
             self._record(problems[0] + (f" (and {len(problems) - 1} more)" * (len(problems) > 1)))
             telemetry.add("genops_config_reloads_total", outcome="failed")
-            for problem in problems:
-                _log.error("not reloaded: %s", problem)
-            _log.error("not reloaded: %d problems; what ran before goes on", len(problems))
+            # In one line of the log: it leaves lines out where many of a kind come together.
+            _log.error("not reloaded, what ran before goes on:\n%s", "\n".join(problems))
             return
         self._seen |= candidate.stamp
         self._running = candidate

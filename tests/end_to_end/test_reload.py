@@ -11,15 +11,17 @@ import json
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+import requests
 
 from destinations import grpc_destination
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
 from life import (
     EXPORT,
     MODEL,
@@ -37,6 +39,33 @@ from life import (
 )
 from otlp import chat, request, span
 from soak.senders import retry_delay_s
+
+
+@contextlib.contextmanager
+def sending_over_http(address: str) -> Iterator[Counter[int]]:
+    """Requests one after the other; gives how many had which status, 0 for no connection."""
+    statuses: Counter[int] = Counter()
+    stopping = threading.Event()
+
+    def run() -> None:
+        payload = request(span(chat(MODEL), number=2))
+        headers = {"Content-Type": "application/x-protobuf"}
+        while not stopping.wait(0.02):
+            try:
+                url = f"http://{address}/v1/traces"
+                answer = requests.post(url, payload, headers=headers, timeout=WAIT_S)
+            except requests.ConnectionError:
+                statuses[0] += 1
+            else:
+                statuses[answer.status_code] += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        stopping.set()
+        thread.join()
 
 
 class Senders:
@@ -144,14 +173,17 @@ def test_a_wrong_file_leaves_all_as_it_was_and_says_every_problem(tmp_path: Path
         with running(config) as enricher:
             edit(
                 config,
-                lambda s: (s["service"].update(shutdown_timout="1s"), s.update(processors={})),
+                lambda s: (
+                    s["service"].update(shutdown_timout="1s"),
+                    s.update({f"wrong_{number:02}": 1 for number in range(20)}),
+                ),
             )
             reload(enricher, "failed")
             log = enricher.log.read_text()
             degraded = enricher.status()["degraded"]
 
             assert "did you mean `shutdown_timeout`?" in log
-            assert "processors: the enricher has none" in log
+            assert all(f"wrong_{number:02}: unknown key" in log for number in range(20))
             assert len(degraded) == 1
             assert "what ran before goes on" in degraded[0]
             assert "send SIGHUP" in degraded[0]
@@ -288,10 +320,11 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
         prices = tmp_path / "prices.yaml"
         prices.write_text(overlay("10"))
         edit(config, lambda s: s.update(enrichment={"overlays": ["prices.yaml"]}))
+        http = serve_http(config)
         with running(config) as enricher:
             senders = Senders(enricher.grpc)
             held_before = held(enricher)
-            with senders.sending():
+            with senders.sending(), sending_over_http(http) as statuses:
                 for turn in range(6):
                     prices.write_text(overlay(str(20 + turn)))
                     reload(enricher, "applied")
@@ -313,6 +346,8 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
             assert set(senders.codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, (
                 senders.details
             )
+            assert statuses[200] > 0
+            assert statuses.keys() <= {200, 503, 0}
             assert len(senders.acknowledged) > 100
             assert senders.acknowledged <= set(numbers(backend))
             assert last["genops.cost.total"] == 1000 * 25 / 1_000_000
