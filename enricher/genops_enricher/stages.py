@@ -12,14 +12,19 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from genops_enricher.config.model import Config
+from genops_enricher.config.model import Config, Storage
 from genops_enricher.decode.pass_through import PassThrough
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import EnrichStage
-from genops_enricher.export import Exporter, build_exporter
+from genops_enricher.export import (
+    DirectExporter,
+    Exporter,
+    build_direct_exporter,
+    build_exporter,
+)
 from genops_enricher.kept import Kept
-from genops_enricher.pipeline import Intake, Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.pipeline import Consumer, Intake, Signal
+from genops_enricher.queue import SignalQueue, warn_if_left
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -37,18 +42,25 @@ class Stages:
         self._kept = kept
         self._telemetry = telemetry
         self._queues = {
-            signal: DurableQueue(
+            signal: SignalQueue(
                 config.service.data_dir / signal,
                 signal,
                 {name: config.exporters[name].queue for name in exporters},
                 telemetry,
             )
             for signal, exporters in config.pipelines.items()
+            if not self._is_direct(signal)
         }
-        self._exporters: list[tuple[str, Exporter]] = []  # of an opened queue, so made by `start`
+        self._direct = {  # of signals without a queue
+            signal: build_direct_exporter(config.exporters[exporters[0]], signal, telemetry)
+            for signal, exporters in config.pipelines.items()
+            if self._is_direct(signal)
+        }
+        # Those of an opened queue, which `start` makes, and the direct ones.
+        self._exporters: list[tuple[str, Exporter | DirectExporter]] = []
         self._enriching: EnrichStage | None = None
         self.intakes: Mapping[Signal, Intake] = {
-            signal: self._intake(signal, catalog) for signal in self._queues
+            signal: self._intake(signal, catalog) for signal in config.pipelines
         }
         """The first stage of each signal that has a pipeline."""
         self._to_stop = ExitStack()  # what was started, to be stopped last first
@@ -67,22 +79,26 @@ class Stages:
                 queue.open()
                 started.callback(queue.close)
             started.callback(self._stop_exporters)
-            for signal, names in self._config.pipelines.items():
-                for name in names:
+            for signal, direct in self._direct.items():
+                warn_if_left(data_dir / signal, signal)
+                name = self._config.pipelines[signal][0]
+                self._exporters.append((f"{name} ({signal})", direct))
+            for signal, queue in self._queues.items():
+                for name in self._config.pipelines[signal]:
                     exporter = build_exporter(
                         self._config.exporters[name],
                         signal,
-                        self._queues[signal].reader(name),
+                        queue.reader(name),
                         data_dir,
                         self._telemetry,
                     )
                     self._exporters.append((f"{name} ({signal})", exporter))
-            for _, exporter in self._exporters:
-                exporter.start()
+            for _, each in self._exporters:
+                each.start()
             started.callback(self._drain)
             metrics = self._config.enrichment.metrics
             if metrics.export_interval_s is not None:
-                reporter = self._kept.reporter(metrics, self._queues[Signal.METRICS])
+                reporter = self._kept.reporter(metrics, self._next(Signal.METRICS))
                 reporter.start()
                 started.callback(reporter.stop)
             self._to_stop = started.pop_all()
@@ -117,7 +133,8 @@ class Stages:
                 if name in config.pipelines.get(signal, ()):
                     continue
                 labels = {"exporter": name, "signal": signal.value}
-                if items := self._queues[signal].reader(name).queued_items:
+                queue = self._queues.get(signal)
+                if items := queue.reader(name).queued_items if queue else 0:
                     _log.warning(
                         "%s (%s) is no longer configured; %d items that it had not delivered are "
                         "given up",
@@ -135,12 +152,25 @@ class Stages:
                     self._telemetry.unwatch(gauge, **labels)
 
     def degraded(self) -> list[str]:
-        """A sentence for each exporter whose destination refuses us."""
+        """A sentence for each exporter whose destination refuses us, and each queue in trouble."""
         states = [(name, exporter.status()) for name, exporter in self._exporters]
-        return [f"{name}: {reason}" for name, (well, reason) in states if not well]
+        reasons = [f"{name}: {reason}" for name, (well, reason) in states if not well]
+        for queue in self._queues.values():
+            reasons += queue.troubles()
+        return reasons
+
+    def _is_direct(self, signal: Signal) -> bool:
+        """Whether there is no queue; then there is one exporter."""
+        exporters = self._config.exporters
+        names = self._config.pipelines[signal]
+        return any(exporters[name].queue.storage is Storage.NONE for name in names)
+
+    def _next(self, signal: Signal) -> Consumer:
+        """What takes the requests that have passed the intake."""
+        return self._direct.get(signal) or self._queues[signal]
 
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
-        queue = self._queues[signal]
+        queue = self._next(signal)
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self._telemetry)
         enrichment = self._config.enrichment
@@ -174,7 +204,8 @@ class Stages:
             exporter.flush(self._remaining_s())
         for signal, queue in self._queues.items():
             for name in self._config.pipelines[signal]:
-                if items := queue.reader(name).queued_items:
+                reader = queue.reader(name)
+                if (items := reader.queued_items) and reader.keeps:
                     _log.warning(
                         "%s (%s): %d items are not delivered yet; they are kept in %s and go out "
                         "after the next start",

@@ -300,11 +300,16 @@ _EXPORTER = (
         "exporters.<id>.sending_queue.storage",
         choice("durable", "memory", "none"),
         "durable",
-        "`durable`: synced to disk before a request is acknowledged. `none`: the sender gets the "
-        "answer of the destination; one exporter only.",
-        "0.5",
+        "`durable`: synced to disk before a request is acknowledged. `memory`: what waits is lost "
+        "when the process ends. `none`: nothing waits, and the sender gets the answer of the "
+        "destination; one exporter a pipeline. See [delivery](delivery.md#other-storage).",
     ),
-    Key("exporters.<id>.sending_queue.max_age", duration(), None, "Older spans are lost.", "0.5"),
+    Key(
+        "exporters.<id>.sending_queue.max_age",
+        duration(),
+        None,
+        "Spans that waited longer are lost. If not set: they wait for as long as it takes.",
+    ),
     Key(
         "exporters.<id>.sending_queue.batch.flush_timeout",
         duration(),

@@ -31,6 +31,7 @@ __all__ = [
     "ReceiverConfig",
     "RetryConfig",
     "ServiceConfig",
+    "Storage",
     "Vocabulary",
 ]
 
@@ -47,6 +48,14 @@ class OnFull(StrEnum):
 
     REFUSE = "refuse"
     DROP_OLDEST = "drop_oldest"
+
+
+class Storage(StrEnum):
+    """Where what waits for an exporter is kept."""
+
+    DURABLE = "durable"
+    MEMORY = "memory"
+    NONE = "none"  # nothing waits: the sender gets the answer of the destination
 
 
 class Vocabulary(StrEnum):
@@ -103,6 +112,8 @@ class QueueConfig:
     num_consumers: int = 4
     queue_size_bytes: int = 1 << 30
     on_full: OnFull = OnFull.REFUSE
+    storage: Storage = Storage.DURABLE
+    max_age_s: float | None = None  # None: however long it takes
 
 
 @dataclass(frozen=True, slots=True)

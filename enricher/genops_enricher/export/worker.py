@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from genops_enricher.config.model import ExporterConfig
+from genops_enricher.export.attempt import Attempts
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry, TooLarge
@@ -31,13 +32,6 @@ __all__ = ["Exporter"]
 
 _log = logging.getLogger(__name__)
 
-_OUTCOME_LABELS: dict[type[Outcome], str] = {
-    Delivered: "delivered",
-    Retry: "retry",
-    Hold: "held",
-    Rejected: "rejected",
-    TooLarge: "too_large",
-}
 _IDLE_S = 60.0  # how long to wait for work at a time; closing the reader ends the wait
 # Joined at most: the position file of the queue names about 250 records that are under way.
 _JOINED_MAX = 50
@@ -66,12 +60,12 @@ class Exporter:
         self._config = config
         self._signal = signal
         self._reader = reader
-        self._sender = sender
         self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._delivered = 0  # only compared; an increment lost between two threads does no harm
         self._stopping = threading.Event()
+        self._attempts = Attempts(config.id, signal, sender, telemetry, self._stopping.is_set)
         self._notices = Notices(self._name)
         self._threads = [
             threading.Thread(target=self._run, name=f"export {self._name} {n}", daemon=True)
@@ -98,12 +92,15 @@ class Exporter:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline_s - time.monotonic(), 0))
-        self._sender.close()
+        self._attempts.close()
         self._notices.close()
 
     def status(self) -> tuple[bool, str]:
         """Whether the destination takes what we send, and what is in the way."""
-        return self._notices.status()
+        well, reason = self._notices.status()
+        if well and (trouble := self._dead_letters.trouble()):
+            return False, trouble
+        return well, reason
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -160,8 +157,9 @@ class Exporter:
                     return  # stopping
                 case Delivered(rejected, message):
                     self._finish_delivered(parcel, rejected, message)
-                case Retry(reason):
-                    self._drop(parcel, "retries_exhausted", reason)
+                case Retry(reason) | Hold(reason):  # given up
+                    expired = self._has_expired(parcel)
+                    self._drop(parcel, "expired" if expired else "retries_exhausted", reason)
                 case Rejected(reason) | TooLarge(reason):
                     self._bury(parcel, reason)
 
@@ -182,8 +180,8 @@ class Exporter:
             return ()
         return (Parcel(parcel.parts, shortened=short),)
 
-    def _outcome(self, parcel: Parcel) -> Delivered | Rejected | TooLarge | Retry | None:
-        """Try until the answer is final. A Retry is one that is given up; None means stopping."""
+    def _outcome(self, parcel: Parcel) -> Outcome | None:
+        """Try until the answer is final, or time is up (Retry, Hold). None means stopping."""
         payload = parcel.payload
         limit = self._config.batch.max_size_bytes
         if len(payload) > limit:
@@ -194,7 +192,7 @@ class Exporter:
         doubts = 0
         delivered = self._delivered
         while not self._stopping.is_set():
-            outcome = self._attempt(payload)
+            outcome = self._attempts.send(payload)
             if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
                 return None  # perhaps cancelled by `stop`: nothing to conclude or to give up
             self._notices.attempt(outcome)
@@ -216,19 +214,13 @@ class Exporter:
                         return outcome
                 case _:
                     return outcome
+            if self._has_expired(parcel):
+                return outcome
             self._stopping.wait(delay_s)
         return None
 
-    def _attempt(self, payload: bytes) -> Outcome:
-        try:
-            outcome = self._sender.send(payload)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours; thread and data must live on
-            if not self._stopping.is_set():  # `stop` closes the sender under late attempts
-                _log.exception("%s: an attempt failed in an unforeseen way", self._name)
-            outcome = Hold(f"internal error: {type(error).__name__}")
-        label = _OUTCOME_LABELS[type(outcome)]
-        self._telemetry.add("genops_exporter_attempts_total", outcome=label, **self._labels)
-        return outcome
+    def _has_expired(self, parcel: Parcel) -> bool:
+        return all(self._reader.expired(part.account.entry) for part in parcel.parts)
 
     def _finish_delivered(self, parcel: Parcel, rejected: int, message: str) -> None:
         """The destination has it, but for items that it rejected, which are not sent again."""

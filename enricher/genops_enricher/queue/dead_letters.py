@@ -14,6 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,7 @@ class DeadLetters:
         self._exporter = exporter
         self._max_bytes = max_bytes
         self._bytes: int | None = None  # what is there, at most: others may have taken some away
+        self._refused_bytes = 0  # of the last letter for which there was no room
         self._lock = threading.Lock()
 
     def keep(self, payload: bytes, items: int, reason: str) -> bool:
@@ -83,10 +85,23 @@ class DeadLetters:
             if self._bytes is None or self._bytes + len(data) > self._max_bytes:
                 self._bytes = _size(self._folder)
             if self._bytes + len(data) > self._max_bytes:
+                self._refused_bytes = len(data)
                 return False
             _write(path, data)
             self._bytes += len(data)
+            self._refused_bytes = 0
             return True
+
+    def trouble(self) -> str:
+        """What a person should act on: letters are lost until some are gone; or nothing."""
+        refused_bytes = self._refused_bytes
+        if not refused_bytes or _size(self._folder) + refused_bytes <= self._max_bytes:
+            return ""
+        return (
+            f"its dead letters are at their bound ({self._max_bytes} bytes), and more are lost. "
+            "Send them again or remove them by `genops-enricher dead-letters`, or raise "
+            "dead_letter.max_size"
+        )
 
 
 def list_letters(data_dir: Path) -> Iterator[Letter]:
@@ -127,7 +142,14 @@ def read_letter(path: Path) -> Letter:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+    """Bytes in the folder. Others may take files away meanwhile."""
+    if not folder.is_dir():
+        return 0
+    size = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size
 
 
 def _write(path: Path, data: bytes) -> None:

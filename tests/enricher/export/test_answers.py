@@ -33,7 +33,7 @@ from genops_enricher.config.model import (
 )
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
 from otlp import plain_attributes, request, span, spans_of
@@ -320,7 +320,7 @@ class TestDeadLetters:
 @contextmanager
 def running(
     folder: Path, config: ExporterConfig, telemetry: Telemetry
-) -> Iterator[tuple[DurableQueue, Exporter]]:
+) -> Iterator[tuple[SignalQueue, Exporter]]:
     with opened(folder / "queue", {config.id: config.queue}, telemetry) as queue:
         exporter = build_exporter(config, Signal.TRACES, queue.reader(config.id), folder, telemetry)
         exporter.start()

@@ -28,10 +28,10 @@ from genops_enricher.config.model import ExporterConfig, OnFull, QueueConfig, Re
 from genops_enricher.errors import RetryableError
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DeadLetters, DurableQueue
+from genops_enricher.queue import DeadLetters, SignalQueue
 from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
-from queues import assert_books_balance, batch, opened
+from queues import FRAME_HEADER_BYTES, assert_books_balance, batch, opened
 
 SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
 
@@ -39,7 +39,7 @@ SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
 @contextmanager
 def running(
     folder: Path, telemetry: Telemetry, *configs: ExporterConfig
-) -> Iterator[tuple[DurableQueue, dict[str, Exporter]]]:
+) -> Iterator[tuple[SignalQueue, dict[str, Exporter]]]:
     queues: Mapping[str, QueueConfig] = {config.id: config.queue for config in configs}
     with opened(folder, queues, telemetry) as queue, ExitStack() as stack:
         exporters = {
@@ -242,7 +242,7 @@ def test_a_wrong_key_holds_the_data_even_if_retries_are_limited(
 def test_a_dead_destination_does_not_hold_up_the_other(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    size = 20 + 100
+    size = FRAME_HEADER_BYTES + 100
     alive_queue = QueueConfig(num_consumers=2)
     dead_queue = QueueConfig(num_consumers=1, queue_size_bytes=20 * size)
     with grpc_destination() as gone:
@@ -271,7 +271,9 @@ def test_a_dead_destination_does_not_hold_up_the_other(
 def test_a_dead_destination_that_drops_the_oldest_refuses_nothing(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    dead_queue = QueueConfig(1, queue_size_bytes=10 * 120, on_full=OnFull.DROP_OLDEST)
+    dead_queue = QueueConfig(
+        1, queue_size_bytes=10 * (FRAME_HEADER_BYTES + 100), on_full=OnFull.DROP_OLDEST
+    )
     with grpc_destination() as gone:
         pass
     with (
@@ -287,7 +289,7 @@ def test_a_dead_destination_that_drops_the_oldest_refuses_nothing(
             queue.consume(batch(b"x" * 100))
         assert exporters["otlp_http/b"].flush(10)
 
-        assert queue.reader("otlp_grpc/a").queued_bytes <= 10 * 120
+        assert queue.reader("otlp_grpc/a").queued_bytes <= 10 * (FRAME_HEADER_BYTES + 100)
         assert dropped(telemetry, "otlp_grpc/a", "queue_full") >= 89
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from genops_enricher.config.model import OnFull
 from genops_enricher.errors import RetryableError, StartError
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import (
     FILE_HEADER_BYTES,
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "queue" / "traces"
 
 
-def put(queue: DurableQueue, *payloads: str | bytes) -> None:
+def put(queue: SignalQueue, *payloads: str | bytes) -> None:
     for payload in payloads:
         queue.consume(batch(payload))
 
@@ -313,9 +313,9 @@ class TestFiles:
         with opened(folder) as queue:
             put(queue, "1")
         (path,) = segments(folder)
-        path.write_bytes(b"GENOPSQ\x02" + path.read_bytes()[FILE_HEADER_BYTES:])
+        path.write_bytes(b"GENOPSQ\x03" + path.read_bytes()[FILE_HEADER_BYTES:])
 
-        with pytest.raises(StartError, match="queue format 2"), opened(folder):
+        with pytest.raises(StartError, match="queue format 3"), opened(folder):
             pass
         assert path.exists()
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import zlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +11,17 @@ from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, hea
 PAYLOADS = [b"first", b"", b"third payload", b"x" * 300]
 
 
+ACCEPTED_MS = 1_790_000_000_123
+
+
 def framed(payloads: list[bytes]) -> bytes:
-    return b"".join(header_of(payload, len(payload)) + payload for payload in payloads)
+    return b"".join(header_of(payload, len(payload), ACCEPTED_MS) + payload for payload in payloads)
+
+
+def framed_1(payload: bytes, items: int) -> bytes:
+    """As format 1 was written."""
+    head = struct.pack(">4sIII", b"\xf0GQ\x0a", len(payload), items, zlib.crc32(payload))
+    return head + zlib.crc32(head).to_bytes(4, "big") + payload
 
 
 def scanned(data: bytes, *, payloads: bool = True) -> list[Frame | Damage]:
@@ -33,6 +45,27 @@ def test_every_record_is_found_in_order_with_its_items(payloads: list[bytes]) ->
     assert all(isinstance(frame, Frame) for frame in found)
     assert payloads_in(data) == payloads
     assert [f.items for f in found if isinstance(f, Frame)] == [len(p) for p in payloads]
+    assert all(f.accepted_ms == ACCEPTED_MS for f in found if isinstance(f, Frame))
+
+
+def test_records_of_both_formats_are_found_side_by_side() -> None:
+    data = framed_1(b"old", 3) + framed([b"new"]) + b"damage" + framed_1(b"older", 4)
+
+    found = scanned(data)
+
+    assert payloads_in(data) == [b"old", b"new", b"older"]
+    assert [(f.items, f.accepted_ms) for f in found if isinstance(f, Frame)] == [
+        (3, 0),
+        (3, ACCEPTED_MS),
+        (4, 0),
+    ]
+
+
+def test_a_damaged_header_of_format_1_at_the_end_is_no_torn_one() -> None:
+    record = bytearray(framed_1(b"", 1))
+    record[8] ^= 1
+
+    assert scanned(bytes(record)) == [Damage(0, len(record), torn=False)]
 
 
 @given(st.binary(max_size=40), st.data())

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from genops_enricher.config.model import OnFull
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Batch, Signal
-from genops_enricher.queue import DurableQueue, Entry
+from genops_enricher.queue import Entry, SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import assert_books_balance, bounded
 
@@ -43,7 +43,7 @@ class Histories(RuleBasedStateMachine):
 
     def open(self) -> None:
         folder = Path(self.temporary.name) / "traces"
-        self.queue = DurableQueue(
+        self.queue = SignalQueue(
             folder, Signal.TRACES, EXPORTERS, self.telemetry, segment_bytes=300, sync=self.sync
         )
         self.queue.open()

@@ -1,0 +1,69 @@
+"""The records of an exporter whose queue is in memory: what is here ends with the process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+
+from genops_enricher.queue.frame import Frame
+from genops_enricher.queue.segment import Position
+
+__all__ = ["MemoryCursor"]
+
+_Record = tuple[Frame, bytes]
+
+
+class MemoryCursor:
+    """A cursor over records that it holds itself. See `reader.Cursor`."""
+
+    keeps = False
+
+    def __init__(self) -> None:
+        """Empty, as every start is."""
+        self._records: deque[_Record] = deque()
+        self._out: dict[Position, _Record] = {}
+        self._numbers = count()
+        self._newest: Frame | None = None
+
+    def first(self) -> Frame | None:
+        """The oldest record that is neither out nor passed."""
+        return self._records[0][0] if self._records else None
+
+    def at_newest(self) -> bool:
+        """Whether that is the newest of all."""
+        return self.first() is self._newest
+
+    def take(self) -> Position:
+        """Pass it; it is out from now on."""
+        position = Position(0, next(self._numbers))
+        self._out[position] = self._records.popleft()
+        return position
+
+    def drop(self) -> None:
+        """Pass it for good."""
+        self._records.popleft()
+
+    def put_back(self, position: Position) -> None:
+        """A record that is out is to be taken again."""
+        self._records.appendleft(self._out.pop(position))
+
+    def read(self, position: Position) -> bytes:
+        """The payload of a record that is out."""
+        return self._out[position][1]
+
+    def finish(self, position: Position) -> Frame:
+        """A record that is out is done with."""
+        return self._out.pop(position)[0]
+
+    def save(self) -> None:
+        """There is nothing to remember it in."""
+
+    def arrived(self, frames: Sequence[Frame], payloads: Sequence[bytes]) -> None:
+        """Records were accepted."""
+        self._records.extend(zip(frames, payloads, strict=True))
+        self._newest = frames[-1]
+
+    def shut(self) -> None:
+        """Let go of what was not taken."""
+        self._records.clear()
