@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,7 +42,7 @@ from genops_enricher.config.model import (
 )
 from genops_enricher.pipeline import Signal
 from genops_enricher.service import Service
-from genops_pricing import default_catalog
+from genops_pricing import load_catalog
 from otlp import chat, plain_attributes, request, span, spans_of
 from queues import assert_books_balance
 
@@ -59,7 +60,11 @@ class Enricher:
         """Send over gRPC; the bytes of the response."""
         port = self.service._receivers["OTLP/gRPC"].port
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            call = channel.unary_unary(f"/{GRPC_SERVICES[signal]}/Export")
+            call = channel.unary_unary(
+                f"/{GRPC_SERVICES[signal]}/Export",
+                request_serializer=None,
+                response_deserializer=None,
+            )
             body: bytes = call(payload, timeout=TIMEOUT_S)
             return body
 
@@ -94,11 +99,11 @@ def enricher(folder: Path, exporter: ExporterConfig) -> Iterator[Enricher]:
         receiver=ReceiverConfig("127.0.0.1:0"),
         http_receiver=HttpReceiverConfig("127.0.0.1:0"),
         exporters={exporter.id: exporter},
-        pipelines={signal: (exporter.id,) for signal in Signal},
+        pipelines=dict.fromkeys(Signal, (exporter.id,)),
         enrichment=EnrichmentConfig(),
         service=ServiceConfig(folder, health_endpoint="127.0.0.1:0"),
     )
-    service = Service(config, default_catalog())
+    service = Service(config, load_catalog())
     service.start()
     try:
         yield Enricher(service, exporter.id)
@@ -127,7 +132,10 @@ SPANS = request(*(span(chat(), number=n) for n in range(1, 4)))
 
 
 def test_success_reaches_the_sender_and_the_spans_are_priced(tmp_path: Path) -> None:
-    with grpc_destination() as destination, enricher(tmp_path, grpc_exporter(destination.port)) as e:
+    with (
+        grpc_destination() as destination,
+        enricher(tmp_path, grpc_exporter(destination.port)) as e,
+    ):
         assert e.grpc(SPANS) == b""
         answer = e.http(SPANS)
         as_json = e.http(b'{"resourceSpans": []}', kind="application/json")
@@ -277,8 +285,6 @@ def test_a_destination_that_is_not_there_is_retryable(tmp_path: Path) -> None:
 
 
 def test_an_attempt_takes_no_longer_than_the_timeout_of_the_exporter(tmp_path: Path) -> None:
-    import threading
-
     release = threading.Event()
 
     def hang(_number: int, _request: object) -> GrpcAnswer:
@@ -299,7 +305,7 @@ def test_an_attempt_takes_no_longer_than_the_timeout_of_the_exporter(tmp_path: P
 def test_a_call_is_seen_once_the_destination_has_it_and_not_before(tmp_path: Path) -> None:
     """A refused request comes again, and must not be a duplicate of itself or of its like."""
     codes = iter([503, 200, 200])
-    response = {"gen_ai.response.id": "resp-1"}
+    response = {"gen_ai.response.id": "chatcmpl-9fYqTz1LkWv0aBcD"}
     first = request(span(chat() | response, number=1))
     other = request(span(chat() | response, number=2))
     with (
