@@ -158,8 +158,11 @@ class Exporter:
                 case Delivered(rejected, message):
                     self._finish_delivered(parcel, rejected, message)
                 case Retry(reason) | Hold(reason):  # given up
-                    expired = self._has_expired(parcel)
-                    self._drop(parcel, "expired" if expired else "retries_exhausted", reason)
+                    if self._has_expired(parcel):
+                        reason = f"they waited longer than sending_queue.max_age: {reason}"
+                        self._drop(parcel, "expired", reason)
+                    else:
+                        self._drop(parcel, "retries_exhausted", reason)
                 case Rejected(reason) | TooLarge(reason):
                     self._bury(parcel, reason)
 

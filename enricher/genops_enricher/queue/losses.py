@@ -14,7 +14,7 @@ __all__ = ["Losses"]
 _log = logging.getLogger(__name__)
 
 _INTERVAL_S = 10.0
-# Label of the metric -> the words. A reason that is not here is logged by who found it.
+# Label of the metric -> the words.
 _WORDS = {
     "queue_full": "the queue is full, and the oldest go (sending_queue.on_full: drop_oldest)",
     "expired": "they waited longer than sending_queue.max_age",
@@ -33,11 +33,10 @@ class Losses:
 
     def add(self, items: int, reason: str) -> None:
         """Items were given up."""
-        if reason in _WORDS:
-            self._unsaid[reason] += items
-            said_s = self._said_s.get(reason)
-            if said_s is None or time.monotonic() - said_s >= _INTERVAL_S:
-                self._say(reason)
+        self._unsaid[reason] += items
+        said_s = self._said_s.get(reason)
+        if said_s is None or time.monotonic() - said_s >= _INTERVAL_S:
+            self._say(reason)
 
     def close(self) -> None:
         """Log what has not been said yet."""

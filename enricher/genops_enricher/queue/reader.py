@@ -271,15 +271,14 @@ class Reader:
 
     def _dropped(self, items: int, reason: str) -> None:
         if items:
-            self._drop(items, reason)
+            self._count_dropped(items, reason)
+            self._losses.add(items, reason)
             self._cursor.save()
             self._note_empty()
 
     def _lose_all(self) -> None:
-        if self.queued_items:
-            self._drop(self.queued_items, "shutdown")
-        self.queued_items = self.queued_bytes = 0
-        self._note_empty()
+        items, self.queued_items, self.queued_bytes = self.queued_items, 0, 0
+        self._dropped(items, "shutdown")
 
     def _finish(self, position: Position, dropped: Mapping[str, int], dead_lettered: int) -> None:
         with self._lock:
@@ -292,8 +291,8 @@ class Reader:
             add("genops_exporter_delivered_items_total", delivered, **labels)
             add("genops_exporter_dead_lettered_items_total", dead_lettered, **labels)
             for reason, items in dropped.items():
-                if items:
-                    self._drop(items, reason)
+                if items:  # the exporter has logged why
+                    self._count_dropped(items, reason)
             self._cursor.save()
             self._note_empty()
 
@@ -301,11 +300,10 @@ class Reader:
         if not self.queued_bytes:
             self._emptied.notify_all()
 
-    def _drop(self, items: int, reason: str) -> None:
+    def _count_dropped(self, items: int, reason: str) -> None:
         self._telemetry.add(
             "genops_exporter_dropped_items_total", items, reason=reason, **self._labels
         )
-        self._losses.add(items, reason)
 
     def _count(self, frame: Frame) -> None:
         self.queued_items += frame.items
