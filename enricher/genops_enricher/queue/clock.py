@@ -34,4 +34,4 @@ class Clock:
 
     def now_ms(self) -> int:
         """The same at the start, and steady from then on: for ages within the process."""
-        return (self._steady_ns() + self._ahead_ns) // _MS_NS
+        return max((self._steady_ns() + self._ahead_ns) // _MS_NS, 0)

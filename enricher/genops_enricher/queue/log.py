@@ -70,7 +70,8 @@ class Log:
         self._segment_bytes = segment_bytes
         self._sync = sync
         self._set_aside = SetAside(directory / "corrupt", count_damage)
-        self._segments: list[Segment] = []  # oldest first; the last one is being written
+        self._segments: list[Segment] = []  # oldest first; records are added to the last one
+        self._number = 0  # of the segment begun last; none is used twice
         self._cursors: list[LogCursor] = []
         self._disk = threading.Lock()  # held while writing, so that `close` waits for it
         self._writer: SegmentWriter | None = None  # None: start a new segment before the next write
@@ -139,7 +140,7 @@ class Log:
         """Close the files, once stopped and the cursors shut. What nobody needs is removed."""
         with self._disk, self._lock:
             # A group that is written and not yet seen is needed, whatever the cursors say.
-            seen = self._writer is not None and self._writer.size == self._segments[-1].end
+            seen = self._writer is None or self._writer.size == self._segments[-1].end
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
@@ -164,7 +165,8 @@ class Log:
         # Numbers are never used twice: a position may be all that is left of a segment.
         used = [segment.number for segment in self._segments]
         used += [state.next.segment for state in states.values() if state is not None]
-        self._writer = SegmentWriter(self._directory, max(used, default=0) + 1, self._sync)
+        self._number = max(used, default=0)
+        self._writer = self._begin_segment()
         self._append_segment(self._writer.segment)
         tail = Position(self._writer.segment.number, 0)
         cursors = {
@@ -200,22 +202,25 @@ class Log:
             raise OSError(errno.ESHUTDOWN, "shutting down")
         writer = self._writer
         if writer is None or writer.size >= self._segment_bytes:
-            writer = self._start_segment()
+            writer = self._begin_segment()
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = writer
         try:
-            return writer.append([(batch.payload, batch.items) for batch in batches], self._clock)
+            frames = writer.append([(batch.payload, batch.items) for batch in batches], self._clock)
         except BaseException:
             self._writer = None
             writer.close()
             raise
+        # Not before: a disk that refuses for hours would leave a segment for every request.
+        if writer.segment is not self._segments[-1]:
+            with self._lock:
+                self._append_segment(writer.segment)
+        return frames
 
-    def _start_segment(self) -> SegmentWriter:
-        writer = SegmentWriter(self._directory, self._segments[-1].number + 1, self._sync)
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = writer
-        with self._lock:
-            self._append_segment(writer.segment)
-        return writer
+    def _begin_segment(self) -> SegmentWriter:
+        self._number += 1
+        return SegmentWriter(self._directory, self._number, self._sync)
 
     def _release(self) -> None:
         """Delete the segments that no exporter needs. The lock is held."""

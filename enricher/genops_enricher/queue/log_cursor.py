@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from genops_enricher.queue.frame import Frame
 from genops_enricher.queue.position import PositionFile, State
@@ -73,15 +73,16 @@ class LogCursor:
             self._index = self._segment.index_of(state.next.offset)
         self._skip_finished_segments()
 
-    def waiting(self) -> list[Frame]:
-        """Every record that is not passed."""
-        frames = [frame for _, frame in self._again]
+    def waiting(self) -> Iterator[Frame]:
+        """Every record that is not passed. There may be millions."""
+        for _, frame in self._again:
+            yield frame
         segment: Segment | None = self._segment
         index = self._index
         while segment is not None:
-            frames += [segment.frame(at) for at in range(index, len(segment))]
+            for at in range(index, len(segment)):
+                yield segment.frame(at)
             segment, index = segment.next, 0
-        return frames
 
     def holds(self, number: int) -> bool:
         """Whether the segment has, or will have, records that are not finished."""

@@ -8,7 +8,7 @@ readers of a queue and the queue itself share one lock, which is never held whil
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,7 +86,7 @@ class Reader:
         signal: Signal,
         config: QueueConfig,
         cursor: Cursor,
-        waiting: Sequence[Frame],
+        waiting: Iterable[Frame],
         telemetry: Telemetry,
         *,
         lock: threading.Lock,

@@ -480,6 +480,32 @@ class TestDiskThatRefuses:
         with opened(folder) as queue:
             assert drain(queue.reader(A)) == [b"before", b"after"]
 
+    def test_retries_on_a_disk_that_refuses_for_long_leave_nothing_behind(
+        self, folder: Path
+    ) -> None:
+        fails = False
+
+        def sync(descriptor: int) -> None:
+            if fails:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+
+        with opened(folder, sync=sync) as queue:
+            put(queue, "before")  # nobody delivers it meanwhile
+            fails = True
+            for _ in range(100):
+                with pytest.raises(RetryableError):
+                    put(queue, "refused")
+            assert queue._log is not None
+            assert len(queue._log._segments) == 1
+            assert len(segments(folder)) == 1
+            fails = False
+            put(queue, "after")
+
+            assert drain(queue.reader(A)) == [b"before", b"after"]
+        with opened(folder) as queue:
+            assert drain(queue.reader(A)) == []
+
     def test_a_segment_that_can_not_be_begun_is_begun_later(self, folder: Path) -> None:
         with opened(folder, segment_bytes=50) as queue:
             put(queue, b"1" * 50)
