@@ -31,6 +31,7 @@ from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DeadLetters, SignalQueue
 from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
+from otlp import request, span
 from queues import FRAME_HEADER_BYTES, assert_books_balance, batch, opened
 
 SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
@@ -414,3 +415,44 @@ def test_a_mistake_of_ours_holds_the_data_and_shows(
         exporter.stop(10)
 
         assert queue.reader("a").queued_items == 1
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_what_is_being_tried_is_given_up_when_it_has_waited_too_long(
+    tmp_path: Path, telemetry: Telemetry, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the destination refuses us: a limit that is set holds."""
+    aged = QueueConfig(num_consumers=2, max_age_s=0.2)
+    with (
+        http_destination(lambda _n, _r: HttpAnswer(status)) as destination,
+        running(tmp_path, telemetry, http_exporter(destination.port, queue=aged)) as (queue, _),
+    ):
+        for number in range(5):
+            queue.consume(batch(b"%d" % number))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+
+    assert dropped(telemetry, "otlp_http/b", "expired") == 5
+    assert f"they waited longer than sending_queue.max_age: HTTP {status}" in caplog.text
+
+
+def test_dead_letters_at_their_bound_are_for_a_person_to_act_on(
+    tmp_path: Path, telemetry: Telemetry
+) -> None:
+    with (
+        http_destination(lambda _n, _r: HttpAnswer(400)) as destination,
+        running(
+            tmp_path, telemetry, http_exporter(destination.port, dead_letter_size_bytes=1000)
+        ) as (queue, exporters),
+    ):
+        queue.consume(batch(request(span({"x": "1" * 600}, number=1))))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+        assert one(exporters).status() == (True, "")
+        queue.consume(batch(request(span({"x": "2" * 600}, number=2))))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+
+        well, reason = one(exporters).status()
+        assert not well
+        assert reason.startswith("its dead letters are at their bound (1000 bytes), and more are")
+        for letter in list_letters(tmp_path):
+            letter.path.unlink()
+        assert one(exporters).status() == (True, "")
