@@ -146,6 +146,25 @@ def test_an_old_queue_folder_is_delivered_after_the_upgrade(tmp_path: Path) -> N
     assert not list((tmp_path / "data" / "traces").glob("*.segment"))
 
 
+def test_a_queue_of_garbage_is_no_crash_loop(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "traces"
+    with grpc_destination() as destination:
+        config = write_config(tmp_path, f"127.0.0.1:{destination.port}")
+        with running(config) as process:
+            send(process.grpc, 1)
+        for number in range(10, 15):
+            (data / f"{number:016d}.segment").write_bytes(os.urandom(100_000))
+        (position,) = data.glob("*.position")
+        position.write_bytes(os.urandom(8192))
+        for start in range(2, 5):
+            with running(config) as process:
+                send(process.grpc, start)
+                process.wait_until_empty()
+                (reason,) = degraded(process)
+                assert reason.startswith("traces: 5 damaged ranges of the queue")
+        assert numbers(destination.payloads) == {1, 2, 3, 4}
+
+
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
     """A file system of a size of its own."""

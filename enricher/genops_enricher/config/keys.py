@@ -287,7 +287,8 @@ _EXPORTER = (
         "exporters.<id>.sending_queue.queue_size",
         size("1MiB"),
         "1GiB",
-        "How much may wait on disk for this destination (the Collector counts requests).",
+        "How much may wait for this destination, on disk or in memory (the Collector counts "
+        "requests).",
     ),
     Key(
         "exporters.<id>.sending_queue.on_full",

@@ -24,6 +24,7 @@ from genops_enricher.export.attempt import Attempts
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Rejected, Retry, TooLarge
+from genops_enricher.export.retry import SERVER_DELAY_MAX_S
 from genops_enricher.pipeline import Batch, PartialSuccess, Signal
 from genops_enricher.telemetry import Telemetry
 
@@ -49,7 +50,9 @@ class DirectExporter:
         self._open_sender = open_sender
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
-        self._notices = Notices(f"{config.id} ({signal})")
+        self._notices = Notices(
+            f"{config.id} ({signal})", meanwhile="Senders keep their data, and try again as they do"
+        )
         self._stopping = threading.Event()
         self._attempts: Attempts | None = None
 
@@ -84,7 +87,7 @@ class DirectExporter:
             case Delivered(rejected, message):
                 return self._accepted(batch.items, min(rejected, batch.items), message)
             case Retry(reason, after_s):
-                wait_s = _WAIT_S if after_s is None else after_s
+                wait_s = _WAIT_S if after_s is None else min(max(after_s, 0.0), SERVER_DELAY_MAX_S)
                 raise RetryableError(f"{destination}: {reason}", retry_after_s=wait_s)
             case Hold(reason):
                 raise RetryableError(

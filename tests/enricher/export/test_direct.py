@@ -220,6 +220,19 @@ def test_http_statuses_that_may_pass_are_retryable(tmp_path: Path, status: int) 
     assert len(destination.received) == 1  # to try again is the sender's business
 
 
+@pytest.mark.parametrize(("asked", "wait_s"), [("9" * 400, 3600), ("0", 0)])
+def test_a_wait_that_no_protocol_can_say_is_bounded(
+    tmp_path: Path, asked: str, wait_s: float
+) -> None:
+    answer = HttpAnswer(503, headers={"Retry-After": asked})
+    with (
+        http_destination(lambda _n, _r: answer) as destination,
+        enricher(tmp_path, http_exporter(destination.port)) as e,
+    ):
+        assert refused(e, SPANS)[::2] == (grpc.StatusCode.UNAVAILABLE, wait_s)
+        assert e.http(SPANS).status_code == 503
+
+
 def test_what_the_destination_refuses_for_good_is_refused_for_good(tmp_path: Path) -> None:
     answer = HttpAnswer(
         400,

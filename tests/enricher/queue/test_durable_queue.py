@@ -300,6 +300,29 @@ class TestFiles:
             drain(queue.reader(B))
         assert descriptors() < before
 
+    def test_no_descriptors_are_kept_after_the_end(self, folder: Path) -> None:
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        with opened(folder, TWO, segment_bytes=100) as queue:
+            put(queue, *[b"x" * 100] * 5)
+            out = [queue.reader(A).take(0) for _ in range(4)]  # attempts that outlast the stop
+        for entry in out:
+            assert entry is not None
+            queue.reader(A).delivered(entry)
+
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+    def test_nor_after_a_start_that_failed(self, folder: Path) -> None:
+        with opened(folder, TWO):
+            pass
+        (path,) = folder.glob("otlp_http*.position")
+        path.write_bytes(path.read_bytes().replace(b"GPOS\x00\x01", b"GPOS\x00\x09"))
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+        with pytest.raises(StartError, match="position format 9"), opened(folder, TWO):
+            pass
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        assert segments(folder) == []
+
     def test_an_unusable_folder_is_a_start_error_that_names_it(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
 
