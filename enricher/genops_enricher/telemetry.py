@@ -191,6 +191,13 @@ METRICS: tuple[Instrument, ...] = (
         _DELIVERY,
         "The bound of the queue: `sending_queue.queue_size`.",
     ),
+    _gauge(
+        "genops_exporter_oldest_item_age_seconds",
+        "seconds",
+        _DELIVERY,
+        "For how long the oldest of what waits has waited, including what is being sent. What is "
+        "older than `sending_queue.max_age`, if that is set, is dropped.",
+    ),
     _counter(
         "genops_queue_damaged_ranges_total",
         "ranges",

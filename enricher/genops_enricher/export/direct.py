@@ -63,8 +63,14 @@ class DirectExporter:
             StartError: the TLS settings can't be used.
         """
         telemetry, labels = self._telemetry, self._labels
-        for gauge in ("recovered_items", "queued_items", "queue_bytes", "queue_capacity_bytes"):
-            telemetry.set(f"genops_exporter_{gauge}", 0, **labels)
+        for gauge in (
+            "genops_exporter_recovered_items",
+            "genops_exporter_queued_items",
+            "genops_exporter_queue_bytes",
+            "genops_exporter_queue_capacity_bytes",
+            "genops_exporter_oldest_item_age_seconds",
+        ):
+            telemetry.set(gauge, 0, **labels)
         self._attempts = Attempts(
             self._config.id, self._signal, self._open_sender(), telemetry, self._stopping.is_set
         )

@@ -106,6 +106,13 @@ class LogCursor:
             return self._again[0][1]
         return self._segment.frame(self._index) if self._index < len(self._segment) else None
 
+    def accepted_ms(self) -> int | None:
+        """When the oldest record that is not finished was accepted."""
+        frames = [frame for _, frame in (*self._out.values(), *self._again)]
+        if first := self.first():
+            frames.append(first)
+        return min((frame.accepted_ms for frame in frames), default=None)
+
     def at_newest(self) -> bool:
         """Whether that is the newest of all."""
         newest = self._segment.next is None and self._index == len(self._segment) - 1

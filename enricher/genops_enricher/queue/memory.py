@@ -30,6 +30,13 @@ class MemoryCursor:
         """The oldest record that is neither out nor passed."""
         return self._records[0][0] if self._records else None
 
+    def accepted_ms(self) -> int | None:
+        """When the oldest record that is not finished was accepted."""
+        frames = [frame for frame, _ in self._out.values()]
+        if first := self.first():
+            frames.append(first)
+        return min((frame.accepted_ms for frame in frames), default=None)
+
     def at_newest(self) -> bool:
         """Whether that is the newest of all."""
         return self.first() is self._newest

@@ -45,6 +45,9 @@ class Cursor(Protocol):
     def first(self) -> Frame | None:
         """The oldest record that is neither out nor passed."""
 
+    def accepted_ms(self) -> int | None:
+        """When the oldest record that is not finished was accepted, be it out or not."""
+
     def at_newest(self) -> bool:
         """Whether `first` is the newest record of all."""
 
@@ -116,6 +119,7 @@ class Reader:
         telemetry.set("genops_exporter_recovered_items", self.queued_items, **labels)
         watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
         watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
+        watch("genops_exporter_oldest_item_age_seconds", self.oldest_age_s, **labels)
         telemetry.set("genops_exporter_queue_capacity_bytes", config.queue_size_bytes, **labels)
 
     @property
@@ -169,6 +173,12 @@ class Reader:
         with self._lock:
             self._expire()
             return self._is_expired(entry.accepted_ms)
+
+    def oldest_age_s(self) -> float:
+        """For how long the oldest record has waited; 0 if none waits."""
+        with self._lock:
+            accepted_ms = None if self._shut else self._cursor.accepted_ms()
+            return 0 if accepted_ms is None else (self._clock.now_ms() - accepted_ms) / 1000
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every record is finished; False if that takes longer."""

@@ -178,3 +178,29 @@ def test_drop_oldest_and_max_age_count_apart(tmp_path: Path) -> None:
         assert drain(queue.reader(A)) == [b"4"]
         assert expired(telemetry) == 2
         assert_books_balance(telemetry, A)
+
+
+@pytest.mark.parametrize("storage", [Storage.DURABLE, Storage.MEMORY])
+def test_the_age_of_the_oldest_is_a_metric(tmp_path: Path, storage: Storage) -> None:
+    clock, telemetry = stepping(), Telemetry()
+
+    def age() -> float:
+        return telemetry.value(
+            "genops_exporter_oldest_item_age_seconds", exporter=A, signal="traces"
+        )
+
+    exporters = {A: aged(None, storage=storage)}
+    with opened(tmp_path / "traces", exporters, telemetry, clock=clock) as queue:
+        assert age() == 0
+        queue.consume(batch("1"))
+        clock.pass_s(40)
+        queue.consume(batch("2"))
+        clock.pass_s(2)
+        assert age() == 42
+        first = queue.reader(A).take(0)
+        assert age() == 42  # it is being sent
+        assert first is not None
+        queue.reader(A).delivered(first)
+        assert age() == 2
+        drain(queue.reader(A))
+        assert age() == 0

@@ -42,7 +42,7 @@ class Histories(RuleBasedStateMachine):
         self.disk_fails = False
         self.clock = stepping()
         self.sent = 0
-        self.accepted: list[bytes] = []
+        self.accepted: dict[bytes, int] = {}  # payload -> when, by the clock
         self.finished: dict[str, set[bytes]] = {name: set() for name in EXPORTERS}
         self.out: dict[str, list[Entry]] = {name: [] for name in EXPORTERS}
 
@@ -78,7 +78,7 @@ class Histories(RuleBasedStateMachine):
             self.queue.consume(Batch(Signal.TRACES, payload, items))
         except RetryableError:
             return
-        self.accepted.append(payload)
+        self.accepted[payload] = self.clock.wall_ms()
 
     @rule(name=NAMES)
     def take(self, name: str) -> None:
@@ -149,14 +149,22 @@ class Histories(RuleBasedStateMachine):
                 assert reader.wait_until_empty(0)
 
     def teardown(self) -> None:
-        # All that was accepted for `a`, which drops nothing, is finished or still there, once each.
-        reader = self.queue.reader("a")
-        left = [entry.payload for entry in self.out["a"]]
-        while (entry := reader.take(0)) is not None:
-            left.append(entry.payload)
+        missing = {name: self.missing(name) for name in ("a", "aged")}
         self.queue.close()
         self.temporary.cleanup()
-        assert sorted([*left, *self.finished["a"]]) == sorted(self.accepted)
+        assert missing["a"] == set()  # it drops nothing
+        now_ms = self.clock.wall_ms()
+        assert all(now_ms - self.accepted[payload] > 30_000 for payload in missing["aged"])
+
+    def missing(self, name: str) -> set[bytes]:
+        """What was accepted, and is neither finished nor there; nothing is there twice."""
+        reader = self.queue.reader(name)
+        left = [entry.payload for entry in self.out[name]]
+        while (entry := reader.take(0)) is not None:
+            left.append(entry.payload)
+        there = [*left, *self.finished[name]]
+        assert len(set(there)) == len(there)
+        return self.accepted.keys() - set(there)
 
 
 TestHistories = Histories.TestCase
