@@ -1,15 +1,19 @@
-"""The records of an exporter whose queue is in memory: what is here ends with the process."""
+"""The records of exporters whose queue is in memory: what is here ends with the process.
+
+It need not end with the queue: one that is closed and opened again with other settings, as at a
+change of the configuration, goes on with what it had if it gets the same store.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 
 from genops_enricher.queue.frame import Frame
 from genops_enricher.queue.segment import Position
 
-__all__ = ["MemoryCursor"]
+__all__ = ["MemoryCursor", "MemoryStore"]
 
 _Record = tuple[Frame, bytes]
 
@@ -72,5 +76,34 @@ class MemoryCursor:
         self._newest = frames[-1]
 
     def shut(self) -> None:
-        """Let go of what was not taken."""
+        """Nothing to let go of: `waiting` gives what was out once more."""
+
+    def clear(self) -> int:
+        """Lose everything; the number of items."""
+        items = sum(frame.items for frame in self.waiting())
         self._records.clear()
+        return items
+
+    def waiting(self) -> Iterator[Frame]:
+        """Every record. What was out is to be taken again: this is for a queue that opens."""
+        out = [record for _, record in sorted(self._out.items(), key=lambda item: item[0])]
+        self._out.clear()
+        self._records.extendleft(reversed(out))
+        return (frame for frame, _ in self._records)
+
+
+class MemoryStore:
+    """The records of every exporter of a signal that keeps them in memory."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._cursors: dict[str, MemoryCursor] = {}
+
+    def cursor(self, exporter: str) -> MemoryCursor:
+        """The records of that exporter."""
+        return self._cursors.setdefault(exporter, MemoryCursor())
+
+    def lose_others(self, exporters: Collection[str]) -> dict[str, int]:
+        """Lose what is kept for any other exporter; how many items, by exporter."""
+        others = [name for name in self._cursors if name not in exporters]
+        return {name: self._cursors.pop(name).clear() for name in others}

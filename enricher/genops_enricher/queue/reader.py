@@ -23,6 +23,13 @@ from genops_enricher.telemetry import Telemetry
 __all__ = ["Cursor", "Entry", "Reader"]
 
 
+_DONE = (
+    "genops_exporter_delivered_items_total",
+    "genops_exporter_dropped_items_total",
+    "genops_exporter_dead_lettered_items_total",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A record that was taken and has to be finished."""
@@ -113,14 +120,34 @@ class Reader:
         self._dropping = False  # the last request made others go
         self._closed = False
         self._shut = False
+        self._loses = False  # everything that there is and that comes
         for frame in waiting:
             self._count(frame)
         watch, labels = telemetry.watch, self._labels
-        telemetry.set("genops_exporter_recovered_items", self.queued_items, **labels)
+        self._book_recovered()
         watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
         watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
         watch("genops_exporter_oldest_item_age_seconds", self.oldest_age_s, **labels)
         telemetry.set("genops_exporter_queue_capacity_bytes", config.queue_size_bytes, **labels)
+
+    def _book_recovered(self) -> None:
+        """Enter what was found, less what the books of this process already know of.
+
+        That is something where a queue was closed and is opened again to change its settings.
+        """
+        telemetry, labels = self._telemetry, self._labels
+        recovered = telemetry.value("genops_exporter_recovered_items", **labels)
+        accepted = telemetry.value("genops_exporter_accepted_items_total", **labels)
+        done = sum(
+            value
+            for name in _DONE
+            for series, value in telemetry.labelled(name)
+            if labels.items() <= series.items()
+        )
+        more = self.queued_items - int(recovered + accepted - done)
+        if more < 0:
+            self._count_dropped(-more, "corrupt")
+        telemetry.set("genops_exporter_recovered_items", recovered + max(more, 0), **labels)
 
     @property
     def keeps(self) -> bool:
@@ -229,7 +256,7 @@ class Reader:
             self._count(frame)
             items += frame.items
         self._telemetry.add("genops_exporter_accepted_items_total", items, **self._labels)
-        if self._shut and not self._cursor.keeps:
+        if self._loses:  # accepted while the queue was closed
             self._lose_all()
             return
         self._expire()
@@ -237,11 +264,12 @@ class Reader:
             self._drop_oldest()
         self._arrival.notify(len(frames))
 
-    def shut(self) -> None:
-        """Remember for the last time what is finished. What is in memory only is lost."""
+    def shut(self, *, lose_memory: bool) -> None:
+        """Remember for the last time what is finished; lose what is in memory, if told to."""
         self._cursor.shut()
         self._shut = True
-        if not self._cursor.keeps:
+        self._loses = lose_memory and not self._cursor.keeps
+        if self._loses:
             self._lose_all()
         self._losses.close()
 

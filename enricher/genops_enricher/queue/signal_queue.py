@@ -19,7 +19,8 @@ from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.frame import HEADER_BYTES, Frame
 from genops_enricher.queue.group_commit import GroupCommit
 from genops_enricher.queue.log import SEGMENT_BYTES, Log, sync_data
-from genops_enricher.queue.memory import MemoryCursor
+from genops_enricher.queue.losses import Losses
+from genops_enricher.queue.memory import MemoryStore
 from genops_enricher.queue.reader import Reader
 from genops_enricher.queue.segment import list_segments
 from genops_enricher.telemetry import Telemetry
@@ -42,6 +43,7 @@ class SignalQueue:
         segment_bytes: int = SEGMENT_BYTES,
         sync: Callable[[int], None] = sync_data,
         clock: Clock | None = None,
+        memory: MemoryStore | None = None,
     ) -> None:
         """Touches no disk yet.
 
@@ -53,12 +55,14 @@ class SignalQueue:
             segment_bytes: a segment of this size is ended.
             sync: makes what was written to a descriptor durable.
             clock: tells how long records wait.
+            memory: what a queue before this one had in memory, and the next one is to have.
         """
         self._directory = directory
         self._signal = signal
         self._exporters = exporters
         self._telemetry = telemetry
         self._clock = clock or Clock()
+        self._memory = memory or MemoryStore()
         self._lock = threading.Lock()
         self._reserved = 0  # bytes admitted and not yet committed
         self._readers: dict[str, Reader] = {}
@@ -90,14 +94,17 @@ class SignalQueue:
         cursors = self._log.open(self._durable) if self._log else {}
         if self._log is None:
             warn_if_left(self._directory, self._signal)
+        in_memory = self._exporters.keys() - set(self._durable)
+        for exporter, items in self._memory.lose_others(in_memory).items():
+            self._lose(exporter, items)
         for exporter, config in self._exporters.items():
-            on_disk = cursors.get(exporter)
+            cursor = cursors.get(exporter) or self._memory.cursor(exporter)
             self._readers[exporter] = Reader(
                 exporter,
                 self._signal,
                 config,
-                on_disk or MemoryCursor(),
-                on_disk.waiting() if on_disk else (),
+                cursor,
+                cursor.waiting(),
                 self._telemetry,
                 lock=self._lock,
                 clock=self._clock,
@@ -127,10 +134,12 @@ class SignalQueue:
         found = [f"{name} ({self._signal}): {trouble}" for name, trouble in full.items() if trouble]
         return found + (self._log.troubles() if self._log else [])
 
-    def close(self) -> None:
+    def close(self, *, lose_memory: bool = True) -> None:
         """Accept no more, wake blocked readers, write the positions. Safe to call twice.
 
-        What is in memory is lost now, and counted.
+        Args:
+            lose_memory: what is in memory is lost now, and counted. If not, it stays in the store
+                for the next queue of this process.
         """
         with self._lock:
             if self._closed:
@@ -142,9 +151,18 @@ class SignalQueue:
             self._log.stop()
         with self._lock:
             for reader in self._readers.values():
-                reader.shut()
+                reader.shut(lose_memory=lose_memory)
         if self._log:
             self._log.close()
+
+    def _lose(self, exporter: str, items: int) -> None:
+        """What a queue before this one had in memory, for an exporter that keeps none there now."""
+        if items and exporter in self._exporters:
+            labels = {"exporter": exporter, "signal": self._signal.value}
+            self._telemetry.add(
+                "genops_exporter_dropped_items_total", items, reason="shutdown", **labels
+            )
+            Losses(f"{exporter} ({self._signal})").add(items, "shutdown")
 
     def _admit(self, size: int) -> None:
         with self._lock:

@@ -13,6 +13,8 @@ import pytest
 
 from genops_enricher.config.model import OnFull, QueueConfig, Storage
 from genops_enricher.errors import RetryableError
+from genops_enricher.pipeline import Signal
+from genops_enricher.queue import MemoryStore, SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import FRAME_HEADER_BYTES, assert_books_balance, batch, bounded, drain, opened
 
@@ -162,3 +164,55 @@ def test_senders_and_consumers_at_once_lose_and_repeat_nothing(tmp_path: Path) -
 
         assert sorted(got) == sorted(b"%d" % n for n in range(count))
         assert_books_balance(telemetry, A)
+
+
+def reopened(
+    store: MemoryStore, folder: Path, exporters: Mapping[str, QueueConfig], telemetry: Telemetry
+) -> SignalQueue:
+    queue = SignalQueue(folder, Signal.TRACES, exporters, telemetry, memory=store)
+    queue.open()
+    return queue
+
+
+def test_what_waits_outlives_a_queue_that_is_opened_again_with_other_settings(
+    tmp_path: Path,
+) -> None:
+    store, telemetry = MemoryStore(), Telemetry()
+    queue = reopened(store, tmp_path / "traces", MIXED, telemetry)
+    for payload in "12345":
+        queue.consume(batch(payload, items=2))
+    out = [queue.reader(B).take(0) for _ in range(3)]
+    assert out[1] is not None
+    queue.reader(B).delivered(out[1])
+    drain(queue.reader(A))
+    queue.close(lose_memory=False)
+    assert out[0] is not None
+    queue.reader(B).delivered(out[0])  # an attempt that outlasted the change is made again
+
+    with_bound = {**MIXED, B: in_memory(1 << 20)}
+    queue = reopened(store, tmp_path / "traces", with_bound, telemetry)
+    assert_books_balance(telemetry, A)
+    assert_books_balance(telemetry, B)
+    assert telemetry.value("genops_exporter_recovered_items", exporter=B, signal="traces") == 0
+    queue.consume(batch("6"))
+
+    assert drain(queue.reader(B)) == [b"1", b"3", b"4", b"5", b"6"]
+    queue.close()
+    assert dropped(telemetry, B, "shutdown") == 0
+    assert_books_balance(telemetry, B)
+
+
+def test_what_an_exporter_had_in_memory_is_lost_and_counted_when_it_becomes_durable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, telemetry = MemoryStore(), Telemetry()
+    queue = reopened(store, tmp_path / "traces", {A: MEMORY, B: MEMORY}, telemetry)
+    queue.consume(batch("1", items=3))
+    queue.close(lose_memory=False)
+
+    queue = reopened(store, tmp_path / "traces", {A: QueueConfig()}, telemetry)
+    queue.close()
+
+    assert dropped(telemetry, A, "shutdown") == 3
+    assert_books_balance(telemetry, A)
+    assert "otlp_grpc/a (traces): 3 items lost" in caplog.text
