@@ -75,15 +75,15 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
 
 def _check_storage(reading: Reading, exporters: Exporters, pipelines: Pipelines) -> None:
     """A sender can get the answer of one destination only."""
-    for signal, names in pipelines.items():
-        for name in names if len(names) > 1 else ():
-            if name in exporters and exporters[name].queue.storage is Storage.NONE:
-                reading.note(
-                    ("exporters", name, "sending_queue", "storage"),
-                    f"is `none`, but the pipeline of {signal} has {len(names)} exporters, and the "
-                    "sender can get the answer of one only; use `durable` or `memory`, or leave "
-                    "this exporter alone there",
-                )
+    for name, exporter in exporters.items():
+        shared = [s for s, names in pipelines.items() if name in names and len(names) > 1]
+        if exporter.queue.storage is Storage.NONE and shared:
+            reading.note(
+                ("exporters", name, "sending_queue", "storage"),
+                f"is `none`, but has other exporters beside it for {', '.join(shared)}, and the "
+                "sender can get the answer of one only; use `durable` or `memory`, or leave it "
+                "alone in `service.pipelines`",
+            )
 
 
 def _check_losses(reading: Reading, exporters: Exporters, pipelines: Pipelines) -> None:

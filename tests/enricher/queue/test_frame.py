@@ -3,7 +3,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, header_of, scan
@@ -36,6 +36,7 @@ def payloads_in(data: bytes) -> list[bytes]:
     return [payload for payload in found if payload is not None]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50)))
 def test_every_record_is_found_in_order_with_its_items(payloads: list[bytes]) -> None:
     data = framed(payloads)
@@ -68,6 +69,7 @@ def test_a_damaged_header_of_format_1_at_the_end_is_no_torn_one() -> None:
     assert scanned(bytes(record)) == [Damage(0, len(record), torn=False)]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.data())
 def test_a_record_with_one_changed_bit_is_not_decoded(payload: bytes, data: st.DataObject) -> None:
     record = bytearray(framed([payload]))
@@ -77,6 +79,7 @@ def test_a_record_with_one_changed_bit_is_not_decoded(payload: bytes, data: st.D
     assert decode(bytes(record)) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damage_costs_the_records_it_touches_and_no_other(data: st.DataObject) -> None:
     original = framed(PAYLOADS)
@@ -93,6 +96,7 @@ def test_damage_costs_the_records_it_touches_and_no_other(data: st.DataObject) -
     assert payloads_in(damaged) == untouched
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(framed(PAYLOADS)) - 1))
 def test_a_cut_anywhere_leaves_the_whole_records_and_a_torn_one(cut: int) -> None:
     data = framed(PAYLOADS)[:cut]
