@@ -24,7 +24,7 @@ from genops_enricher.export import (
 )
 from genops_enricher.kept import Kept
 from genops_enricher.pipeline import Consumer, Intake, Signal
-from genops_enricher.queue import SignalQueue, warn_if_left
+from genops_enricher.queue import SignalQueue, lose_memory, warn_if_left
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -47,6 +47,7 @@ class Stages:
                 signal,
                 {name: config.exporters[name].queue for name in exporters},
                 telemetry,
+                memory=kept.memory(signal),
             )
             for signal, exporters in config.pipelines.items()
             if not self._is_direct(signal)
@@ -65,7 +66,7 @@ class Stages:
         """The first stage of each signal that has a pipeline."""
         self._to_stop = ExitStack()  # what was started, to be stopped last first
         self._deadline_s = 0.0  # monotonic clock; set when stopping begins
-        self._may_drain = True
+        self._may_drain = False
 
     def start(self) -> None:
         """Start everything, or nothing.
@@ -77,11 +78,12 @@ class Stages:
         with ExitStack() as started:
             for queue in self._queues.values():
                 queue.open()
-                started.callback(queue.close)
+                started.callback(self._close, queue)
             started.callback(self._stop_exporters)
             for signal, direct in self._direct.items():
-                warn_if_left(data_dir / signal, signal)
                 name = self._config.pipelines[signal][0]
+                warn_if_left(data_dir / signal, signal)
+                lose_memory(self._kept.memory(signal), name, signal, self._telemetry)
                 self._exporters.append((f"{name} ({signal})", direct))
             for signal, queue in self._queues.items():
                 for name in self._config.pipelines[signal]:
@@ -148,6 +150,7 @@ class Stages:
                         reason="exporter_removed",
                         **labels,
                     )
+                self._kept.memory(signal).lose(name)
                 for gauge in _QUEUE_GAUGES:
                     self._telemetry.unwatch(gauge, **labels)
 
@@ -184,6 +187,10 @@ class Stages:
             drift=self._kept.drift(enrichment.drift_tolerance),
         )
         return self._enriching
+
+    def _close(self, queue: SignalQueue) -> None:
+        """What is in memory is lost at the end of the process, and not at a reload."""
+        queue.close(lose_memory=self._may_drain)
 
     def _stop_exporters(self) -> None:
         """Stop all at once: a destination that hangs must not use up the time of the others."""
@@ -223,6 +230,7 @@ _QUEUE_GAUGES = (
     "genops_exporter_queued_items",
     "genops_exporter_queue_bytes",
     "genops_exporter_queue_capacity_bytes",
+    "genops_exporter_oldest_item_age_seconds",
 )
 
 

@@ -79,7 +79,7 @@ def test_memory_is_delivered_at_a_stop_and_lost_at_one_without_a_destination(
             send(process.grpc, number)
         assert process.metric("genops_exporter_queued_items{") == 5
     log = process.log.read_text()
-    assert "otlp_grpc (traces): 5 items lost: the process stops" in log
+    assert "otlp_grpc (traces): 5 items lost: their queue ends" in log
     assert "they are kept" not in log
 
 

@@ -8,6 +8,14 @@ delivered at all is kept in `dead_letters`.
 from genops_enricher.queue.dead_letters import DeadLetters
 from genops_enricher.queue.memory import MemoryStore
 from genops_enricher.queue.reader import Entry, Reader
-from genops_enricher.queue.signal_queue import SignalQueue, warn_if_left
+from genops_enricher.queue.signal_queue import SignalQueue, lose_memory, warn_if_left
 
-__all__ = ["DeadLetters", "Entry", "MemoryStore", "Reader", "SignalQueue", "warn_if_left"]
+__all__ = [
+    "DeadLetters",
+    "Entry",
+    "MemoryStore",
+    "Reader",
+    "SignalQueue",
+    "lose_memory",
+    "warn_if_left",
+]

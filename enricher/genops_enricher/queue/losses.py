@@ -18,7 +18,7 @@ _INTERVAL_S = 10.0
 _WORDS = {
     "queue_full": "the queue is full, and the oldest go (sending_queue.on_full: drop_oldest)",
     "expired": "they waited longer than sending_queue.max_age",
-    "shutdown": "the process stops, and they were in memory only (sending_queue.storage)",
+    "shutdown": "their queue ends, and they were in memory only (sending_queue.storage)",
 }
 
 

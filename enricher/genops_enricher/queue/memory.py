@@ -7,7 +7,7 @@ change of the configuration, goes on with what it had if it gets the same store.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from genops_enricher.queue.frame import Frame
@@ -103,7 +103,7 @@ class MemoryStore:
         """The records of that exporter."""
         return self._cursors.setdefault(exporter, MemoryCursor())
 
-    def lose_others(self, exporters: Collection[str]) -> dict[str, int]:
-        """Lose what is kept for any other exporter; how many items, by exporter."""
-        others = [name for name in self._cursors if name not in exporters]
-        return {name: self._cursors.pop(name).clear() for name in others}
+    def lose(self, exporter: str) -> int:
+        """Lose what is kept for that exporter; how many items."""
+        cursor = self._cursors.pop(exporter, None)
+        return cursor.clear() if cursor else 0

@@ -25,9 +25,15 @@ from genops_enricher.queue.reader import Reader
 from genops_enricher.queue.segment import list_segments
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["SignalQueue", "warn_if_left"]
+__all__ = ["SignalQueue", "lose_memory", "warn_if_left"]
 
 _log = logging.getLogger(__name__)
+
+_GAUGES = (
+    "genops_exporter_queued_items",
+    "genops_exporter_queue_bytes",
+    "genops_exporter_oldest_item_age_seconds",
+)
 
 
 class SignalQueue:
@@ -94,9 +100,8 @@ class SignalQueue:
         cursors = self._log.open(self._durable) if self._log else {}
         if self._log is None:
             warn_if_left(self._directory, self._signal)
-        in_memory = self._exporters.keys() - set(self._durable)
-        for exporter, items in self._memory.lose_others(in_memory).items():
-            self._lose(exporter, items)
+        for exporter in self._durable:
+            lose_memory(self._memory, exporter, self._signal, self._telemetry)
         for exporter, config in self._exporters.items():
             cursor = cursors.get(exporter) or self._memory.cursor(exporter)
             self._readers[exporter] = Reader(
@@ -155,15 +160,6 @@ class SignalQueue:
         if self._log:
             self._log.close()
 
-    def _lose(self, exporter: str, items: int) -> None:
-        """What a queue before this one had in memory, for an exporter that keeps none there now."""
-        if items and exporter in self._exporters:
-            labels = {"exporter": exporter, "signal": self._signal.value}
-            self._telemetry.add(
-                "genops_exporter_dropped_items_total", items, reason="shutdown", **labels
-            )
-            Losses(f"{exporter} ({self._signal})").add(items, "shutdown")
-
     def _admit(self, size: int) -> None:
         with self._lock:
             if self._closed:
@@ -196,6 +192,16 @@ class SignalQueue:
     def _frames(self, batches: Sequence[Batch]) -> list[Frame]:
         now_ms = self._clock.now_ms()
         return [Frame(0, len(batch.payload), batch.items, now_ms) for batch in batches]
+
+
+def lose_memory(store: MemoryStore, exporter: str, signal: Signal, telemetry: Telemetry) -> None:
+    """Lose what an exporter had in memory that keeps nothing there any more, and count it."""
+    if items := store.lose(exporter):
+        labels = {"exporter": exporter, "signal": signal.value}
+        telemetry.add("genops_exporter_dropped_items_total", items, reason="shutdown", **labels)
+        Losses(f"{exporter} ({signal})").add(items, "shutdown")
+        for gauge in _GAUGES:  # of a reader that is no more
+            telemetry.unwatch(gauge, **labels)
 
 
 def warn_if_left(directory: Path, signal: Signal) -> None:

@@ -108,7 +108,7 @@ def enricher(folder: Path, exporter: ExporterConfig) -> Iterator[Enricher]:
     try:
         yield Enricher(service, exporter.id)
     finally:
-        service.stop()
+        service.stop("the end of the test")
     assert_books_balance(service.telemetry, exporter.id)
     assert [path.name for path in folder.iterdir()] == ["lock"]  # nothing else was written
 

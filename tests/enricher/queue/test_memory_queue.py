@@ -87,7 +87,7 @@ def test_what_is_left_at_the_end_is_counted_and_logged(
 
     assert dropped(telemetry, A, "shutdown") == 6
     assert_books_balance(telemetry, A)
-    assert "otlp_grpc/a (traces): 6 items lost: the process stops" in caplog.text
+    assert "otlp_grpc/a (traces): 6 items lost: their queue ends" in caplog.text
 
 
 def test_a_pipeline_may_mix_both_and_only_the_durable_part_is_there_again(tmp_path: Path) -> None:
