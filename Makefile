@@ -31,16 +31,18 @@ soak: $(STAMP) ## audit delivery across kills and faults, fuzz, watch memory; at
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.fuzz --minutes $(MINUTES)
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.memory
 
-check: $(STAMP) ## format, lint, types, import boundaries, docs, prices
+check: $(STAMP) ## format, lint, types, import boundaries, docs, prices, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/genops-pricing check
 	$(BIN)/python -m pytest -q tests/docs
+	$(BIN)/python tests/dependency_audit.py constraints.txt
 
 bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; the price catalog's
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_hot_path.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_redaction.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_client.py
 	$(BIN)/python tests/bench/bench_catalog.py
 

@@ -161,6 +161,7 @@ def _enrich(options: argparse.Namespace) -> int:
     from genops_enricher.config.load import load_config
     from genops_enricher.config.model import EnrichmentConfig
     from genops_enricher.enrich.enricher import Enricher
+    from genops_enricher.redact import Redactor
     from genops_enricher.seen.duplicates import Duplicates
     from genops_enricher.seen.orphans import Orphans
     from genops_pricing import load_catalog
@@ -175,6 +176,7 @@ def _enrich(options: argparse.Namespace) -> int:
         enricher,
         duplicates=Duplicates(math.inf, sys.maxsize) if config.dedupe.enabled else None,
         orphans=Orphans(math.inf, sys.maxsize) if config.price_orphan_aggregates else None,
+        redactor=Redactor.of(config.redaction),
         reprice=options.reprice,
         out=options.output,
         as_json=options.json,

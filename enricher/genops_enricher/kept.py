@@ -1,7 +1,8 @@
 """What outlives a change of the configuration: what was seen, summed, and waits in memory.
 
 A reload must not price a call twice, nor let a sum go back. What can go on under the new settings
-goes on; sums by other labels are other sums, and begin anew with a start time of their own.
+goes on; sums by other labels are other sums, and begin anew with a start time of their own. So do
+they where other labels are redacted: what was summed before may name whom no page may name now.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from genops_enricher.config.model import DedupeConfig, EnrichmentConfig, MetricsConfig
+from genops_enricher.config.model import DedupeConfig, EnrichmentConfig, RedactionConfig
 from genops_enricher.pipeline import Consumer, Signal
 from genops_enricher.queue import MemoryStore
 from genops_enricher.seen.duplicates import Duplicates
@@ -32,7 +33,7 @@ class Kept:
         self._orphans: Orphans | None = None
         self._drift: Drift | None = None
         self._memory: dict[Signal, MemoryStore] = {}
-        self._sums: dict[tuple[str, ...], _Sums] = {}  # by labels
+        self._sums: dict[_By, _Sums] = {}
         self._shown: _Sums | None = None
         self._resource = {
             "service.name": "genops-enricher",
@@ -71,38 +72,44 @@ class Kept:
         self._drift.tolerance = tolerance
         return self._drift
 
-    def ledger(self, config: MetricsConfig) -> Ledger:
+    def ledger(self, config: EnrichmentConfig) -> Ledger:
         """The sums by these labels, which are then on the metrics page as well."""
-        sums = self._sums_by(config.labels)
+        sums = self._sums_by(config)
         if sums is not self._shown:
             if self._shown is not None:
                 self._telemetry.registry.unregister(self._shown.page)
             self._telemetry.registry.register(sums.page)
             self._shown = sums
-        sums.ledger.max_series = config.max_series
+        sums.ledger.max_series = config.metrics.max_series
         return sums.ledger
 
-    def reporter(self, config: MetricsConfig, next_consumer: Consumer) -> Reporter:
+    def reporter(self, config: EnrichmentConfig, next_consumer: Consumer) -> Reporter:
         """What sends the sums on, from where the last one ended."""
-        if config.export_interval_s is None:
+        metrics = config.metrics
+        if metrics.export_interval_s is None:
             raise ValueError("no interval is set")
-        sums = self._sums_by(config.labels)
+        sums = self._sums_by(config)
         sums.reporter = Reporter(
             sums.ledger,
             next_consumer,
-            interval_s=config.export_interval_s,
-            delta=config.delta,
+            interval_s=metrics.export_interval_s,
+            delta=metrics.delta,
             resource=self._resource,
             start_ns=sums.start_ns,
             after=sums.reporter,
         )
         return sums.reporter
 
-    def _sums_by(self, labels: tuple[str, ...]) -> _Sums:
-        if labels not in self._sums:
-            ledger = Ledger(labels, 2)
-            self._sums[labels] = _Sums(ledger, SpendCollector(ledger), time.time_ns())
-        return self._sums[labels]
+    def _sums_by(self, config: EnrichmentConfig) -> _Sums:
+        by = config.metrics.labels, config.redaction
+        if by not in self._sums:
+            ledger = Ledger(config.metrics.labels, 2)
+            self._sums[by] = _Sums(ledger, SpendCollector(ledger), time.time_ns())
+        return self._sums[by]
+
+
+_By = tuple[tuple[str, ...], RedactionConfig]
+"""The labels, and what is redacted of their values."""
 
 
 @dataclass(slots=True)

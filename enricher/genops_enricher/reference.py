@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from genops_enricher.config.groups import GROUPS
 from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.values import Shape
 from genops_enricher.enrich.attributes import ATTRIBUTES, REASONS
@@ -96,6 +97,7 @@ Nothing that a span has already is overwritten or repeated.
 Costs stand on the spans of single inference and embedding calls only, so that a sum over spans is
 the bill.
 Spans that are no LLM calls get nothing.
+What is not to leave can be dropped or hashed: [redaction](redaction.md).
 
 | attribute | type | on | meaning |
 |---|---|---|---|
@@ -195,6 +197,15 @@ lists; `genops.team` is the label `genops_team`.
 |---|---|---|---|
 """
 
+_REDACTION_GROUPS = f"""\
+{_MADE}
+# Groups of redaction
+
+Ready-made lists of patterns for `enrichment.redaction`, which [redaction](redaction.md) explains:
+`group:content`, for one, stands for all patterns below that heading.
+A package that writes what these lists lack needs patterns of your own beside the group.
+"""
+
 # Heading of a group of keys, and how their paths begin.
 _GROUPS = (
     ("", "exporters."),
@@ -275,6 +286,15 @@ def _attributes() -> str:
     )
 
 
+def _redaction_groups() -> str:
+    page = _REDACTION_GROUPS
+    for name, group in GROUPS.items():
+        page += f"\n## group:{name}\n\n{group.meaning}\n\n| who writes it | patterns |\n|---|---|\n"
+        for emitter, patterns in group.by_emitter.items():
+            page += f"| {emitter} | {', '.join(f'`{pattern}`' for pattern in patterns)} |\n"
+    return page
+
+
 def _source(alias: Alias) -> str:
     return f"`{alias.source}`" if alias.read else f"tokens of {alias.source.replace('_', ' ')}"
 
@@ -284,6 +304,7 @@ PAGES = {
     "configuration.md": _configuration,
     "dialects.md": lambda: dialects_page(_MADE),
     "metrics.md": _metrics,
+    "redaction-groups.md": _redaction_groups,
 }
 
 if __name__ == "__main__":

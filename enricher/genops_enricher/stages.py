@@ -25,6 +25,7 @@ from genops_enricher.export import (
 from genops_enricher.kept import Kept
 from genops_enricher.pipeline import Consumer, Intake, Signal
 from genops_enricher.queue import SignalQueue, lose_memory, warn_if_left
+from genops_enricher.redact import Redactor, redacting
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
@@ -59,6 +60,7 @@ class Stages:
         }
         # Those of an opened queue, which `start` makes, and the direct ones.
         self._exporters: list[tuple[str, Exporter | DirectExporter]] = []
+        self._redactor = Redactor.of(config.enrichment.redaction)
         self._enriching: EnrichStage | None = None
         self.intakes: Mapping[Signal, Intake] = {
             signal: self._intake(signal, catalog) for signal in config.pipelines
@@ -98,9 +100,9 @@ class Stages:
             for _, each in self._exporters:
                 each.start()
             started.callback(self._drain)
-            metrics = self._config.enrichment.metrics
-            if metrics.export_interval_s is not None:
-                reporter = self._kept.reporter(metrics, self._next(Signal.METRICS))
+            enrichment = self._config.enrichment
+            if enrichment.metrics.export_interval_s is not None:
+                reporter = self._kept.reporter(enrichment, self._next(Signal.METRICS))
                 reporter.start()
                 started.callback(reporter.stop)
             self._to_stop = started.pop_all()
@@ -173,7 +175,7 @@ class Stages:
         return self._direct.get(signal) or self._queues[signal]
 
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
-        queue = self._next(signal)
+        queue = redacting(self._next(signal), self._redactor, self._telemetry)
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self._telemetry)
         enrichment = self._config.enrichment
@@ -181,10 +183,11 @@ class Stages:
             _enricher(self._config, catalog),
             queue,
             self._telemetry,
-            self._kept.ledger(enrichment.metrics),
+            self._kept.ledger(enrichment),
             duplicates=self._kept.duplicates(enrichment.dedupe),
             orphans=self._kept.orphans(enrichment),
             drift=self._kept.drift(enrichment.drift_tolerance),
+            redact_label=self._redactor.label if self._redactor is not None else None,
         )
         return self._enriching
 

@@ -59,6 +59,8 @@ LABELS = {
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
     "model": "the catalog's id of the model, or `other` once a hundred series are there",
     "direction": "`billed_more` or `billed_less` than the catalog says",
+    "action": "`dropped`, `hashed`, or `unreadable`: removed because it could not be read, see "
+    "[redaction](redaction.md)",
     "event": "`claude_code.api_request`, `codex.sse_event`, `gemini_cli.api_response`, "
     "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
@@ -134,6 +136,19 @@ METRICS: tuple[Instrument, ...] = (
         ("event",),
         "Log records that state the tokens of an LLM call. They pass through as they came: what "
         "they tell of is priced only if it comes as a span too.",
+    ),
+    _counter(
+        "genops_redacted_attributes_total",
+        "attributes",
+        ("signal", "action"),
+        "What `enrichment.redaction` took out of requests before they were queued, or hashed.",
+    ),
+    _counter(
+        "genops_redaction_removed_items_total",
+        "items",
+        ("signal",),
+        "Items that were received and not queued, because they could not be read and may have held "
+        "what `enrichment.redaction` is to take out.",
     ),
     _gauge(
         "genops_exporter_recovered_items",

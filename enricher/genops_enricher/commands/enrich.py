@@ -13,7 +13,14 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from genops_enricher.commands.otlp_files import FileError, Form, Part, read_file, write_file
+from genops_enricher.commands.otlp_files import (
+    FileError,
+    Form,
+    Part,
+    read_file,
+    redacted,
+    write_file,
+)
 from genops_enricher.decode.lens import DecodeError
 from genops_enricher.decode.values import as_text
 from genops_enricher.enrich.attributes import OWN, OWN_OF_UNPRICED
@@ -21,6 +28,7 @@ from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import Alias
+from genops_enricher.redact import Redactor
 from genops_enricher.seen.duplicates import Duplicates
 from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spans import Span, short_json, spans_of
@@ -42,6 +50,7 @@ def enrich_files(
     *,
     duplicates: Duplicates | None,
     orphans: Orphans | None,
+    redactor: Redactor | None = None,
     reprice: bool,
     out: Path | None,
     as_json: bool,
@@ -49,7 +58,8 @@ def enrich_files(
     """Enrich files, write them to `out` if given (a folder for several), and print their spans.
 
     A call of which several spans tell is priced once in all the files, in the order given, if
-    `duplicates` is given; `orphans`: also the aggregates without calls.
+    `duplicates` is given; `orphans`: also the aggregates without calls. What `redactor` takes out
+    is in neither, so that both show what would leave.
 
     Returns the exit code: 0 if every call is priced or free, 3 if any is unpriced. Duplicates and
     aggregates only repeat calls, and count for neither.
@@ -77,6 +87,8 @@ def enrich_files(
         file = read_file(path)
         try:
             parts = [enriched(part) for part in file.parts]
+            if redactor is not None:
+                parts = [redacted(path, part, redactor) for part in parts]
             spans += [span for part in parts if part.request for span in _spans(part.request)]
         except DecodeError as error:
             raise FileError(f"{path}: holds a span that can't be read: {error}") from error

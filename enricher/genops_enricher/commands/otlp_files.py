@@ -13,16 +13,27 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, load_json, to_json
 from genops_enricher.errors import EnricherError
+from genops_enricher.pipeline import Signal
+from genops_enricher.redact import Redactor
 
-__all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "write_file"]
+__all__ = ["FileError", "Form", "OtlpFile", "Part", "read_file", "redacted", "write_file"]
 
 
 _OTHER_SIGNALS = {"resourceMetrics", "resourceLogs", "resourceProfiles"}
+
+# How JSON names the one key of a request of another signal that can be redacted.
+_REDACTABLE: dict[str, tuple[Signal, type[Message]]] = {
+    "resourceMetrics": (Signal.METRICS, ExportMetricsServiceRequest),
+    "resourceLogs": (Signal.LOGS, ExportLogsServiceRequest),
+}
 
 
 class FileError(EnricherError):
@@ -46,6 +57,34 @@ class Part:
     def with_request(self, request: bytes) -> Part:
         """The part with another request; the same part if nothing changed."""
         return self if request == self.request else replace(self, text=b"", request=request)
+
+
+def redacted(path: Path, part: Part, redactor: Redactor) -> Part:
+    """The part as the service would send it on.
+
+    JSON is always written anew: what OTLP does not have, and the text holds, can't be judged.
+
+    Raises:
+        FileError: the part is of a signal that can't be redacted.
+    """
+    if part.request is not None:
+        request = redactor.redact(Signal.TRACES, part.request).payload
+        return replace(part, text=b"", request=request)
+    document = load_json(part.text)
+    if not document:
+        return part
+    if len(document) != 1 or (key := next(iter(document))) not in _REDACTABLE:
+        raise FileError(
+            f"{path}: holds {', '.join(document)} in one request, which can't be redacted; "
+            "take it out, or take `redaction` out of the configuration"
+        )
+    signal, kind = _REDACTABLE[key]
+    try:
+        message = from_json(document, kind())
+    except OtlpJsonError as error:
+        raise FileError(f"{path}: {error}") from error
+    payload = redactor.redact(signal, message.SerializeToString()).payload
+    return replace(part, text=_line(kind.FromString(payload)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +178,8 @@ def _json_part(where: str, text: bytes) -> Part:
 
 
 def _to_line(part: Part) -> bytes:
-    request = ExportTraceServiceRequest.FromString(part.request or b"")
+    return _line(ExportTraceServiceRequest.FromString(part.request or b""))
+
+
+def _line(request: Message) -> bytes:
     return json.dumps(to_json(request), ensure_ascii=False, separators=(",", ":")).encode()

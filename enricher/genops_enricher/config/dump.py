@@ -19,18 +19,20 @@ from genops_enricher.config.model import (
     MetricsConfig,
     Protocol,
     ReceiverConfig,
+    RedactionConfig,
     Storage,
 )
 
 __all__ = ["REDACTED", "dump_config"]
 
 REDACTED = "[REDACTED]"
+_REDACTED_KEY = "[REDACTED secret]"  # so long that it can be read again
 
 _Tree = dict[str, object]
 
 
 def dump_config(config: Config) -> str:
-    """The configuration as YAML. The value of every header is replaced."""
+    """The configuration as YAML. Secrets are replaced."""
     tree: _Tree = {
         "receivers": {
             "otlp": {
@@ -59,6 +61,7 @@ def dump_config(config: Config) -> str:
                 "price_orphan_aggregates": config.enrichment.price_orphan_aggregates,
                 "drift_tolerance": config.enrichment.drift_tolerance,
                 "metrics": _metrics(config.enrichment.metrics),
+                "redaction": _redaction(config.enrichment.redaction),
             }
         ),
         "service": {
@@ -113,6 +116,11 @@ def _metrics(metrics: MetricsConfig) -> _Tree:
     if metrics.export_interval_s is not None:
         tree["export_interval"] = _duration(metrics.export_interval_s)
     return tree | {"temporality": "delta" if metrics.delta else "cumulative"}
+
+
+def _redaction(redaction: RedactionConfig) -> _Tree:
+    tree = _without_empty({"drop": list(redaction.drop), "hash": list(redaction.hash)})
+    return tree | ({"hash_key": _REDACTED_KEY} if redaction.hash_key else {})
 
 
 def _exporter(exporter: ExporterConfig) -> _Tree:

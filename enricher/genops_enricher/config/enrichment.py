@@ -14,6 +14,7 @@ from genops_enricher.config.model import (
 )
 from genops_enricher.config.pipelines import Pipelines
 from genops_enricher.config.reading import Reading
+from genops_enricher.config.redaction import read_redaction
 from genops_enricher.pipeline import Signal
 from genops_enricher.spend.ledger import page_label
 
@@ -61,6 +62,7 @@ def read_enrichment(reading: Reading, pipelines: Pipelines) -> EnrichmentConfig:
         ),
         price_orphan_aggregates=get(bool, "enrichment", "price_orphan_aggregates"),
         drift_tolerance=get(float, "enrichment", "drift_tolerance"),
+        redaction=read_redaction(reading, rules),
     )
 
 

@@ -22,6 +22,8 @@ from genops_enricher.config.values import (
     NAMES,
     PATH,
     PATHS,
+    PATTERNS,
+    SECRET,
     SECRETS,
     TEXT,
     Kind,
@@ -441,8 +443,26 @@ _ENRICHMENT = (
         "cumulative",
         "How they are sent: sums since the start, or since the last report. Datadog takes `delta`.",
     ),
-    Key("enrichment.redaction.drop", NAMES, None, "Attributes to remove, by pattern.", "0.5"),
-    Key("enrichment.redaction.hash", NAMES, None, "Attributes to hash, by pattern.", "0.5"),
+    Key(
+        "enrichment.redaction.drop",
+        PATTERNS,
+        None,
+        "Attributes to remove before anything is queued, from spans, metrics and logs: patterns "
+        "such as `gen_ai.prompt.*`, or `group:content`. See [redaction](redaction.md).",
+    ),
+    Key(
+        "enrichment.redaction.hash",
+        PATTERNS,
+        None,
+        "Attributes of which only a keyed hash leaves. What `drop` names too is removed.",
+    ),
+    Key(
+        "enrichment.redaction.hash_key",
+        SECRET,
+        None,
+        "The secret of these hashes, at least 16 characters: `${env:GENOPS_HASH_KEY}`. Whoever has "
+        "it can find out ids by trying. Required with `hash`.",
+    ),
 )
 
 _SERVICE = (

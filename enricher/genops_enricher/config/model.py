@@ -29,6 +29,7 @@ __all__ = [
     "Protocol",
     "QueueConfig",
     "ReceiverConfig",
+    "RedactionConfig",
     "RetryConfig",
     "ServiceConfig",
     "Storage",
@@ -203,6 +204,15 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RedactionConfig:
+    """What does not leave, by pattern. Nothing is redacted where both lists are empty."""
+
+    drop: tuple[str, ...] = ()
+    hash: tuple[str, ...] = ()
+    hash_key: str = field(default="", repr=False)  # a secret
+
+
+@dataclass(frozen=True, slots=True)
 class EnrichmentConfig:
     """Which prices, and which attributes beside them."""
 
@@ -214,6 +224,7 @@ class EnrichmentConfig:
     dedupe: DedupeConfig = field(default_factory=DedupeConfig)
     price_orphan_aggregates: bool = False
     drift_tolerance: float = 0.02
+    redaction: RedactionConfig = field(default_factory=RedactionConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from genops_enricher.config.groups import GROUPS
+from genops_enricher.config.patterns import GROUP
+
 __all__ = [
     "ADDRESS",
     "BOOLEAN",
@@ -21,6 +24,8 @@ __all__ = [
     "NAMES",
     "PATH",
     "PATHS",
+    "PATTERNS",
+    "SECRET",
     "SECRETS",
     "TEXT",
     "Kind",
@@ -60,6 +65,7 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 # Go's duration syntax, which the Collector uses. A day has no unit there, and none here.
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _DURATION_HINT = "write a number and a unit: 500ms, 30s or 1m30s"
+_SECRET_CHARACTERS_MIN = 16
 _YEAR_S = 366 * 86400.0
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _BYTES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -88,6 +94,23 @@ def _read_header(text: str) -> str:
     if not all(" " <= char <= "~" for char in text):
         raise ValueError("has a character that a header can't carry; use printable ASCII")
     return text
+
+
+def _read_secret(text: str) -> str:
+    # As a header, and so long that nobody finds it by trying.
+    if len(_read_header(text)) < _SECRET_CHARACTERS_MIN:
+        raise ValueError(
+            f"is too short for a secret; use {_SECRET_CHARACTERS_MIN} characters or more, such as "
+            "`openssl rand -hex 32` prints"
+        )
+    return text
+
+
+def _read_pattern(text: str) -> str:
+    group = text.removeprefix(GROUP)
+    if group != text and group not in GROUPS:
+        raise ValueError(f"is no group; the groups are {', '.join(GROUPS)}")
+    return _read_text(text)
 
 
 def _read_boolean(text: str) -> bool:
@@ -206,6 +229,8 @@ ADDRESS = Kind("host:port", _read_address)
 PATH = Kind("path", _read_path)
 PATHS = Kind("list of paths", _read_path, Shape.LIST)
 NAMES = Kind("list of names", _read_text, Shape.LIST)
+PATTERNS = Kind("list of patterns", _read_pattern, Shape.LIST)
+SECRET = Kind("text, secret", _read_secret, secret=True)
 HEADERS = Kind("map of name to text, secret", _read_header, Shape.MAP, secret=True)
 SECRETS = Kind("list of text, secret", _read_header, Shape.LIST, secret=True)
 LISTS_BY_NAME = Kind("map of name to list of names", _read_text, Shape.MAP_OF_LISTS)

@@ -35,6 +35,7 @@ __all__ = [
     "TraceRequest",
     "count_data_points",
     "count_log_records",
+    "count_spans",
     "log_records",
     "parse_log_record",
     "parse_resource",
@@ -222,6 +223,15 @@ class LogRecordLens(Protocol):
     body: Sequence[bytes]  # at most one, as of `event_name`, in a record that follows the protocol
     attributes: Mapping[str, bytes]
     event_name: Sequence[bytes]
+
+
+def count_spans(payload: bytes) -> int:
+    """How many spans an ExportTraceServiceRequest holds. Raises DecodeError."""
+    return sum(
+        len(scope_spans.spans)
+        for resource_spans in parse_traces(payload).resource_spans
+        for scope_spans in resource_spans.scope_spans
+    )
 
 
 def count_data_points(payload: bytes) -> int:

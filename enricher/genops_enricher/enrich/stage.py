@@ -15,7 +15,7 @@ from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.once import LlmSpan, mark_duplicates, mark_nested, price_orphans
 from genops_enricher.enrich.status import Status
-from genops_enricher.enrich.tally import Tally
+from genops_enricher.enrich.tally import RedactLabel, Tally
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, PartialSuccess, Signal
 from genops_enricher.seen.duplicates import Duplicates, Request
@@ -130,6 +130,7 @@ class EnrichStage:
         duplicates: Duplicates | None = None,
         orphans: Orphans | None = None,
         drift: Drift | None = None,
+        redact_label: RedactLabel | None = None,
     ) -> None:
         """Only what is given is done.
 
@@ -141,12 +142,14 @@ class EnrichStage:
             duplicates: which calls have a cost already.
             orphans: which aggregates have no calls.
             drift: gets the calls of accepted requests whose cost is both reported and computed.
+            redact_label: makes of the texts of labels what the ledger may tell.
         """
         self._tools = _Tools(enricher, duplicates, orphans)
         self._next = next_consumer
         self._telemetry = telemetry
         self._ledger = ledger
         self._drift = drift
+        self._redact_label = redact_label
 
     def swap(
         self, enricher: Enricher, *, duplicates: Duplicates | None, orphans: Orphans | None
@@ -160,7 +163,7 @@ class EnrichStage:
     def accept(self, payload: bytes) -> PartialSuccess | None:
         """Enrich the request and pass it on. See `Intake.accept`."""
         enricher, duplicates, orphans = self._tools
-        tally = Tally(self._ledger.names) if self._ledger else None
+        tally = Tally(self._ledger.names, self._redact_label) if self._ledger else None
         told = None
         with duplicates.request() if duplicates is not None else nullcontext() as seen:
             try:

@@ -6,12 +6,17 @@ reading text from the same bytes hundreds of times would take more time than pri
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from genops_enricher.decode.lens import parse_span
 from genops_enricher.decode.values import as_label
 from genops_enricher.enrich.enricher import Outcome
 from genops_enricher.spend.ledger import FEMTODOLLARS, Amounts, Labels
 
-__all__ = ["Tally"]
+__all__ = ["RedactLabel", "Tally"]
+
+RedactLabel = Callable[[str, str], str]
+"""From the name and the text of a label to the text that may be told."""
 
 # Spans whose tokens stand on another span as well.
 _REPEATED = frozenset({"duplicate", "aggregate"})
@@ -26,11 +31,17 @@ _COST_MAX_USD = 1e12
 class Tally:
     """Sums over the spans of one request. Used by one thread."""
 
-    __slots__ = ("_names", "_rows")
+    __slots__ = ("_names", "_redact", "_rows")
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        """`names` are the labels of the enricher."""
+    def __init__(self, names: tuple[str, ...], redact: RedactLabel | None = None) -> None:
+        """Sums by labels.
+
+        Args:
+            names: the labels of the enricher.
+            redact: makes of the text of a label what may be told of it.
+        """
         self._names = names
+        self._redact = redact
         self._rows: dict[tuple[bytes, tuple[bytes | None, ...]], list[int]] = {}
 
     def add(self, outcome: Outcome) -> None:
@@ -59,7 +70,7 @@ class Tally:
             added = parse_span(texts).attributes
             labels = tuple(
                 [
-                    _text(added.get(name) if value is None else value)
+                    self._text(name, added.get(name) if value is None else value)
                     for name, value in zip(self._names, values, strict=True)
                 ]
             )
@@ -67,6 +78,8 @@ class Tally:
             out[labels] = out[labels].plus(sums) if labels in out else sums
         return out
 
-
-def _text(raw: bytes | None) -> str:
-    return as_label(raw)[:_VALUE_CHARACTERS_MAX]
+    def _text(self, name: str, raw: bytes | None) -> str:
+        text = as_label(raw)
+        if self._redact is not None:  # before it is cut: hashes are of whole values
+            text = self._redact(name, text)
+        return text[:_VALUE_CHARACTERS_MAX]

@@ -34,6 +34,7 @@ enrichment:
   vocabularies: [gen_ai.usage.cost]
   metrics: {export_interval: 30s}
   catalog: {max_age: 720h, reload_interval: 10s}
+  redaction: {drop: ["group:content"], hash: [user.id], hash_key: "0123456789abcdef"}
 service: {memory_limit_mib: 512, reload_interval: 1m}
 """
 
@@ -61,6 +62,7 @@ def test_a_dump_reads_back_as_the_same_configuration(tmp_path: Path) -> None:
 
     assert dump_config(second) == first
     assert second.exporters["otlp"].timeout_s == 60.25
+    assert second.enrichment.redaction.drop == ("group:content",)
     assert second.enrichment.overlays == (tmp_path / "a$b.yaml",)
 
 

@@ -42,6 +42,26 @@ def test_neither_dump_nor_repr_nor_warnings_show_a_header(tmp_path: Path, writte
     assert f"authorization: '{REDACTED}'" in dump_config(loaded.config)
 
 
+@pytest.mark.parametrize("written", [_SECRET, "${env:KEY}"])
+def test_neither_dump_nor_repr_nor_warnings_show_the_key_of_hashes(
+    tmp_path: Path, written: str
+) -> None:
+    file = tmp_path / "enricher.yaml"
+    file.write_text(
+        "exporters: {otlp_http: {endpoint: 'http://b:1'}}\n"
+        f"enrichment: {{redaction: {{hash_key: '{written}'}}}}\n",
+        encoding="utf-8",
+    )
+
+    loaded = load_config(file, _ENV)
+
+    assert loaded.config.enrichment.redaction.hash_key == _SECRET
+    assert loaded.warnings
+    for text in (dump_config(loaded.config), repr(loaded), str(loaded.config)):
+        assert _SECRET not in text
+    assert "hash_key: '[REDACTED secret]'" in dump_config(loaded.config)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -68,6 +88,11 @@ def test_neither_dump_nor_repr_nor_warnings_show_a_header(tmp_path: Path, writte
         "exporters: {otlp: {endpoint: 'b:1', tls: {ca_file: '${KEY}'}}}",
         "exporters: {otlp: {endpoint: 'b:1'}}\n"
         "service: {pipelines: {traces: {exporters: ['${KEY}'], receivers: ['${KEY}']}}}",
+        # the key of hashes
+        "exporters: {otlp: {endpoint: 'b:1'}}\n"
+        f"enrichment: {{redaction: {{hash_key: '{_SECRET}é'}}}}",
+        "exporters: {otlp: {endpoint: 'b:1'}}\n"
+        f"enrichment: {{redaction: {{hash: ['${{KEY}}*', '*'], hash_key: [{_SECRET}]}}}}",
         # a key of a version to come
         "exporters: {otlp: {endpoint: 'b:1'}}\n"
         f"receivers: {{otlp: {{protocols: {{grpc: {{auth: {{bearer_tokens: [{_SECRET}]}}}}}}}}}}",

@@ -36,6 +36,7 @@ from genops_enricher.config.model import (
     HttpReceiverConfig,
     QueueConfig,
     ReceiverConfig,
+    RedactionConfig,
     RetryConfig,
     ServiceConfig,
     Storage,
@@ -93,14 +94,16 @@ class Enricher:
 
 
 @contextmanager
-def enricher(folder: Path, exporter: ExporterConfig) -> Iterator[Enricher]:
+def enricher(
+    folder: Path, exporter: ExporterConfig, redaction: RedactionConfig | None = None
+) -> Iterator[Enricher]:
     exporter = replace(exporter, queue=NONE, retry=RetryConfig())
     config = Config(
         receiver=ReceiverConfig("127.0.0.1:0"),
         http_receiver=HttpReceiverConfig("127.0.0.1:0"),
         exporters={exporter.id: exporter},
         pipelines=dict.fromkeys(Signal, (exporter.id,)),
-        enrichment=EnrichmentConfig(),
+        enrichment=EnrichmentConfig(redaction=redaction or RedactionConfig()),
         service=ServiceConfig(folder, health_endpoint="127.0.0.1:0"),
     )
     service = Service(config, load_catalog())
@@ -149,14 +152,17 @@ def test_success_reaches_the_sender_and_the_spans_are_priced(tmp_path: Path) -> 
         assert "genops.cost.total" in plain_attributes(sent)
 
 
-def test_partial_success_reaches_the_sender_with_count_and_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("redaction", [None, RedactionConfig(drop=("gen_ai.response.id",))])
+def test_partial_success_reaches_the_sender_with_count_and_message(
+    tmp_path: Path, redaction: RedactionConfig | None
+) -> None:
     response = ExportTraceServiceResponse()
     response.partial_success.rejected_spans = 2
     response.partial_success.error_message = "too old"
     body = response.SerializeToString()
     with (
         grpc_destination(lambda _n, _r: GrpcAnswer(body=body)) as destination,
-        enricher(tmp_path, grpc_exporter(destination.port)) as e,
+        enricher(tmp_path, grpc_exporter(destination.port), redaction) as e,
     ):
         over_grpc = ExportTraceServiceResponse.FromString(e.grpc(SPANS))
         over_http = ExportTraceServiceResponse.FromString(e.http(SPANS).content)

@@ -6,7 +6,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from genops_enricher.config.model import DedupeConfig, EnrichmentConfig, MetricsConfig
+from genops_enricher.config.model import (
+    DedupeConfig,
+    EnrichmentConfig,
+    MetricsConfig,
+    RedactionConfig,
+)
 from genops_enricher.kept import Kept
 from genops_enricher.pipeline import Batch
 from genops_enricher.seen.duplicates import Telling, Weight
@@ -37,8 +42,13 @@ class Taker:
         return found
 
 
-def metrics(labels: tuple[str, ...] = TEAM, *, delta: bool = False) -> MetricsConfig:
-    return MetricsConfig(labels, 10, export_interval_s=3600, delta=delta)
+def metrics(
+    labels: tuple[str, ...] = TEAM, *, delta: bool = False, hashed: tuple[str, ...] = ()
+) -> EnrichmentConfig:
+    return EnrichmentConfig(
+        metrics=MetricsConfig(labels, 10, export_interval_s=3600, delta=delta),
+        redaction=RedactionConfig(hash=hashed, hash_key="a key for tests only"),
+    )
 
 
 def page(telemetry: Telemetry) -> str:
@@ -80,6 +90,20 @@ def test_sums_by_other_labels_begin_anew_and_come_back_as_they_were() -> None:
     assert 'genops_cost_total{genops_model="m"} 1.0' in other
     assert "genops_team" not in other
     assert 'genops_cost_total{genops_team="a"} 2.0' in page(telemetry)
+
+
+def test_names_that_are_redacted_from_now_on_are_on_no_page_and_in_no_report() -> None:
+    telemetry, taker = Telemetry(), Taker()
+    kept = Kept(telemetry)
+    kept.ledger(metrics()).add({("S3CR3T",): Amounts(FEMTODOLLARS)})
+    redacted = metrics(hashed=TEAM)
+    kept.ledger(redacted).add({("hmac-sha256:0",): Amounts(FEMTODOLLARS)})
+    kept.reporter(redacted, taker).report()
+
+    assert "S3CR3T" not in page(telemetry)
+    assert "hmac-sha256:0" in page(telemetry)
+    (batch,) = taker.batches
+    assert b"S3CR3T" not in batch.payload
 
 
 def test_what_was_seen_is_known_under_other_bounds() -> None:
