@@ -11,8 +11,9 @@ no queue a destination may have more to say.
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -20,6 +21,7 @@ import grpc
 from genops_enricher.config.model import ReceiverConfig
 from genops_enricher.errors import RetryableError, StartError
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.arrival import Arrivals
 from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.receive.status import refusal, to_grpc_status, to_response
 from genops_enricher.telemetry import Telemetry
@@ -34,6 +36,11 @@ _GRACE_MAX_S = 2.0
 # What arrives in the very moment of the stop gRPC cancels by itself. For so long new requests are
 # answered that they are to come again, so that senders are waiting when that moment comes.
 _NOTICE_S = 0.2
+# A call takes a thread before its message is there, so there are more of them than requests that
+# are handled at a time. See `arrival`.
+_THREADS_PER_WORKER = 2
+_STREAMS_MAX = 100  # of one connection; more wait at the sender
+_ARRIVAL_MAX_S = 60.0  # as `read_timeout` of OTLP/HTTP
 
 _SERVICES = {
     Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -52,15 +59,20 @@ class GrpcReceiver:
         telemetry: Telemetry,
         add_services: Callable[[grpc.Server], None],
         admit: Callable[[], None] = lambda: None,
+        *,
+        arrival_max_s: float = _ARRIVAL_MAX_S,
     ) -> None:
         """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._telemetry = telemetry
         self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
         self._admit = admit
+        threads = _THREADS_PER_WORKER * config.max_workers
+        self._arrivals = Arrivals(arrival_max_s, threads)
+        self._turns = threading.BoundedSemaphore(config.max_workers)
         limit = config.max_recv_msg_size_bytes
         self._server = grpc.server(
-            ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
+            ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
             options=[
                 # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
                 ("grpc.max_receive_message_length", limit),
@@ -69,11 +81,14 @@ class GrpcReceiver:
                 # Collectors ping often where the operator has set a short keepalive; the default
                 # policy would cut them off with too_many_pings.
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+                ("grpc.max_concurrent_streams", _STREAMS_MAX),
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
         )
         for signal, intake in intakes.items():
-            handler = grpc.unary_unary_rpc_method_handler(self._handler(signal, intake))
+            # On the wire a stream of one message is no other than the message. It gives us the call
+            # before the message is there.
+            handler = grpc.stream_unary_rpc_method_handler(self._handler(signal, intake))
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": handler}),)
             )
@@ -97,6 +112,7 @@ class GrpcReceiver:
                 "taken, or the address is none of this machine. Beside an OpenTelemetry Collector "
                 "use 127.0.0.1:14317."
             ) from error
+        self._arrivals.start()
         self._server.start()
 
     def stop(self, grace_s: float) -> None:
@@ -105,6 +121,7 @@ class GrpcReceiver:
         if self.port:
             time.sleep(min(grace_s, _NOTICE_S))
         self._server.stop(min(grace_s, _GRACE_MAX_S)).wait()
+        self._arrivals.stop()
 
     def _admit_one(self) -> None:
         if self._leaving:
@@ -113,12 +130,17 @@ class GrpcReceiver:
 
     def _handler(
         self, signal: Signal, intake: Intake
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            with self._arrivals.watched(context.cancel):
+                payload = next(messages, None)
+            if payload is None:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "Export takes one message")
             try:
                 with self._in_flight.request() as take:
                     take(len(payload))
-                    told = intake.accept(payload)
+                    with self._turns:
+                        told = intake.accept(payload)
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
                 answer = refusal(error)
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
