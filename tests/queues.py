@@ -9,15 +9,40 @@ from pathlib import Path
 
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Batch, Signal
-from genops_enricher.queue import DurableQueue, Reader
+from genops_enricher.queue import Reader, SignalQueue
+from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.dead_letters import Letter, letter_paths, read_letter
 from genops_enricher.telemetry import METRICS, Telemetry
 
-FRAME_HEADER_BYTES = 20
+FRAME_HEADER_BYTES = 28
 FILE_HEADER_BYTES = 8
 
 ONE: Mapping[str, QueueConfig] = {"otlp_grpc/a": QueueConfig()}
 TWO: Mapping[str, QueueConfig] = {"otlp_grpc/a": QueueConfig(), "otlp_http/b": QueueConfig()}
+
+
+class SteppingClock(Clock):
+    """A clock whose time passes, and whose wall is set, when it is told."""
+
+    def __init__(self, wall_s: float) -> None:
+        self._wall_s = wall_s
+        self._steady_s = 12_345.0
+        super().__init__(lambda: round(self._wall_s * 1e9), lambda: round(self._steady_s * 1e9))
+
+    def pass_s(self, seconds: float) -> None:
+        self._wall_s += seconds
+        self._steady_s += seconds
+
+    def set_s(self, jump: float) -> None:
+        self._wall_s += jump
+
+    def restarted(self) -> SteppingClock:
+        """The clock of the next process, which sees the same wall."""
+        return SteppingClock(self._wall_s)
+
+
+def stepping(wall_s: float = 1_790_000_000) -> SteppingClock:
+    return SteppingClock(wall_s)
 
 
 def bounded(size: int, on_full: OnFull = OnFull.REFUSE) -> QueueConfig:
@@ -37,14 +62,16 @@ def opened(
     *,
     segment_bytes: int = 1 << 20,
     sync: Callable[[int], None] = os.fsync,
-) -> Iterator[DurableQueue]:
-    queue = DurableQueue(
+    clock: Clock | None = None,
+) -> Iterator[SignalQueue]:
+    queue = SignalQueue(
         directory,
         Signal.TRACES,
         exporters,
         telemetry or Telemetry(),
         segment_bytes=segment_bytes,
         sync=sync,
+        clock=clock,
     )
     queue.open()
     try:

@@ -2,6 +2,7 @@
 
 EnricherError
 ├── PermanentError    this data can never be accepted; sending it again does not help
+│   └── OversizeError     for its size alone: a part of it may be
 ├── RetryableError    not now; the same data may be accepted later
 ├── ConfigError       the configuration is wrong; carries every problem found
 └── StartError        the configuration is right, but here the service can't run with it
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 __all__ = [
     "ConfigError",
     "EnricherError",
+    "OversizeError",
     "PermanentError",
     "RetryableError",
     "StartError",
@@ -27,6 +29,10 @@ class EnricherError(Exception):
 
 class PermanentError(EnricherError):
     """This data can never be accepted. Receivers answer INVALID_ARGUMENT or HTTP 400."""
+
+
+class OversizeError(PermanentError):
+    """It is too large. Receivers answer RESOURCE_EXHAUSTED without RetryInfo, or HTTP 413."""
 
 
 class RetryableError(EnricherError):

@@ -1,4 +1,4 @@
-"""What outlives a change of the configuration: what was seen, and what was summed.
+"""What outlives a change of the configuration: what was seen, summed, and waits in memory.
 
 A reload must not price a call twice, nor let a sum go back. What can go on under the new settings
 goes on; sums by other labels are other sums, and begin anew with a start time of their own. So do
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from genops_enricher.config.model import DedupeConfig, EnrichmentConfig, RedactionConfig
-from genops_enricher.pipeline import Consumer
+from genops_enricher.pipeline import Consumer, Signal
+from genops_enricher.queue import MemoryStore
 from genops_enricher.seen.duplicates import Duplicates
 from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spend import Ledger, Reporter, SpendCollector
@@ -31,6 +32,7 @@ class Kept:
         self._duplicates: Duplicates | None = None
         self._orphans: Orphans | None = None
         self._drift: Drift | None = None
+        self._memory: dict[Signal, MemoryStore] = {}
         self._sums: dict[_By, _Sums] = {}
         self._shown: _Sums | None = None
         self._resource = {
@@ -39,6 +41,10 @@ class Kept:
             # Without it the sums of two replicas would be taken for one that jumps.
             "service.instance.id": str(uuid.uuid4()),
         }
+
+    def memory(self, signal: Signal) -> MemoryStore:
+        """What waits in memory for the exporters of a signal."""
+        return self._memory.setdefault(signal, MemoryStore())
 
     def duplicates(self, config: DedupeConfig) -> Duplicates | None:
         """Which calls have a cost already; None where nobody wants to know."""

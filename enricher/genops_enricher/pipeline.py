@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["Batch", "Consumer", "Intake", "Signal"]
+__all__ = ["Batch", "Consumer", "Intake", "PartialSuccess", "Signal"]
 
 
 class Signal(StrEnum):
@@ -35,11 +35,25 @@ class Batch:
     items: int  # spans, metric data points or log records in the payload
 
 
+@dataclass(frozen=True, slots=True)
+class PartialSuccess:
+    """What a destination said of a request that it took: OTLP's `partial_success`.
+
+    It rejected `rejected` items, which the sender must not send again; with 0 the message is a
+    warning.
+    """
+
+    rejected: int
+    message: str
+
+
 class Consumer(Protocol):
     """A stage, seen from the stage before it."""
 
-    def consume(self, batch: Batch) -> None:
-        """Accept the batch for good.
+    def consume(self, batch: Batch) -> PartialSuccess | None:
+        """Accept the batch for good, and give what the sender is to be told beside that.
+
+        Only a destination has something to tell; a queue gives None.
 
         Raises:
             RetryableError: not accepted now; the sender is to try the same batch again.
@@ -50,8 +64,10 @@ class Consumer(Protocol):
 class Intake(Protocol):
     """The first stage of a pipeline, seen from a receiver: it takes requests as they came."""
 
-    def accept(self, payload: bytes) -> None:
+    def accept(self, payload: bytes) -> PartialSuccess | None:
         """Take a serialized Export{Trace,Metrics,Logs}ServiceRequest for good.
+
+        What it gives is what the next stages gave: see `Consumer.consume`.
 
         Raises:
             RetryableError: not accepted now; the sender is to try the same request again.

@@ -12,14 +12,19 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from genops_enricher.config.model import Config
+from genops_enricher.config.model import Config, Storage
 from genops_enricher.decode.pass_through import PassThrough
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import EnrichStage
-from genops_enricher.export import Exporter, build_exporter
+from genops_enricher.export import (
+    DirectExporter,
+    Exporter,
+    build_direct_exporter,
+    build_exporter,
+)
 from genops_enricher.kept import Kept
-from genops_enricher.pipeline import Intake, Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.pipeline import Consumer, Intake, Signal
+from genops_enricher.queue import SignalQueue, lose_memory, warn_if_left
 from genops_enricher.redact import Redactor, redacting
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
@@ -38,24 +43,32 @@ class Stages:
         self._kept = kept
         self._telemetry = telemetry
         self._queues = {
-            signal: DurableQueue(
+            signal: SignalQueue(
                 config.service.data_dir / signal,
                 signal,
                 {name: config.exporters[name].queue for name in exporters},
                 telemetry,
+                memory=kept.memory(signal),
             )
             for signal, exporters in config.pipelines.items()
+            if not self._is_direct(signal)
         }
-        self._exporters: list[tuple[str, Exporter]] = []  # of an opened queue, so made by `start`
+        self._direct = {  # of signals without a queue
+            signal: build_direct_exporter(config.exporters[exporters[0]], signal, telemetry)
+            for signal, exporters in config.pipelines.items()
+            if self._is_direct(signal)
+        }
+        # Those of an opened queue, which `start` makes, and the direct ones.
+        self._exporters: list[tuple[str, Exporter | DirectExporter]] = []
         self._redactor = Redactor.of(config.enrichment.redaction)
         self._enriching: EnrichStage | None = None
         self.intakes: Mapping[Signal, Intake] = {
-            signal: self._intake(signal, catalog) for signal in self._queues
+            signal: self._intake(signal, catalog) for signal in config.pipelines
         }
         """The first stage of each signal that has a pipeline."""
         self._to_stop = ExitStack()  # what was started, to be stopped last first
         self._deadline_s = 0.0  # monotonic clock; set when stopping begins
-        self._may_drain = True
+        self._may_drain = False
 
     def start(self) -> None:
         """Start everything, or nothing.
@@ -67,24 +80,29 @@ class Stages:
         with ExitStack() as started:
             for queue in self._queues.values():
                 queue.open()
-                started.callback(queue.close)
+                started.callback(self._close, queue)
             started.callback(self._stop_exporters)
-            for signal, names in self._config.pipelines.items():
-                for name in names:
+            for signal, direct in self._direct.items():
+                name = self._config.pipelines[signal][0]
+                warn_if_left(data_dir / signal, signal)
+                lose_memory(self._kept.memory(signal), name, signal, self._telemetry)
+                self._exporters.append((f"{name} ({signal})", direct))
+            for signal, queue in self._queues.items():
+                for name in self._config.pipelines[signal]:
                     exporter = build_exporter(
                         self._config.exporters[name],
                         signal,
-                        self._queues[signal].reader(name),
+                        queue.reader(name),
                         data_dir,
                         self._telemetry,
                     )
                     self._exporters.append((f"{name} ({signal})", exporter))
-            for _, exporter in self._exporters:
-                exporter.start()
+            for _, each in self._exporters:
+                each.start()
             started.callback(self._drain)
             enrichment = self._config.enrichment
             if enrichment.metrics.export_interval_s is not None:
-                reporter = self._kept.reporter(enrichment, self._queues[Signal.METRICS])
+                reporter = self._kept.reporter(enrichment, self._next(Signal.METRICS))
                 reporter.start()
                 started.callback(reporter.stop)
             self._to_stop = started.pop_all()
@@ -119,7 +137,8 @@ class Stages:
                 if name in config.pipelines.get(signal, ()):
                     continue
                 labels = {"exporter": name, "signal": signal.value}
-                if items := self._queues[signal].reader(name).queued_items:
+                queue = self._queues.get(signal)
+                if items := queue.reader(name).queued_items if queue else 0:
                     _log.warning(
                         "%s (%s) is no longer configured; %d items that it had not delivered are "
                         "given up",
@@ -133,21 +152,30 @@ class Stages:
                         reason="exporter_removed",
                         **labels,
                     )
+                self._kept.memory(signal).lose(name)
                 for gauge in _QUEUE_GAUGES:
                     self._telemetry.unwatch(gauge, **labels)
 
     def degraded(self) -> list[str]:
-        """A sentence for each exporter whose destination refuses us."""
+        """A sentence for each exporter whose destination refuses us, and each queue in trouble."""
         states = [(name, exporter.status()) for name, exporter in self._exporters]
-        return [
-            f"{name}: {reason}. Correct that, or the endpoint, headers or TLS settings of this "
-            "exporter; what waits is kept"
-            for name, (well, reason) in states
-            if not well
-        ]
+        reasons = [f"{name}: {reason}" for name, (well, reason) in states if not well]
+        for queue in self._queues.values():
+            reasons += queue.troubles()
+        return reasons
+
+    def _is_direct(self, signal: Signal) -> bool:
+        """Whether there is no queue; then there is one exporter."""
+        exporters = self._config.exporters
+        names = self._config.pipelines[signal]
+        return any(exporters[name].queue.storage is Storage.NONE for name in names)
+
+    def _next(self, signal: Signal) -> Consumer:
+        """What takes the requests that have passed the intake."""
+        return self._direct.get(signal) or self._queues[signal]
 
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
-        queue = redacting(self._queues[signal], self._redactor, self._telemetry)
+        queue = redacting(self._next(signal), self._redactor, self._telemetry)
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self._telemetry)
         enrichment = self._config.enrichment
@@ -162,6 +190,10 @@ class Stages:
             redact_label=self._redactor.label if self._redactor is not None else None,
         )
         return self._enriching
+
+    def _close(self, queue: SignalQueue) -> None:
+        """What is in memory is lost at the end of the process, and not at a reload."""
+        queue.close(lose_memory=self._may_drain)
 
     def _stop_exporters(self) -> None:
         """Stop all at once: a destination that hangs must not use up the time of the others."""
@@ -182,7 +214,8 @@ class Stages:
             exporter.flush(self._remaining_s())
         for signal, queue in self._queues.items():
             for name in self._config.pipelines[signal]:
-                if items := queue.reader(name).queued_items:
+                reader = queue.reader(name)
+                if (items := reader.queued_items) and reader.keeps:
                     _log.warning(
                         "%s (%s): %d items are not delivered yet; they are kept in %s and go out "
                         "after the next start",
@@ -200,6 +233,7 @@ _QUEUE_GAUGES = (
     "genops_exporter_queued_items",
     "genops_exporter_queue_bytes",
     "genops_exporter_queue_capacity_bytes",
+    "genops_exporter_oldest_item_age_seconds",
 )
 
 

@@ -50,9 +50,10 @@ LABELS = {
     "status": "`priced`, `free`, `unpriced`, `not_llm` or `already_enriched`",
     "reason": "why a span is unpriced (empty for every other status), or why an item was dropped: "
     "`queue_full` (`on_full: drop_oldest`), `rejected` (in a partial success), "
-    "`retries_exhausted` (`max_elapsed_time`), `corrupt` (damaged on disk), `dead_letters_full` "
-    "(refused for ever, and `dead_letter.max_size` is reached), `exporter_removed` (by a reload, "
-    "with a queue that was not empty)",
+    "`retries_exhausted` (`max_elapsed_time`), `expired` (`max_age`), `corrupt` (damaged on disk), "
+    "`dead_letters_full` (refused for ever, and `dead_letter.max_size` is reached), `shutdown` "
+    "(not delivered when the process stopped or a reload took the memory away, with `storage: "
+    "memory`), `exporter_removed` (by a reload, with a queue that was not empty)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`; for HTTP the one that says "
     "the same",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
@@ -211,6 +212,13 @@ METRICS: tuple[Instrument, ...] = (
         _DELIVERY,
         "Requests that failed several times and are tried again apart, where they hold up nobody. "
         "More than a few while others get through: the destination can't take them.",
+    ),
+    _gauge(
+        "genops_exporter_oldest_item_age_seconds",
+        "seconds",
+        _DELIVERY,
+        "For how long the oldest of what waits has waited, including what is being sent. What is "
+        "older than `sending_queue.max_age`, if that is set, is dropped.",
     ),
     _counter(
         "genops_queue_damaged_ranges_total",

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import requests
 
-from destinations import grpc_destination
+from destinations import GrpcAnswer, grpc_destination
 from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
 from life import (
     EXPORT,
@@ -406,3 +406,69 @@ def test_pipelines_that_cannot_start_leave_those_of_before_with_all_they_had(
         (sum_,) = [n for n in enricher.get("/metrics").splitlines() if n.startswith("genops_cost_")]
         assert "genops_model_family" in sum_
         assert float(sum_.rpartition(" ")[2]) == 2 * 0.0035
+
+
+def refuses_until(gate: threading.Event) -> Any:
+    def answer(_number: int, _request: object) -> GrpcAnswer:
+        return GrpcAnswer() if gate.is_set() else GrpcAnswer(grpc.StatusCode.UNAVAILABLE)
+
+    return answer
+
+
+def test_what_waits_in_memory_outlives_a_reload(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with grpc_destination(refuses_until(gate)) as destination:
+        more = {"sending_queue": {"storage": "memory"}}
+        config = write_config(tmp_path, f"127.0.0.1:{destination.port}", more=more)
+        with running(config) as enricher:
+            for number in range(1, 6):
+                send(enricher, number)
+            edit(config, partial(set_header, value="one"))
+            reload(enricher, "applied")
+            edit(config, partial(set_header, value="two"))
+            reload(enricher, "applied")
+            assert enricher.metric("genops_exporter_queued_items{") == 5
+            gate.set()
+            enricher.wait_until_empty()
+            assert enricher.metric("genops_exporter_delivered_items_total{") == 5
+            assert enricher.metric("genops_exporter_recovered_items{") == 0
+            assert enricher.metric("genops_exporter_dropped_items_total{") == 0
+        assert {1, 2, 3, 4, 5} <= set(numbers(destination))
+
+
+def test_what_waits_in_memory_is_lost_and_counted_where_a_reload_takes_the_memory_away(
+    tmp_path: Path,
+) -> None:
+    def set_storage(settings: Any, storage: str) -> None:
+        settings["exporters"]["otlp_grpc"]["sending_queue"] = {"storage": storage}
+        if storage == "none":
+            del settings["exporters"]["otlp_grpc"]["retry_on_failure"]
+
+    gate = threading.Event()
+    with grpc_destination(refuses_until(gate)) as destination:
+        more = {"sending_queue": {"storage": "memory"}}
+        config = write_config(tmp_path, f"127.0.0.1:{destination.port}", more=more)
+        with running(config) as enricher:
+            shutdown = 'genops_exporter_dropped_items_total{exporter="otlp_grpc",reason="shutdown"'
+            send(enricher, 1)
+            edit(config, partial(set_storage, storage="durable"))
+            reload(enricher, "applied")
+            assert enricher.metric(shutdown) == 1
+            assert enricher.metric("genops_exporter_queued_items{") == 0
+            send(enricher, 2)
+            gate.set()
+            enricher.wait_until_empty()
+            gate.clear()
+
+            edit(config, partial(set_storage, storage="memory"))
+            reload(enricher, "applied")
+            send(enricher, 3)
+            edit(config, partial(set_storage, storage="none"))
+            reload(enricher, "applied")
+            assert enricher.metric(shutdown) == 2
+            assert enricher.metric("genops_exporter_queued_items{") == 0
+            gate.set()
+            send(enricher, 4)
+            assert enricher.metric("genops_exporter_accepted_items_total{") == 4
+            assert enricher.metric("genops_exporter_delivered_items_total{") == 2
+        assert {2, 4} <= set(numbers(destination))

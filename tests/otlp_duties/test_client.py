@@ -31,7 +31,7 @@ from genops_enricher.export import Exporter, build_exporter, build_sender
 from genops_enricher.export.outcome import Delivered
 from genops_enricher.export.retry import Backoff
 from genops_enricher.pipeline import Batch, Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import list_letters
 
@@ -63,7 +63,7 @@ class Delivery:
         self.telemetry = Telemetry()
         self.folder = folder
         self._signal = signal
-        self.queue = DurableQueue(
+        self.queue = SignalQueue(
             folder / signal, signal, {c.id: c.queue for c in configs}, self.telemetry
         )
         self.queue.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,8 @@ CASES: Mapping[str, Callable[[str], str]] = {
 def documented() -> dict[str, str]:
     """What is sent -> the answer, of the page."""
     table = PAGE.read_text(encoding="utf-8").partition("| what is sent over gRPC |")[2]
-    rows = [
-        line.strip("| ").split(" | ") for line in table.splitlines()[2:] if line.startswith("| ")
-    ]
+    lines = takewhile(lambda line: line.startswith("|"), table.splitlines()[2:])
+    rows = [line.strip("| ").split(" | ") for line in lines]
     return {row[0]: row[1].strip("`") for row in rows}
 
 

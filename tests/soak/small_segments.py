@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 
 import genops_enricher.cli
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 
 SEGMENT_BYTES = 256 << 10
 
 if __name__ == "__main__":
-    defaults = DurableQueue.__init__.__kwdefaults__
+    defaults = SignalQueue.__init__.__kwdefaults__
     assert defaults is not None
     assert "segment_bytes" in defaults
     defaults["segment_bytes"] = SEGMENT_BYTES

@@ -20,6 +20,7 @@ from genops_enricher.config.model import (
     Protocol,
     ReceiverConfig,
     RedactionConfig,
+    Storage,
 )
 
 __all__ = ["REDACTED", "dump_config"]
@@ -123,7 +124,6 @@ def _redaction(redaction: RedactionConfig) -> _Tree:
 
 
 def _exporter(exporter: ExporterConfig) -> _Tree:
-    retry, queue = exporter.retry, exporter.queue
     return _without_empty(
         {
             **_destination(exporter.id, exporter.endpoint),
@@ -131,28 +131,41 @@ def _exporter(exporter: ExporterConfig) -> _Tree:
             "compression": exporter.compression,
             "timeout": _duration(exporter.timeout_s),
             "tls": _tls(exporter.tls, exporter.endpoint),
-            "retry_on_failure": {
-                "enabled": retry.enabled,
-                "initial_interval": _duration(retry.initial_interval_s),
-                "randomization_factor": retry.randomization_factor,
-                "multiplier": retry.multiplier,
-                "max_interval": _duration(retry.max_interval_s),
-                "max_elapsed_time": _duration(retry.max_elapsed_time_s),
-            },
-            "sending_queue": {
-                "num_consumers": queue.num_consumers,
-                "queue_size": queue.queue_size_bytes,
-                "on_full": queue.on_full.value,
-                "batch": {
-                    "flush_timeout": _duration(exporter.batch.flush_timeout_s),
-                    "min_size": exporter.batch.min_size_bytes,
-                    "max_size": exporter.batch.max_size_bytes,
-                },
-            },
-            "dead_letter": {"max_size": exporter.dead_letter_size_bytes},
-            "truncate": list(exporter.truncate),
+            **_waiting(exporter),
         }
     )
+
+
+def _waiting(exporter: ExporterConfig) -> _Tree:
+    """What becomes of requests that wait; without a queue none does, and there is no such key."""
+    retry, queue = exporter.retry, exporter.queue
+    if queue.storage is Storage.NONE:
+        return {"sending_queue": {"storage": queue.storage.value}}
+    max_age = {} if queue.max_age_s is None else {"max_age": _duration(queue.max_age_s)}
+    return {
+        "retry_on_failure": {
+            "enabled": retry.enabled,
+            "initial_interval": _duration(retry.initial_interval_s),
+            "randomization_factor": retry.randomization_factor,
+            "multiplier": retry.multiplier,
+            "max_interval": _duration(retry.max_interval_s),
+            "max_elapsed_time": _duration(retry.max_elapsed_time_s),
+        },
+        "sending_queue": {
+            "num_consumers": queue.num_consumers,
+            "queue_size": queue.queue_size_bytes,
+            "on_full": queue.on_full.value,
+            "storage": queue.storage.value,
+            **max_age,
+            "batch": {
+                "flush_timeout": _duration(exporter.batch.flush_timeout_s),
+                "min_size": exporter.batch.min_size_bytes,
+                "max_size": exporter.batch.max_size_bytes,
+            },
+        },
+        "dead_letter": {"max_size": exporter.dead_letter_size_bytes},
+        "truncate": list(exporter.truncate),
+    }
 
 
 def _destination(exporter_id: str, endpoint: Endpoint) -> _Tree:

@@ -14,6 +14,7 @@ from genops_enricher.config.model import (
     Protocol,
     QueueConfig,
     RetryConfig,
+    Storage,
 )
 from genops_enricher.config.nodes import KeyPath
 from genops_enricher.config.reading import Reading
@@ -32,6 +33,18 @@ _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317,
 _OWN_HEADERS = frozenset({"content-type", "content-encoding", "content-length", "te"})
 
 _NEVER_SHORTENED = ("genops.cost", "genops.pricing", "genops.tokens")
+
+# They say what becomes of requests that wait, and without a queue none waits.
+_QUEUE_ONLY = (
+    ("sending_queue", "num_consumers"),
+    ("sending_queue", "queue_size"),
+    ("sending_queue", "on_full"),
+    ("sending_queue", "max_age"),
+    ("sending_queue", "batch"),
+    ("retry_on_failure",),
+    ("dead_letter",),
+    ("truncate",),
+)
 
 _TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
 
@@ -70,11 +83,14 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
             num_consumers=get(int, *queue, "num_consumers"),
             queue_size_bytes=get(int, *queue, "queue_size"),
             on_full=OnFull(get(str, *queue, "on_full")),
+            storage=Storage(get(str, *queue, "storage")),
+            max_age_s=reading.settings.find(float, *queue, "max_age"),
         ),
         batch=_batch(reading, (*queue, "batch"), endpoint),
         truncate=_truncate(reading, path),
         dead_letter_size_bytes=get(int, *path, "dead_letter", "max_size"),
     )
+    _check_queue(reading, config)
     _check_destination(reading, config)
     return config
 
@@ -222,6 +238,34 @@ def _retry(reading: Reading, path: KeyPath) -> RetryConfig:
             "0 keeps them",
         )
     return retry
+
+
+def _check_queue(reading: Reading, exporter: ExporterConfig) -> None:
+    """State what a choice about the queue costs."""
+    path = ("exporters", exporter.id)
+    queue = (*path, "sending_queue")
+    match exporter.queue.storage:
+        case Storage.MEMORY:
+            reading.warn(
+                (*queue, "storage"),
+                "is `memory`: up to queue_size bytes that were acknowledged are lost when the "
+                "process is killed, or stops while the destination is away. `durable` keeps them",
+            )
+        case Storage.NONE:
+            reading.warn(
+                (*queue, "storage"),
+                "is `none`: while the destination is away, spans are with their senders, and an "
+                "SDK gives them up after seconds. `durable` keeps them",
+            )
+            for name in _QUEUE_ONLY:
+                if reading.settings.is_set(*path, *name):
+                    reading.note((*path, *name), "has no effect with storage `none`; remove it")
+    if exporter.queue.max_age_s is not None:
+        reading.warn(
+            (*queue, "max_age"),
+            f"spans are lost once they waited for {exporter.queue.max_age_s:g} s; "
+            "without it they are kept",
+        )
 
 
 def _check_destination(reading: Reading, exporter: ExporterConfig) -> None:

@@ -295,7 +295,8 @@ _EXPORTER = (
         "exporters.<id>.sending_queue.queue_size",
         size("1MiB"),
         "1GiB",
-        "How much may wait on disk for this destination (the Collector counts requests).",
+        "How much may wait for this destination, on disk or in memory (the Collector counts "
+        "requests).",
     ),
     Key(
         "exporters.<id>.sending_queue.on_full",
@@ -308,11 +309,16 @@ _EXPORTER = (
         "exporters.<id>.sending_queue.storage",
         choice("durable", "memory", "none"),
         "durable",
-        "`durable`: synced to disk before a request is acknowledged. `none`: the sender gets the "
-        "answer of the destination; one exporter only.",
-        "0.5",
+        "`durable`: synced to disk before a request is acknowledged. `memory`: what waits is lost "
+        "when the process ends. `none`: nothing waits, and the sender gets the answer of the "
+        "destination; one exporter a pipeline. See [delivery](delivery.md#other-storage).",
     ),
-    Key("exporters.<id>.sending_queue.max_age", duration(), None, "Older spans are lost.", "0.5"),
+    Key(
+        "exporters.<id>.sending_queue.max_age",
+        duration(),
+        None,
+        "Spans that waited longer are lost. If not set: they wait for as long as it takes.",
+    ),
     Key(
         "exporters.<id>.sending_queue.batch.flush_timeout",
         duration(zero="none waits"),

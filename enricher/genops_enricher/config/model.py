@@ -32,6 +32,7 @@ __all__ = [
     "RedactionConfig",
     "RetryConfig",
     "ServiceConfig",
+    "Storage",
     "Vocabulary",
 ]
 
@@ -48,6 +49,14 @@ class OnFull(StrEnum):
 
     REFUSE = "refuse"
     DROP_OLDEST = "drop_oldest"
+
+
+class Storage(StrEnum):
+    """Where what waits for an exporter is kept."""
+
+    DURABLE = "durable"
+    MEMORY = "memory"
+    NONE = "none"  # nothing waits: the sender gets the answer of the destination
 
 
 class Vocabulary(StrEnum):
@@ -104,6 +113,8 @@ class QueueConfig:
     num_consumers: int = 4
     queue_size_bytes: int = 1 << 30
     on_full: OnFull = OnFull.REFUSE
+    storage: Storage = Storage.DURABLE
+    max_age_s: float | None = None  # None: however long it takes
 
 
 @dataclass(frozen=True, slots=True)

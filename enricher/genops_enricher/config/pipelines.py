@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from genops_enricher.config import endpoint as endpoints
 from genops_enricher.config.check import closest
-from genops_enricher.config.model import ExporterConfig, OnFull, Protocol
+from genops_enricher.config.model import ExporterConfig, OnFull, Protocol, Storage
 from genops_enricher.config.reading import Reading
 from genops_enricher.pipeline import Signal
 
@@ -28,6 +28,7 @@ def read_pipelines(reading: Reading, exporters: Exporters) -> Pipelines:
             for signal in Signal
         }
         pipelines = {signal: names for signal, names in takers.items() if names}
+    _check_storage(reading, exporters, pipelines)
     _check_losses(reading, exporters, pipelines)
     return pipelines
 
@@ -72,11 +73,29 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
     return names
 
 
+def _check_storage(reading: Reading, exporters: Exporters, pipelines: Pipelines) -> None:
+    """A sender can get the answer of one destination only."""
+    for name, exporter in exporters.items():
+        shared = [s for s, names in pipelines.items() if name in names and len(names) > 1]
+        if exporter.queue.storage is Storage.NONE and shared:
+            reading.note(
+                ("exporters", name, "sending_queue", "storage"),
+                f"is `none`, but has other exporters beside it for {', '.join(shared)}, and the "
+                "sender can get the answer of one only; use `durable` or `memory`, or leave it "
+                "alone in `service.pipelines`",
+            )
+
+
 def _check_losses(reading: Reading, exporters: Exporters, pipelines: Pipelines) -> None:
     """State what several exporters of one signal mean for each other."""
     shared = {name for names in pipelines.values() if len(names) > 1 for name in names}
     for name, exporter in exporters.items():
-        if name not in shared or exporter.queue.on_full is not OnFull.REFUSE:
+        queue = exporter.queue
+        if (
+            name not in shared
+            or queue.on_full is not OnFull.REFUSE
+            or queue.storage is Storage.NONE
+        ):
             continue
         reading.warn(
             ("exporters", name, "sending_queue", "on_full"),

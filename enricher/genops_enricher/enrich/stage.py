@@ -17,7 +17,7 @@ from genops_enricher.enrich.once import LlmSpan, mark_duplicates, mark_nested, p
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.tally import RedactLabel, Tally
 from genops_enricher.errors import not_otlp
-from genops_enricher.pipeline import Batch, Consumer, Signal
+from genops_enricher.pipeline import Batch, Consumer, PartialSuccess, Signal
 from genops_enricher.seen.duplicates import Duplicates, Request
 from genops_enricher.seen.orphans import Orphans
 from genops_enricher.spend.drift import Audit, Drift
@@ -160,10 +160,11 @@ class EnrichStage:
         """
         self._tools = _Tools(enricher, duplicates, orphans)  # one reference, so never half of it
 
-    def accept(self, payload: bytes) -> None:
+    def accept(self, payload: bytes) -> PartialSuccess | None:
         """Enrich the request and pass it on. See `Intake.accept`."""
         enricher, duplicates, orphans = self._tools
         tally = Tally(self._ledger.names, self._redact_label) if self._ledger else None
+        told = None
         with duplicates.request() if duplicates is not None else nullcontext() as seen:
             try:
                 enriched = enrich_request(
@@ -172,10 +173,11 @@ class EnrichStage:
             except DecodeError as error:
                 raise not_otlp(Signal.TRACES, error) from error
             if enriched.spans:  # OTLP: an empty request succeeds and is not passed on
-                self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
+                told = self._next.consume(Batch(Signal.TRACES, enriched.payload, enriched.spans))
         self._count(enriched)
         if self._ledger and tally:
             self._ledger.add(tally.amounts())
+        return told
 
     def _count(self, enriched: Enriched) -> None:
         add = self._telemetry.add

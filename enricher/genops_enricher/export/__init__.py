@@ -2,10 +2,17 @@
 
 Where to start reading: `worker` (the loop from the queue to the destination), `outcome` (what an
 answer means), `parcel` (how requests are divided), `doubt` (when one is given up), `otlp_grpc` and
-`otlp_http` (one attempt each).
+`otlp_http` (one attempt each). Without a queue, `direct` takes the place of the first and the last.
 """
 
-from genops_enricher.export.factory import build_exporter, build_sender
+from genops_enricher.export.direct import DirectExporter
+from genops_enricher.export.factory import build_direct_exporter, build_exporter, build_sender
 from genops_enricher.export.worker import Exporter
 
-__all__ = ["Exporter", "build_exporter", "build_sender"]
+__all__ = [
+    "DirectExporter",
+    "Exporter",
+    "build_direct_exporter",
+    "build_exporter",
+    "build_sender",
+]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from genops_enricher.config.model import ExporterConfig, Protocol
+from genops_enricher.export.direct import DirectExporter
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.otlp_grpc import GrpcSender
 from genops_enricher.export.otlp_http import HttpSender
@@ -15,12 +17,17 @@ from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DeadLetters, Reader
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["build_exporter", "build_sender"]
+__all__ = ["build_direct_exporter", "build_exporter", "build_sender"]
 
 _SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str], Sender]] = {
     Protocol.GRPC: GrpcSender,
     Protocol.HTTP: HttpSender,
 }
+
+
+# As many requests at a time as both receivers handle by default. More are possible: they take a
+# connection of their own.
+_DIRECT_CONNECTIONS = 32
 
 
 def build_sender(config: ExporterConfig, signal: Signal) -> Sender:
@@ -46,3 +53,13 @@ def build_exporter(
     dead_letters = DeadLetters(data_dir, signal, config.id, config.dead_letter_size_bytes)
     sender = build_sender(config, signal)
     return Exporter(config, signal, reader, sender, dead_letters, telemetry)
+
+
+def build_direct_exporter(
+    config: ExporterConfig, signal: Signal, telemetry: Telemetry
+) -> DirectExporter:
+    """An exporter that delivers one signal while the sender waits, once it is started."""
+    queue = replace(config.queue, num_consumers=_DIRECT_CONNECTIONS)
+    return DirectExporter(
+        config, signal, lambda: build_sender(replace(config, queue=queue), signal), telemetry
+    )

@@ -18,14 +18,22 @@ __all__ = ["Notices"]
 _log = logging.getLogger(__name__)
 
 _INTERVAL_S = 10.0
+_FIX = "Correct the endpoint, the headers or the TLS settings of this exporter"
 
 
 class Notices:
     """The state of one exporter. Thread safe."""
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """`name` begins every line."""
+    def __init__(
+        self,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        meanwhile: str = "Nothing is lost while the queue has room",
+    ) -> None:
+        """`name` begins every line; `meanwhile` is what to know while the exporter is held."""
         self._name = name
+        self._meanwhile = meanwhile
         self._clock = clock
         self._lock = threading.Lock()
         self._held = ""  # why the destination refuses us
@@ -45,7 +53,7 @@ class Notices:
         """
         with self._lock:
             if self._held:
-                return False, f"held: {self._held}"
+                return False, f"held: {self._held}. {_FIX}"
             return True, f"retrying: {self._retrying}" if self._retrying else ""
 
     def attempt(self, outcome: Outcome) -> None:
@@ -55,10 +63,11 @@ class Notices:
                 case Hold(reason):
                     if reason != self._held:
                         _log.error(
-                            "%s: held: %s. Nothing is lost while the queue has room; correct the "
-                            "endpoint, the headers or the TLS settings of this exporter",
+                            "%s: held: %s. %s; correct the endpoint, the headers or the TLS "
+                            "settings of this exporter",
                             self._name,
                             reason,
+                            self._meanwhile,
                         )
                     self._held, self._told = reason, True
                 case Retry(reason):

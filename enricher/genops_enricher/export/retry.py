@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from genops_enricher.config.model import RetryConfig
 
-__all__ = ["Backoff"]
+__all__ = ["SERVER_DELAY_MAX_S", "Backoff"]
 
 # A destination may ask for a longer wait than ours, but not stop delivery for a day by mistake.
 SERVER_DELAY_MAX_S = 3600.0

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from genops_enricher.config.model import ExporterConfig
+from genops_enricher.export.attempt import Attempts
 from genops_enricher.export.collect import Collecting
 from genops_enricher.export.doubt import Doubt, Others
 from genops_enricher.export.lane import Lane
@@ -37,13 +38,6 @@ __all__ = ["Exporter"]
 
 _log = logging.getLogger(__name__)
 
-_OUTCOME_LABELS: dict[type[Outcome], str] = {
-    Delivered: "delivered",
-    Retry: "retry",
-    Hold: "held",
-    Rejected: "rejected",
-    TooLarge: "too_large",
-}
 _IDLE_S = 5.0  # how long to wait for work at a time; closing the reader ends the wait
 # Halvings, but those for size, of parts of one request. Twelve find one item among four thousand; a
 # destination that refuses everything must not get every item by itself.
@@ -73,13 +67,14 @@ class Exporter:
         self._config = config
         self._signal = signal
         self._reader = reader
-        self._sender = sender
+        self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._others = Others()
         self._lane: Lane[Trial] = Lane(config.queue.num_consumers)
         telemetry.watch("genops_exporter_waiting_apart", lambda: len(self._lane), **self._labels)
         self._stopping = threading.Event()
+        self._attempts = Attempts(config.id, signal, sender, telemetry, self._stopping.is_set)
         self._notices = Notices(self._name)
         self._collecting = Collecting(self._name, config, reader, self._stopping)
         self._settling = Settling(
@@ -117,12 +112,15 @@ class Exporter:
             if thread.ident is not None:
                 thread.join(max(deadline_s - time.monotonic(), 0))
         self._lane.clear()  # metrics outlive an exporter that is replaced, and would keep it
-        self._sender.close()
+        self._attempts.close()
         self._notices.close()
 
     def status(self) -> tuple[bool, str]:
         """Whether the destination takes what we send, and what is in the way."""
-        return self._notices.status()
+        well, reason = self._notices.status()
+        if well and (trouble := self._dead_letters.trouble()):
+            return False, trouble
+        return well, reason
 
     def _run(self) -> None:
         """Take from the queue and from the slow lane in turn: neither waits for the other."""
@@ -179,7 +177,7 @@ class Exporter:
         if size > limit:
             outcome = TooLarge(f"{size} bytes; the destination takes {limit}")
         else:
-            outcome = self._attempt(parcel.payload)
+            outcome = self._attempts.send(parcel.payload)
             if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
                 return ()  # perhaps cancelled by `stop`: nothing to conclude or to give up
             self._weigh(trial, outcome)
@@ -213,6 +211,10 @@ class Exporter:
         """What to do after a failure that may pass: wait, here or apart, halve, or give up."""
         parcel, retry = trial.parcel, self._config.retry
         trial.reason = outcome.reason
+        if self._has_expired(parcel):
+            reason = f"they waited longer than sending_queue.max_age: {outcome.reason}"
+            self._settling.drop(parcel, "expired", reason)
+            return ()
         trial.throttled = isinstance(outcome, Retry) and outcome.after_s is not None
         if trial.suspect and not trial.throttled:
             if smaller := self._smaller(trial, outcome):
@@ -266,16 +268,8 @@ class Exporter:
             return ()
         return (Parcel(parcel.parts, shortened=short),)
 
-    def _attempt(self, payload: bytes) -> Outcome:
-        try:
-            outcome = self._sender.send(payload)
-        except Exception as error:  # noqa: BLE001 - a mistake of ours; thread and data must live on
-            if not self._stopping.is_set():  # `stop` closes the sender under late attempts
-                _log.exception("%s: an attempt failed in an unforeseen way", self._name)
-            outcome = Hold(f"internal error: {type(error).__name__}")
-        label = _OUTCOME_LABELS[type(outcome)]
-        self._telemetry.add("genops_exporter_attempts_total", outcome=label, **self._labels)
-        return outcome
+    def _has_expired(self, parcel: Parcel) -> bool:
+        return all(self._reader.expired(part.account.entry) for part in parcel.parts)
 
 
 def _is_mostly_envelope(parcel: Parcel, halves: Iterable[Parcel]) -> bool:

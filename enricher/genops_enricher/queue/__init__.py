@@ -1,11 +1,21 @@
-"""The durable queue: what is accepted here survives the process and the machine.
+"""The queue: what is accepted here waits until it is delivered, on disk or in memory.
 
-Where to start reading: `durable` (the queue), `reader` (what an exporter sees of it), `segment`
-(the files), `frame` (the bytes). What can't be delivered at all is kept in `dead_letters`.
+Where to start reading: `signal_queue` (the queue of a signal), `reader` (what an exporter sees of
+it). On disk: `log` and `log_cursor`, `segment` (the files), `frame` (the bytes). What can't be
+delivered at all is kept in `dead_letters`.
 """
 
 from genops_enricher.queue.dead_letters import DeadLetters
-from genops_enricher.queue.durable import DurableQueue
+from genops_enricher.queue.memory import MemoryStore
 from genops_enricher.queue.reader import Entry, Reader
+from genops_enricher.queue.signal_queue import SignalQueue, lose_memory, warn_if_left
 
-__all__ = ["DeadLetters", "DurableQueue", "Entry", "Reader"]
+__all__ = [
+    "DeadLetters",
+    "Entry",
+    "MemoryStore",
+    "Reader",
+    "SignalQueue",
+    "lose_memory",
+    "warn_if_left",
+]

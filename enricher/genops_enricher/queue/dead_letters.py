@@ -61,6 +61,7 @@ class DeadLetters:
         self._max_bytes = max_bytes
         self._bytes: int | None = None  # what is there, at most: others may have taken some away
         self._counted_ns = 0  # when the folder had last changed as its content was counted
+        self._refused_bytes = 0  # of the last letter for which there was no room
         self._lock = threading.Lock()
 
     def keep(self, payload: bytes, items: int, reason: str) -> bool:
@@ -85,10 +86,24 @@ class DeadLetters:
             if self._bytes is None:
                 _remove_unfinished(self._folder)
             if self._size(len(data)) > self._max_bytes:
+                self._refused_bytes = len(data)
                 return False
             _write(path, data)
             self._bytes = (self._bytes or 0) + len(data)
+            self._refused_bytes = 0
             return True
+
+    def trouble(self) -> str:
+        """What a person should act on: letters are lost until some are gone; or nothing."""
+        with self._lock:
+            refused_bytes = self._refused_bytes
+            if not refused_bytes or self._size(refused_bytes) <= self._max_bytes:
+                return ""
+        return (
+            f"its dead letters are at their bound ({self._max_bytes} bytes), and more are lost. "
+            "Send them again or remove them by `genops-enricher dead-letters`, or raise "
+            "dead_letter.max_size"
+        )
 
     def _size(self, added: int) -> int:
         """The bytes there would be; counted if that might be too many and something has changed."""

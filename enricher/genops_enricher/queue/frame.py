@@ -1,9 +1,12 @@
 """The bytes of a queued record: a header that can be found and checked by itself, then the payload.
 
-    marker 4 | payload length 4 | items 4 | payload CRC-32 4 | header CRC-32 4 | payload
+    2: marker 4 | payload length 4 | items 4 | accepted 8 | payload CRC-32 4 | header CRC-32 4 | …
+    1: marker 4 | payload length 4 | items 4 | payload CRC-32 4 | header CRC-32 4 | payload
 
-Integers are big endian. The header has a checksum of its own, so that a damaged length can't
-swallow the records behind it, and a marker, so that reading can go on behind damage.
+Integers are big endian; `accepted` is Unix time in milliseconds. The header has a checksum of its
+own, so that a damaged length can't swallow the records behind it, and a marker, so that reading can
+go on behind damage. The marker tells the format too: each record says by itself how it is read.
+Records are written in format 2 and read in both.
 """
 
 from __future__ import annotations
@@ -12,12 +15,18 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["HEADER_BYTES", "Damage", "Frame", "decode", "header_of", "scan"]
 
-_MARKER = b"\xf0GQ\x0a"  # 0xf0 followed by a letter is no UTF-8: text payloads can't hold it
-_HEADER = struct.Struct(">4sIIII")
-_CHECKED_BYTES = 16  # what the header's own checksum covers
+# 0xf0 followed by anything but a continuation byte is no UTF-8: text payloads can't hold it.
+_MARKERS_BEGIN = b"\xf0G"
+_MARKER_BYTES = 4
+_MARKER = b"\xf0G2\x0a"
+_MARKER_1 = b"\xf0GQ\x0a"
+_HEADER = struct.Struct(">4sIIQII")
+_HEADERS = {_MARKER: _HEADER, _MARKER_1: struct.Struct(">4sIIII")}
+_CHECKSUM_BYTES = 4  # at the end of a header, of all that is before it
 HEADER_BYTES = _HEADER.size
 _SEARCH_BYTES = 1 << 20
 
@@ -32,11 +41,18 @@ class Frame:
     offset: int
     length: int  # bytes of payload
     items: int
+    accepted_ms: int = 0  # Unix time; 0 is unknown, as in format 1
+    header_bytes: int = HEADER_BYTES
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return self.header_bytes + self.length
 
     @property
     def end(self) -> int:
         """The offset behind the record."""
-        return self.offset + HEADER_BYTES + self.length
+        return self.offset + self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +64,11 @@ class Damage:
     torn: bool
 
 
-def header_of(payload: bytes, items: int) -> bytes:
+def header_of(payload: bytes, items: int, accepted_ms: int) -> bytes:
     """The header that stands before `payload`."""
-    checked = _HEADER.pack(_MARKER, len(payload), items, zlib.crc32(payload), 0)[:_CHECKED_BYTES]
-    return checked + zlib.crc32(checked).to_bytes(4, "big")
+    header = _HEADER.pack(_MARKER, len(payload), items, accepted_ms, zlib.crc32(payload), 0)
+    checked = header[:-_CHECKSUM_BYTES]
+    return checked + zlib.crc32(checked).to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def decode(record: bytes) -> bytes | None:
@@ -59,9 +76,9 @@ def decode(record: bytes) -> bytes | None:
     header = _read_header(record)
     if header is None:
         return None
-    length, _, checksum = header
-    payload = record[HEADER_BYTES:]
-    return payload if len(payload) == length and zlib.crc32(payload) == checksum else None
+    payload = record[header.size :]
+    whole = len(payload) == header.length and zlib.crc32(payload) == header.checksum
+    return payload if whole else None
 
 
 def scan(read: Read, start: int, size: int, *, payloads: bool) -> Iterator[Frame | Damage]:
@@ -85,13 +102,23 @@ def scan(read: Read, start: int, size: int, *, payloads: bool) -> Iterator[Frame
             offset = end
 
 
-def _read_header(data: bytes) -> tuple[int, int, int] | None:
-    if len(data) < HEADER_BYTES:
+class _Header(NamedTuple):
+    size: int
+    length: int
+    items: int
+    accepted_ms: int
+    checksum: int  # of the payload
+
+
+def _read_header(data: bytes) -> _Header | None:
+    layout = _HEADERS.get(data[:_MARKER_BYTES])
+    if layout is None or len(data) < layout.size:
         return None
-    marker, length, items, payload_checksum, header_checksum = _HEADER.unpack_from(data)
-    if marker != _MARKER or zlib.crc32(data[:_CHECKED_BYTES]) != header_checksum:
+    _, length, items, *accepted_ms, payload_checksum, header_checksum = layout.unpack_from(data)
+    if zlib.crc32(data[: layout.size - _CHECKSUM_BYTES]) != header_checksum:
         return None
-    return length, items, payload_checksum
+    when = accepted_ms[0] if accepted_ms else 0  # format 1 does not say
+    return _Header(layout.size, length, items, when, payload_checksum)
 
 
 def _frame_at(read: Read, offset: int, size: int, *, payloads: bool) -> Frame | bool:
@@ -99,11 +126,14 @@ def _frame_at(read: Read, offset: int, size: int, *, payloads: bool) -> Frame | 
     data = read(offset, HEADER_BYTES)
     header = _read_header(data)
     if header is None:
-        return size - offset < HEADER_BYTES and _MARKER.startswith(data[: len(_MARKER)])
-    frame = Frame(offset, header[0], header[1])
+        return any(
+            size - offset < layout.size and marker.startswith(data[:_MARKER_BYTES])
+            for marker, layout in _HEADERS.items()
+        )
+    frame = Frame(offset, header.length, header.items, header.accepted_ms, header.size)
     if frame.end > size:
         return True
-    if payloads and decode(read(offset, frame.end - offset)) is None:
+    if payloads and decode(read(offset, frame.size)) is None:
         return False
     return frame
 
@@ -112,11 +142,11 @@ def _next_record(read: Read, offset: int, size: int) -> int:
     """The offset of the first whole record at or behind `offset`, else `size`."""
     while offset < size:
         # Windows overlap, so that a marker across their border is seen.
-        window = read(offset, _SEARCH_BYTES + len(_MARKER) - 1)
-        at = window.find(_MARKER)
+        window = read(offset, _SEARCH_BYTES + len(_MARKERS_BEGIN) - 1)
+        at = window.find(_MARKERS_BEGIN)
         while at >= 0:
             if isinstance(_frame_at(read, offset + at, size, payloads=True), Frame):
                 return offset + at
-            at = window.find(_MARKER, at + 1)
+            at = window.find(_MARKERS_BEGIN, at + 1)
         offset += _SEARCH_BYTES
     return size

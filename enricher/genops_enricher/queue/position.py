@@ -33,7 +33,7 @@ _SUFFIX = ".position"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`next` is the first record never taken; `unfinished` are older ones, oldest first."""
+    """`next` is the first record never taken; `unfinished` are older ones, in any order."""
 
     next: Position
     unfinished: tuple[Position, ...] = ()
@@ -75,10 +75,9 @@ class PositionFile:
         Raises:
             OSError: the state is not written; the one before it stands.
         """
-        unfinished = state.unfinished
-        where = state.next
+        where, unfinished = state.next, sorted(state.unfinished[: _UNFINISHED_MAX + 1])
         if len(unfinished) > _UNFINISHED_MAX:
-            where, unfinished = unfinished[0], ()  # repeats more after a crash, and fits
+            where, unfinished = min(state.unfinished), []  # repeats more after a crash, and fits
         self._counter += 1
         slot = _HEAD.pack(_MARKER, _FORMAT_VERSION, len(unfinished), self._counter, *where)
         slot += b"".join(_PLACE.pack(*place) for place in unfinished)

@@ -1,30 +1,27 @@
 """What one exporter sees of a queue: the records it still has to deliver, oldest first.
 
-Keeps the exporter's position and its books. Which records there are is told by the queue; what
-becomes of a record is told by the exporter. All readers of a queue and the queue itself share one
-lock, which is never held while a payload is read.
+Decides what is refused or dropped, and keeps the exporter's books. Where the records are, on disk
+or in memory, is the business of its cursor; what becomes of a record is told by the exporter. All
+readers of a queue and the queue itself share one lock, which is never held while a payload is read.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue.frame import HEADER_BYTES, Frame
-from genops_enricher.queue.position import PositionFile, State
-from genops_enricher.queue.segment import Position, Segment, read_payload
-from genops_enricher.queue.set_aside import SetAside
+from genops_enricher.queue.clock import Clock
+from genops_enricher.queue.frame import Frame
+from genops_enricher.queue.losses import Losses
+from genops_enricher.queue.segment import Position
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["Entry", "Reader"]
+__all__ = ["Cursor", "Entry", "Reader"]
 
-_log = logging.getLogger(__name__)
 
 _DONE = (
     "genops_exporter_delivered_items_total",
@@ -40,45 +37,122 @@ class Entry:
     payload: bytes
     items: int
     position: Position
+    accepted_ms: int = 0  # by the clock of the queue
+
+
+class Cursor(Protocol):
+    """Where one exporter is among the records of a queue.
+
+    The lock of the queue is held for all but `read`.
+    """
+
+    keeps: bool
+    """Whether what is not finished is there again after a restart."""
+
+    def first(self) -> Frame | None:
+        """The oldest record that is neither out nor passed."""
+
+    def accepted_ms(self) -> int | None:
+        """When the oldest record that is not finished was accepted, be it out or not."""
+
+    def at_newest(self) -> bool:
+        """Whether `first` is the newest record of all."""
+
+    def take(self) -> Position:
+        """Pass `first`, which is out from now on."""
+
+    def drop(self) -> None:
+        """Pass `first` for good."""
+
+    def put_back(self, position: Position) -> None:
+        """A record that is out is to be taken again."""
+
+    def read(self, position: Position) -> bytes | None:
+        """The payload of a record that is out; None if it is damaged.
+
+        Raises:
+            OSError: it can't be read now.
+        """
+
+    def finish(self, position: Position) -> Frame:
+        """A record that is out is done with."""
+
+    def save(self) -> None:
+        """Remember what is finished and dropped across a restart, as well as that is possible."""
+
+    def arrived(self, frames: Sequence[Frame], payloads: Sequence[bytes]) -> None:
+        """Records were accepted."""
+
+    def shut(self) -> None:
+        """Save for the last time, and let go of everything."""
 
 
 class Reader:
-    """The queue of one exporter. Thread safe. Made by `DurableQueue`."""
+    """The queue of one exporter. Thread safe. Made by `SignalQueue`."""
 
     def __init__(
         self,
         exporter: str,
         signal: Signal,
         config: QueueConfig,
-        positions: PositionFile,
+        cursor: Cursor,
+        waiting: Iterable[Frame],
         telemetry: Telemetry,
         *,
         lock: threading.Lock,
-        release: Callable[[], None],
-        set_aside: SetAside,
+        clock: Clock,
     ) -> None:
-        """`release` is called, with the lock held, when segments may have become free."""
+        """`waiting` is what the cursor has found from an earlier run."""
         self.exporter = exporter
         self.queued_items = 0
         self.queued_bytes = 0  # as on disk, headers included
+        self._signal = signal
         self._config = config
-        self._positions = positions
+        self._cursor = cursor
         self._telemetry = telemetry
         self._labels = {"exporter": exporter, "signal": signal.value}
+        self._losses = Losses(f"{exporter} ({signal})")
+        self._clock = clock
         self._lock = lock
         self._arrival = threading.Condition(lock)
         self._emptied = threading.Condition(lock)
-        self._release = release
-        self._set_aside = set_aside
-        self._segment: Segment  # the next record is `_segment.frame(_index)`
-        self._index = 0
-        # Taken and to be taken again: not finished before the restart, or could not be read.
-        self._again: deque[tuple[Segment, Frame]] = deque()
-        self._out: dict[Position, Frame] = {}
-        self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
+        self._refused_bytes: int | None = None  # the last request that found no room
+        self._dropping = False  # the last request made others go
         self._closed = False
         self._shut = False
-        self._position_fails = False
+        self._loses = False  # everything that there is and that comes
+        for frame in waiting:
+            self._count(frame)
+        watch, labels = telemetry.watch, self._labels
+        self._book_recovered()
+        watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
+        watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
+        watch("genops_exporter_oldest_item_age_seconds", self.oldest_age_s, **labels)
+        telemetry.set("genops_exporter_queue_capacity_bytes", config.queue_size_bytes, **labels)
+
+    def _book_recovered(self) -> None:
+        """Enter what was found, less what the books of this process already know of.
+
+        That is something where a queue was closed and is opened again to change its settings.
+        """
+        telemetry, labels = self._telemetry, self._labels
+        recovered = telemetry.value("genops_exporter_recovered_items", **labels)
+        accepted = telemetry.value("genops_exporter_accepted_items_total", **labels)
+        done = sum(
+            value
+            for name in _DONE
+            for series, value in telemetry.labelled(name)
+            if labels.items() <= series.items()
+        )
+        more = self.queued_items - int(recovered + accepted - done)
+        if more < 0:
+            self._count_dropped(-more, "corrupt")
+        telemetry.set("genops_exporter_recovered_items", recovered + max(more, 0), **labels)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what is not delivered is there again after a restart."""
+        return self._cursor.keeps
 
     def take(self, timeout_s: float, *, bytes_max: int | None = None) -> Entry | None:
         """The oldest record that nobody has taken yet.
@@ -92,27 +166,20 @@ class Reader:
         """
         while True:
             with self._lock:
-                self._arrival.wait_for(lambda: self._closed or self._pending(), timeout_s)
-                if self._closed or not self._pending():
+                self._arrival.wait_for(lambda: self._closed or self._first() is not None, timeout_s)
+                first = None if self._closed else self._first()
+                if first is None or (bytes_max is not None and first.length > bytes_max):
                     return None
-                if bytes_max is not None and self._first().length > bytes_max:
-                    return None
-                segment, frame = self._pop()
-                position = Position(segment.number, frame.offset)
-                self._out[position] = frame
+                position = self._cursor.take()
             try:
-                with self._lock:
-                    file = self._file(segment)
-                # The descriptor stays open: a segment with a record that is out is held.
-                payload = read_payload(file, segment, frame, set_aside=self._set_aside)
+                payload = self._cursor.read(position)
             except BaseException:
                 with self._lock:
-                    del self._out[position]
-                    self._again.appendleft((segment, frame))
+                    self._cursor.put_back(position)
                 raise
             if payload is not None:
-                return Entry(payload, frame.items, position)
-            self._finish(position, {"corrupt": frame.items}, 0)
+                return Entry(payload, first.items, position, first.accepted_ms)
+            self._finish(position, {"corrupt": first.items}, 0)
 
     def delivered(self, entry: Entry) -> None:
         """The destination has it for good."""
@@ -128,6 +195,18 @@ class Reader:
         """
         self._finish(entry.position, dropped, dead_lettered)
 
+    def expired(self, entry: Entry) -> bool:
+        """Whether a record that is out has waited too long. Those behind it that have, go now."""
+        with self._lock:
+            self._expire()
+            return self._is_expired(entry.accepted_ms)
+
+    def oldest_age_s(self) -> float:
+        """For how long the oldest record has waited; 0 if none waits."""
+        with self._lock:
+            accepted_ms = None if self._shut else self._cursor.accepted_ms()
+            return 0 if accepted_ms is None else (self._clock.now_ms() - accepted_ms) / 1000
+
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every record is finished; False if that takes longer."""
         with self._lock:
@@ -139,54 +218,20 @@ class Reader:
             self._closed = True
             self._arrival.notify_all()
 
+    def trouble(self) -> str:
+        """What a person should act on; empty if there is nothing."""
+        with self._lock:
+            # Asked of the request that was refused: it may fit by now, and not have come again.
+            full = self._refused_bytes is not None and self._is_full(self._refused_bytes)
+            bound = f"its queue is full ({self._config.queue_size_bytes} bytes)"
+            repair = "Repair or speed up its destination, or raise sending_queue.queue_size"
+            if full:
+                return f"{bound}: senders of {self._signal} are told to try again. {repair}"
+            if self._dropping and self.queued_bytes:
+                return f"{bound}: the oldest {self._signal} for it are lost. {repair}"
+            return ""
+
     # What follows is for the queue; the lock is held.
-
-    def restore(self, segments: Sequence[Segment]) -> None:
-        """Go to where the position file says, in the segments that there are, oldest first."""
-        state = self._positions.state
-        by_number = {segment.number: segment for segment in segments}
-        for place in state.unfinished:
-            if (segment := by_number.get(place.segment)) is not None:
-                index = segment.index_of(place.offset)
-                if index < len(segment) and segment.frame(index).offset == place.offset:
-                    self._again.append((segment, segment.frame(index)))
-        start = next(s for s in segments if s.number >= state.next.segment)
-        self._segment = start
-        if start.number == state.next.segment:
-            self._index = start.index_of(state.next.offset)
-        self._skip_finished_segments()
-        for _, frame in self._again:
-            self._count(frame)
-        for segment in segments[segments.index(self._segment) :]:
-            first = self._index if segment is self._segment else 0
-            for index in range(first, len(segment)):
-                self._count(segment.frame(index))
-        watch, labels = self._telemetry.watch, self._labels
-        self._book_recovered()
-        watch("genops_exporter_queued_items", lambda: self.queued_items, **labels)
-        watch("genops_exporter_queue_bytes", lambda: self.queued_bytes, **labels)
-        self._telemetry.set(
-            "genops_exporter_queue_capacity_bytes", self._config.queue_size_bytes, **labels
-        )
-
-    def _book_recovered(self) -> None:
-        """Enter what was found, less what the books of this process already know of.
-
-        That is something where the queue was closed and is opened again to change its settings.
-        """
-        telemetry, labels = self._telemetry, self._labels
-        recovered = telemetry.value("genops_exporter_recovered_items", **labels)
-        done = sum(
-            value
-            for name in _DONE
-            for series, value in telemetry.labelled(name)
-            if labels.items() <= series.items()
-        )
-        accepted = telemetry.value("genops_exporter_accepted_items_total", **labels)
-        more = self.queued_items - int(recovered + accepted - done)
-        if more < 0:
-            self._drop(-more, "corrupt")
-        telemetry.set("genops_exporter_recovered_items", recovered + max(more, 0), **labels)
 
     def refuses(self, reserved: int, size: int) -> bool:
         """Whether `size` more bytes do not fit, with `reserved` bytes on their way to the disk.
@@ -194,137 +239,115 @@ class Reader:
         An empty queue takes a record of any size: else one that is larger than the bound would be
         refused, and sent again, for ever.
         """
-        held = self.queued_bytes + reserved
-        full = held > 0 and held + size > self._config.queue_size_bytes
-        return full and self._config.on_full is OnFull.REFUSE
+        if self._config.on_full is not OnFull.REFUSE:
+            return False
+        full = self._is_full(size, reserved)
+        if full:
+            self._expire()
+            full = self._is_full(size, reserved)
+        self._refused_bytes = size if full else None
+        return full
 
-    def arrived(self, frames: Sequence[Frame]) -> None:
-        """Frames were committed at the end of the last segment."""
+    def arrived(self, frames: Sequence[Frame], payloads: Sequence[bytes]) -> None:
+        """Records were accepted."""
+        self._cursor.arrived(frames, payloads)
         items = 0
         for frame in frames:
             self._count(frame)
             items += frame.items
         self._telemetry.add("genops_exporter_accepted_items_total", items, **self._labels)
+        if self._loses:  # accepted while the queue was closed
+            self._lose_all()
+            return
+        self._expire()
         if self._config.on_full is OnFull.DROP_OLDEST:
             self._drop_oldest()
         self._arrival.notify(len(frames))
 
-    def holds(self, number: int) -> bool:
-        """Whether the segment has, or will have, records that are not finished."""
-        return (
-            number >= self._segment.number
-            or any(position.segment == number for position in self._out)
-            or any(segment.number == number for segment, _ in self._again)
-        )
-
-    def shut(self) -> None:
-        """Write the position for the last time and close the files."""
-        self._save()
+    def shut(self, *, lose_memory: bool) -> None:
+        """Remember for the last time what is finished; lose what is in memory, if told to."""
+        self._cursor.shut()
         self._shut = True
-        self._positions.close()
-        reading = {position.segment for position in self._out}
-        for number in self._files.keys() - reading:
-            os.close(self._files.pop(number))
-        # An attempt that outlasts the stop may still be reading the others.
+        self._loses = lose_memory and not self._cursor.keeps
+        if self._loses:
+            self._lose_all()
+        self._losses.close()
 
-    def _pending(self) -> bool:
-        left = self._segment.number
-        self._skip_finished_segments()
-        if self._segment.number != left:
-            self._leave(left)
-        return bool(self._again) or self._index < len(self._segment)
+    def _first(self) -> Frame | None:
+        self._expire()
+        return self._cursor.first()
 
-    def _skip_finished_segments(self) -> None:
-        while self._index == len(self._segment) and self._segment.next is not None:
-            self._segment, self._index = self._segment.next, 0
+    def _is_full(self, size: int, reserved: int = 0) -> bool:
+        held = self.queued_bytes + reserved
+        return held > 0 and held + size > self._config.queue_size_bytes
 
-    def _first(self) -> Frame:
-        return self._again[0][1] if self._again else self._segment.frame(self._index)
+    def _is_expired(self, accepted_ms: int) -> bool:
+        max_age_s = self._config.max_age_s
+        return max_age_s is not None and self._clock.now_ms() - accepted_ms > max_age_s * 1000
 
-    def _pop(self) -> tuple[Segment, Frame]:
-        if self._again:
-            return self._again.popleft()
-        frame = self._segment.frame(self._index)
-        self._index += 1
-        return self._segment, frame
+    def _expire(self) -> None:
+        """Drop what has waited too long. Records that are out are for their exporter to give up."""
+        if self._config.max_age_s is None or self._shut:
+            return
+        dropped = 0
+        while (frame := self._cursor.first()) and self._is_expired(frame.accepted_ms):
+            self._cursor.drop()
+            dropped += self._uncount(frame)
+        self._dropped(dropped, "expired")
 
     def _drop_oldest(self) -> None:
         """Make room. Records that are out stay: they may be arriving now. So does the newest."""
         dropped = 0
-        while self.queued_bytes > self._config.queue_size_bytes and self._pending():
-            newest = self._segment.next is None and self._index == len(self._segment) - 1
-            if newest and not self._again:
+        while self.queued_bytes > self._config.queue_size_bytes:
+            frame = self._cursor.first()
+            if frame is None or self._cursor.at_newest():
                 break
-            segment, frame = self._pop()
+            self._cursor.drop()
             dropped += self._uncount(frame)
-            if segment is not self._segment:
-                self._leave(segment.number)
-        if dropped:
-            self._drop(dropped, "queue_full")
-            self._save()
+        self._dropping = dropped > 0
+        self._dropped(dropped, "queue_full")
+
+    def _dropped(self, items: int, reason: str) -> None:
+        if items:
+            self._count_dropped(items, reason)
+            self._losses.add(items, reason)
+            self._cursor.save()
+            self._note_empty()
+
+    def _lose_all(self) -> None:
+        items, self.queued_items, self.queued_bytes = self.queued_items, 0, 0
+        self._dropped(items, "shutdown")
 
     def _finish(self, position: Position, dropped: Mapping[str, int], dead_lettered: int) -> None:
         with self._lock:
             if self._shut:
                 return  # an attempt that outlasted the stop; it is repeated after the restart
-            frame = self._out.pop(position)
+            frame = self._cursor.finish(position)
             self._uncount(frame)
             add, labels = self._telemetry.add, self._labels
             delivered = frame.items - sum(dropped.values()) - dead_lettered
             add("genops_exporter_delivered_items_total", delivered, **labels)
             add("genops_exporter_dead_lettered_items_total", dead_lettered, **labels)
             for reason, items in dropped.items():
-                if items:
-                    self._drop(items, reason)
-            self._save()
-            if position.segment < self._segment.number:
-                self._leave(position.segment)
-            if not self.queued_bytes:
-                self._emptied.notify_all()
+                if items:  # the exporter has logged why
+                    self._count_dropped(items, reason)
+            self._cursor.save()
+            self._note_empty()
 
-    def _drop(self, items: int, reason: str) -> None:
+    def _note_empty(self) -> None:
+        if not self.queued_bytes:
+            self._emptied.notify_all()
+
+    def _count_dropped(self, items: int, reason: str) -> None:
         self._telemetry.add(
             "genops_exporter_dropped_items_total", items, reason=reason, **self._labels
         )
 
     def _count(self, frame: Frame) -> None:
         self.queued_items += frame.items
-        self.queued_bytes += HEADER_BYTES + frame.length
+        self.queued_bytes += frame.size
 
     def _uncount(self, frame: Frame) -> int:
         self.queued_items -= frame.items
-        self.queued_bytes -= HEADER_BYTES + frame.length
+        self.queued_bytes -= frame.size
         return frame.items
-
-    def _file(self, segment: Segment) -> int:
-        if segment.number not in self._files:
-            self._files[segment.number] = os.open(segment.path, os.O_RDONLY)
-        return self._files[segment.number]
-
-    def _leave(self, number: int) -> None:
-        if not self.holds(number):
-            if (file := self._files.pop(number, None)) is not None:
-                os.close(file)
-            self._release()
-
-    def _save(self) -> None:
-        if self._shut:
-            return
-        unfinished = [Position(segment.number, frame.offset) for segment, frame in self._again]
-        unfinished += self._out
-        at_end = self._index == len(self._segment)
-        offset = self._segment.end if at_end else self._segment.frame(self._index).offset
-        try:
-            self._positions.write(
-                State(Position(self._segment.number, offset), tuple(sorted(unfinished)))
-            )
-            self._position_fails = False
-        except OSError as error:
-            if not self._position_fails:
-                self._position_fails = True
-                _log.warning(
-                    "can't write the queue position of %s: %s. Delivery goes on; after a restart "
-                    "what was delivered meanwhile is delivered again.",
-                    self.exporter,
-                    error,
-                )

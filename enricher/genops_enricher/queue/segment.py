@@ -1,10 +1,12 @@
 """The files of a queue: append-only segments of frames, and what to do with damaged ones.
 
 A segment is written by one process and never reopened for writing; the next process starts the
-next one. An index of its frames is kept in memory (16 bytes a record), so that dropping records
+next one. An index of its frames is kept in memory (25 bytes a record), so that dropping records
 needs no reading, and the books stay right when a header is damaged later.
 
-    "GENOPSQ" | format version 1 | frame | frame | …
+    "GENOPSQ" | format version | frame | frame | …
+
+Segments of an earlier format are read as they are, and go when they are delivered like any other.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from genops_enricher.errors import StartError
-from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, header_of, scan
+from genops_enricher.queue.clock import Clock
+from genops_enricher.queue.frame import Damage, Frame, decode, header_of, scan
 from genops_enricher.queue.set_aside import SetAside
 
 __all__ = [
@@ -35,7 +39,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 _MAGIC = b"GENOPSQ"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _FILE_HEADER = _MAGIC + bytes([_FORMAT_VERSION])
 _SUFFIX = ".segment"
 _BUFFERS_MAX = 1024  # IOV_MAX of Linux and macOS
@@ -58,6 +62,8 @@ class Segment:
         self._offsets = array("Q")
         self._lengths = array("I")
         self._items = array("I")
+        self._accepted_ms = array("Q")
+        self._header_bytes = array("B")
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -67,10 +73,18 @@ class Segment:
         self._offsets.append(frame.offset)
         self._lengths.append(frame.length)
         self._items.append(frame.items)
+        self._accepted_ms.append(frame.accepted_ms)
+        self._header_bytes.append(frame.header_bytes)
 
     def frame(self, index: int) -> Frame:
         """The frame with that index."""
-        return Frame(self._offsets[index], self._lengths[index], self._items[index])
+        return Frame(
+            self._offsets[index],
+            self._lengths[index],
+            self._items[index],
+            self._accepted_ms[index],
+            self._header_bytes[index],
+        )
 
     @property
     def end(self) -> int:
@@ -104,8 +118,8 @@ class SegmentWriter:
             self.segment.path.unlink(missing_ok=True)
             raise
 
-    def append(self, records: Sequence[tuple[bytes, int]]) -> list[Frame]:
-        """Write and sync `(payload, items)` records; give their frames.
+    def append(self, records: Sequence[tuple[bytes, int]], clock: Clock) -> list[Frame]:
+        """Write and sync `(payload, items)` records; give their frames, accepted now.
 
         Raises:
             OSError: nothing of it is committed. The writer must not be used again: after a failed
@@ -114,9 +128,10 @@ class SegmentWriter:
         buffers: list[bytes] = []
         frames: list[Frame] = []
         end = self.size
+        wall_ms, now_ms = clock.wall_ms(), clock.now_ms()
         for payload, items in records:
-            buffers += (header_of(payload, items), payload)
-            frames.append(Frame(end, len(payload), items))
+            buffers += (header_of(payload, items, wall_ms), payload)
+            frames.append(Frame(end, len(payload), items, now_ms))
             end = frames[-1].end
         try:
             _write(self._fd, buffers)
@@ -146,8 +161,11 @@ def list_segments(directory: Path) -> list[Path]:
     return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
 
 
-def load(path: Path, *, last: bool, set_aside: SetAside) -> Segment:
+def load(path: Path, *, last: bool, set_aside: SetAside, now_ms: int) -> Segment:
     """Index a segment that an earlier process wrote.
+
+    A record that does not say when it was accepted, as none of format 1 does, counts from the last
+    write to its file: too young rather than too old. None was accepted after `now_ms`.
 
     Of the last segment the payloads are checked too, and a torn record at its end is cut off: the
     process ended while writing it, so nobody was told that it is safe. Every other damage is set
@@ -160,7 +178,8 @@ def load(path: Path, *, last: bool, set_aside: SetAside) -> Segment:
     segment = Segment(path, int(path.stem))
     fd = os.open(path, os.O_RDWR)
     try:
-        size = os.fstat(fd).st_size
+        stat = os.fstat(fd)
+        size = stat.st_size
         _refuse_newer(path, _read(fd, 0, len(_FILE_HEADER)))
 
         def read(offset: int, length: int) -> bytes:
@@ -168,7 +187,8 @@ def load(path: Path, *, last: bool, set_aside: SetAside) -> Segment:
 
         for found in scan(read, len(_FILE_HEADER), size, payloads=last):
             if isinstance(found, Frame):
-                segment.add(found)
+                accepted_ms = found.accepted_ms or stat.st_mtime_ns // 10**6
+                segment.add(replace(found, accepted_ms=max(min(accepted_ms, now_ms), 0)))
             elif last and found.torn:
                 _log.info(
                     "%s: cutting off %d bytes of a record that was never acknowledged",
@@ -189,7 +209,7 @@ def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: SetAside
     Raises:
         OSError: it can't be read now.
     """
-    data = _read(fd, frame.offset, HEADER_BYTES + frame.length)
+    data = _read(fd, frame.offset, frame.size)
     payload = decode(data)
     if payload is None:
         set_aside.keep(segment.path, Damage(frame.offset, frame.end, torn=False), data)

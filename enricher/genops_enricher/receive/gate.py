@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from genops_enricher.errors import RetryableError
-from genops_enricher.pipeline import Intake
+from genops_enricher.pipeline import Intake, PartialSuccess
 
 __all__ = ["Gate"]
 
@@ -22,7 +22,7 @@ class Gate:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
 
-    def accept(self, payload: bytes) -> None:
+    def accept(self, payload: bytes) -> PartialSuccess | None:
         """Pass the request on. See `Intake.accept`."""
         with self._lock:
             intake = self._intake
@@ -30,7 +30,7 @@ class Gate:
                 raise RetryableError("the configuration is being reloaded; try again")
             self._in_work += 1
         try:
-            intake.accept(payload)
+            return intake.accept(payload)
         finally:
             with self._lock:
                 self._in_work -= 1

@@ -4,7 +4,8 @@ Handlers take and return raw bytes. With a deserializer in between, gRPC would a
 message that does not parse, and the sender would throw its data away without a word from us.
 
 A request is acknowledged when the next stage has accepted it, and an acknowledgement is the empty
-message: `partial_success` stays unset, as the protocol demands of full success.
+message: `partial_success` stays unset, as the protocol demands of full success. Only where there is
+no queue a destination may have more to say.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from genops_enricher.errors import RetryableError, StartError
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.arrival import Arrivals
 from genops_enricher.receive.in_flight import InFlight
-from genops_enricher.receive.status import refusal, to_grpc_status
+from genops_enricher.receive.status import refusal, to_grpc_status, to_response
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["GrpcReceiver"]
@@ -139,7 +140,7 @@ class GrpcReceiver:
                 with self._in_flight.request() as take:
                     take(len(payload))
                     with self._turns:
-                        intake.accept(payload)
+                        told = intake.accept(payload)
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
                 answer = refusal(error)
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
@@ -149,6 +150,6 @@ class GrpcReceiver:
                     "genops_refused_requests_total", signal=signal, code=answer.code.name
                 )
                 context.abort_with_status(to_grpc_status(answer))
-            return _SUCCESS
+            return to_response(signal, told).SerializeToString() if told else _SUCCESS
 
         return export

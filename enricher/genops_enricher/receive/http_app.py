@@ -23,13 +23,14 @@ from typing import Any
 
 import grpc
 from google.protobuf import json_format
+from google.protobuf.message import Message as ProtobufMessage
 
 from genops_enricher.config.model import HttpReceiverConfig
 from genops_enricher.errors import RetryableError
-from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.pipeline import Intake, PartialSuccess, Signal
 from genops_enricher.receive.http_body import TooLargeError, gunzip, json_to_protobuf
 from genops_enricher.receive.in_flight import InFlight
-from genops_enricher.receive.status import Refusal, refusal, to_status
+from genops_enricher.receive.status import Refusal, refusal, to_response, to_status
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["JSON", "PROTOBUF", "OtlpHttpApp", "encode_refusal"]
@@ -39,12 +40,13 @@ _LOG = logging.getLogger(__name__)
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
-_SUCCESS = {PROTOBUF: b"", JSON: b"{}"}  # `partial_success` stays unset
+_SUCCESS = {PROTOBUF: b"", JSON: b"{}"}  # `partial_success` stays unset in full success
 # Content encoding -> whether it is gzip, of which RFC 9110 knows an older name.
 _PACKED = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 _METHODS = ("POST", "PUT")
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -101,7 +103,9 @@ class OtlpHttpApp:
         status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
         try:
             with self._in_flight.request() as take:
-                await self._handle(scope["method"], signal, headers, body, take)
+                told = await self._handle(scope["method"], signal, headers, body, take)
+            if told is not None and signal is not None:
+                answer = _encode(to_response(signal, told), encoding)
         except _GoneError:
             return
         except asyncio.CancelledError:  # by the server, at the end of its grace
@@ -125,7 +129,7 @@ class OtlpHttpApp:
         headers: Mapping[str, str],
         body: _Body,
         take: Take,
-    ) -> None:
+    ) -> PartialSuccess | None:
         if signal is None:
             paths = ", ".join(self._paths)
             raise _RefusedError(
@@ -165,13 +169,13 @@ class OtlpHttpApp:
                 accept=f"{PROTOBUF}, {JSON}",
             )
 
-        def accept() -> None:
+        def accept() -> PartialSuccess | None:
             content = gunzip(data, limit, take) if data and _PACKED[packed] else data
             if encoding == JSON and content:
                 content = json_to_protobuf(signal, content)
-            self._intakes[signal].accept(content)
+            return self._intakes[signal].accept(content)
 
-        await asyncio.get_running_loop().run_in_executor(self._pool, accept)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, accept)
 
     def _refuse(
         self, error: Exception, signal: Signal | None, encoding: str
@@ -181,9 +185,6 @@ class OtlpHttpApp:
         match error:
             case _RefusedError():
                 status, answer, headers = error.status, error.refusal, error.headers
-            case TooLargeError():
-                status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                answer = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
             case _:
                 answer = refusal(error)
                 status = _STATUSES[answer.code]
@@ -248,10 +249,14 @@ class _Body:
 
 def encode_refusal(answer: Refusal, encoding: str) -> bytes:
     """The google.rpc.Status of a refusal: protobuf for protobuf, JSON for all else."""
-    status = to_status(answer)
+    return _encode(to_status(answer), encoding)
+
+
+def _encode(message: ProtobufMessage, encoding: str) -> bytes:
+    """A response in the encoding of the request, which is JSON if it is not protobuf."""
     if encoding == PROTOBUF:
-        return bytes(status.SerializeToString())
-    return json.dumps(json_format.MessageToDict(status)).encode()
+        return bytes(message.SerializeToString())
+    return json.dumps(json_format.MessageToDict(message)).encode()
 
 
 def _path(target: str) -> str:

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from genops_enricher.decode.otlp_json import OtlpJsonError, from_json
-from genops_enricher.errors import PermanentError, not_otlp
+from genops_enricher.errors import OversizeError, PermanentError, not_otlp
 from genops_enricher.pipeline import Signal
 
 __all__ = ["TooLargeError", "gunzip", "json_to_protobuf"]
@@ -37,7 +37,7 @@ _QUOTE = ord('"')
 _MEMBERS_MAX = 1000  # each costs time however small it is; senders write one
 
 
-class TooLargeError(PermanentError):
+class TooLargeError(OversizeError):
     """The request is larger than a limit, which `limit` says."""
 
     def __init__(self, limit: str) -> None:

@@ -9,6 +9,7 @@ through once it is mended. RetryInfo goes with it because the Collector waits as
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import grpc
@@ -17,10 +18,28 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from genops_enricher.errors import PermanentError, RetryableError
+from genops_enricher.errors import OversizeError, PermanentError, RetryableError
+from genops_enricher.pipeline import PartialSuccess, Signal
 
-__all__ = ["Refusal", "refusal", "to_grpc_status", "to_status"]
+__all__ = ["Refusal", "refusal", "to_grpc_status", "to_response", "to_status"]
+
+
+_RESPONSES: dict[Signal, Callable[[], Message]] = {
+    Signal.TRACES: ExportTraceServiceResponse,
+    Signal.METRICS: ExportMetricsServiceResponse,
+    Signal.LOGS: ExportLogsServiceResponse,
+}
+_REJECTED = {
+    Signal.TRACES: "rejected_spans",
+    Signal.METRICS: "rejected_data_points",
+    Signal.LOGS: "rejected_log_records",
+}
 
 
 class Refusal(NamedTuple):
@@ -34,6 +53,8 @@ class Refusal(NamedTuple):
 def refusal(error: Exception) -> Refusal:
     """The answer to a request at which a stage raised `error`."""
     match error:
+        case OversizeError():
+            return Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         case PermanentError():
             return Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         case RetryableError():
@@ -41,6 +62,16 @@ def refusal(error: Exception) -> Refusal:
         case _:
             message = "the enricher failed on this request; its log says why"
             return Refusal(grpc.StatusCode.UNAVAILABLE, message, retry_after_s=5.0)
+
+
+def to_response(signal: Signal, told: PartialSuccess | None) -> Message:
+    """The response to a request that was accepted: empty if there is nothing to tell."""
+    response = _RESPONSES[signal]()
+    if told is not None:
+        partial = response.partial_success  # type: ignore[attr-defined]
+        setattr(partial, _REJECTED[signal], told.rejected)
+        partial.error_message = told.message
+    return response
 
 
 def to_grpc_status(answer: Refusal) -> grpc.Status:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from genops_enricher.decode.lens import count_data_points, count_log_records, count_spans
-from genops_enricher.pipeline import Batch, Consumer, Signal
+from genops_enricher.pipeline import Batch, Consumer, PartialSuccess, Signal
 from genops_enricher.redact.redactor import Redactor
 from genops_enricher.telemetry import Telemetry
 
@@ -34,13 +34,14 @@ class RedactStage:
         self._redactor = redactor
         self._telemetry = telemetry
 
-    def consume(self, batch: Batch) -> None:
+    def consume(self, batch: Batch) -> PartialSuccess | None:
         """See `Consumer.consume`."""
         signal = batch.signal
         redacted = self._redactor.redact(signal, batch.payload)
         items = _COUNT[signal](redacted.payload) if redacted.unreadable else batch.items
+        told = None
         if items:
-            self._next.consume(Batch(signal, redacted.payload, items))
+            told = self._next.consume(Batch(signal, redacted.payload, items))
         for action in ("dropped", "hashed", "unreadable"):
             if count := getattr(redacted, action):
                 self._telemetry.add(
@@ -48,3 +49,4 @@ class RedactStage:
                 )
         if removed := batch.items - items:
             self._telemetry.add("genops_redaction_removed_items_total", removed, signal=signal)
+        return told

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from genops_enricher.errors import RetryableError
+from genops_enricher.errors import EnricherError
 from genops_enricher.pipeline import Consumer
 from genops_enricher.spend.ledger import Amounts, Labels, Ledger
 from genops_enricher.spend.otlp import Interval, encode
@@ -95,7 +95,8 @@ class Reporter:
             ]
             try:
                 self._next.consume(encode(points, interval, self._resource))
-            except RetryableError as error:
+            except EnricherError as error:
+                # Refused for good too: without a queue that is the destination's word on this one.
                 _log.warning("cost metrics wait for the next report: %s", error)
                 return
             self._reported.update(part)

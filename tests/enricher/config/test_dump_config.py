@@ -9,6 +9,7 @@ import yaml
 from genops_enricher.config.dump import dump_config
 from genops_enricher.config.keys import KEYS
 from genops_enricher.config.load import load_config
+from genops_enricher.config.model import Storage
 
 _FULL = """
 receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:14317"}, http: {read_timeout: 30s}}}}
@@ -25,7 +26,7 @@ exporters:
     endpoint: https://api.eu1.honeycomb.io
     headers: {x-honeycomb-team: secret}
     tls: {insecure_skip_verify: true}
-    sending_queue: {on_full: drop_oldest}
+    sending_queue: {on_full: drop_oldest, storage: memory, max_age: 36h}
     truncate: [gen_ai.input.messages]
 enrichment:
   overlays: ["a$$b.yaml"]
@@ -63,6 +64,21 @@ def test_a_dump_reads_back_as_the_same_configuration(tmp_path: Path) -> None:
     assert second.exporters["otlp"].timeout_s == 60.25
     assert second.enrichment.redaction.drop == ("group:content",)
     assert second.enrichment.overlays == (tmp_path / "a$b.yaml",)
+
+
+def test_a_dump_of_an_exporter_without_a_queue_reads_back(tmp_path: Path) -> None:
+    file = tmp_path / "enricher.yaml"
+    file.write_text(
+        "exporters: {otlp_http: {endpoint: 'http://b:1', sending_queue: {storage: none}}}",
+        encoding="utf-8",
+    )
+    first = dump_config(load_config(file, {"HOME": "/h"}).config)
+
+    file.write_text(first, encoding="utf-8")
+    second = load_config(file, {"HOME": "/h"}).config
+
+    assert dump_config(second) == first
+    assert second.exporters["otlp_http"].queue.storage is Storage.NONE
 
 
 def test_a_dump_has_every_available_key_of_the_table_and_no_other(tmp_path: Path) -> None:

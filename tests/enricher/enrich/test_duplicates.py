@@ -243,7 +243,11 @@ def test_a_refused_request_leaves_nothing_behind() -> None:
 
 def test_two_requests_in_work_at_once_do_not_both_price_the_call() -> None:
     parts = Parts()
-    parts.queue.before = lambda: parts.stage.accept(request(span(call(), number=2)))
+
+    def second() -> None:
+        parts.stage.accept(request(span(call(), number=2)))
+
+    parts.queue.before = second
     parts.send(span(call(), number=1))
 
     assert statuses(parts.queue.accepted) == ["duplicate", "priced"]

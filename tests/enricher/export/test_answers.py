@@ -30,7 +30,7 @@ from genops_enricher.config.model import (
 )
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
 from otlp import plain_attributes, request, span, spans_of
 from queues import assert_books_balance, batch, list_letters, opened
@@ -351,7 +351,7 @@ class TestDeadLetters:
 @contextmanager
 def running(
     folder: Path, config: ExporterConfig, telemetry: Telemetry
-) -> Iterator[tuple[DurableQueue, Exporter]]:
+) -> Iterator[tuple[SignalQueue, Exporter]]:
     with opened(folder / "queue", {config.id: config.queue}, telemetry) as queue:
         exporter = build_exporter(config, Signal.TRACES, queue.reader(config.id), folder, telemetry)
         exporter.start()

@@ -28,9 +28,10 @@ from genops_enricher.config.model import ExporterConfig, OnFull, QueueConfig, Re
 from genops_enricher.errors import RetryableError
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DeadLetters, DurableQueue
+from genops_enricher.queue import DeadLetters, SignalQueue
 from genops_enricher.telemetry import Telemetry
-from queues import assert_books_balance, batch, list_letters, opened
+from otlp import request, span
+from queues import FRAME_HEADER_BYTES, assert_books_balance, batch, list_letters, opened
 
 SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
 
@@ -38,7 +39,7 @@ SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
 @contextmanager
 def running(
     folder: Path, telemetry: Telemetry, *configs: ExporterConfig
-) -> Iterator[tuple[DurableQueue, dict[str, Exporter]]]:
+) -> Iterator[tuple[SignalQueue, dict[str, Exporter]]]:
     queues: Mapping[str, QueueConfig] = {config.id: config.queue for config in configs}
     with opened(folder, queues, telemetry) as queue, ExitStack() as stack:
         exporters = {
@@ -228,7 +229,9 @@ def test_a_wrong_key_holds_the_data_even_if_retries_are_limited(
     ):
         queue.consume(batch(b"1"))
         assert refused.wait(10)
-        assert one(exporters).status() == (False, "held: HTTP 401 Unauthorized")
+        well, reason = one(exporters).status()
+        assert not well
+        assert reason.startswith("held: HTTP 401 Unauthorized. Correct the endpoint, the headers")
         repaired.set()
         assert one(exporters).flush(10)
         assert one(exporters).status() == (True, "")
@@ -241,7 +244,7 @@ def test_a_wrong_key_holds_the_data_even_if_retries_are_limited(
 def test_a_dead_destination_does_not_hold_up_the_other(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    size = 20 + 100
+    size = FRAME_HEADER_BYTES + 100
     alive_queue = QueueConfig(num_consumers=2)
     dead_queue = QueueConfig(num_consumers=1, queue_size_bytes=20 * size)
     with grpc_destination() as gone:
@@ -270,7 +273,9 @@ def test_a_dead_destination_does_not_hold_up_the_other(
 def test_a_dead_destination_that_drops_the_oldest_refuses_nothing(
     tmp_path: Path, telemetry: Telemetry
 ) -> None:
-    dead_queue = QueueConfig(1, queue_size_bytes=10 * 120, on_full=OnFull.DROP_OLDEST)
+    dead_queue = QueueConfig(
+        1, queue_size_bytes=10 * (FRAME_HEADER_BYTES + 100), on_full=OnFull.DROP_OLDEST
+    )
     with grpc_destination() as gone:
         pass
     with (
@@ -286,7 +291,7 @@ def test_a_dead_destination_that_drops_the_oldest_refuses_nothing(
             queue.consume(batch(b"x" * 100))
         assert exporters["otlp_http/b"].flush(10)
 
-        assert queue.reader("otlp_grpc/a").queued_bytes <= 10 * 120
+        assert queue.reader("otlp_grpc/a").queued_bytes <= 10 * (FRAME_HEADER_BYTES + 100)
         assert dropped(telemetry, "otlp_grpc/a", "queue_full") >= 89
 
 
@@ -411,3 +416,44 @@ def test_a_mistake_of_ours_holds_the_data_and_shows(
         exporter.stop(10)
 
         assert queue.reader("a").queued_items == 1
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_what_is_being_tried_is_given_up_when_it_has_waited_too_long(
+    tmp_path: Path, telemetry: Telemetry, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the destination refuses us: a limit that is set holds."""
+    aged = QueueConfig(num_consumers=2, max_age_s=0.2)
+    with (
+        http_destination(lambda _n, _r: HttpAnswer(status)) as destination,
+        running(tmp_path, telemetry, http_exporter(destination.port, queue=aged)) as (queue, _),
+    ):
+        for number in range(5):
+            queue.consume(batch(b"%d" % number))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+
+    assert dropped(telemetry, "otlp_http/b", "expired") == 5
+    assert f"they waited longer than sending_queue.max_age: HTTP {status}" in caplog.text
+
+
+def test_dead_letters_at_their_bound_are_for_a_person_to_act_on(
+    tmp_path: Path, telemetry: Telemetry
+) -> None:
+    with (
+        http_destination(lambda _n, _r: HttpAnswer(400)) as destination,
+        running(
+            tmp_path, telemetry, http_exporter(destination.port, dead_letter_size_bytes=1000)
+        ) as (queue, exporters),
+    ):
+        queue.consume(batch(request(span({"x": "1" * 600}, number=1))))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+        assert one(exporters).status() == (True, "")
+        queue.consume(batch(request(span({"x": "2" * 600}, number=2))))
+        assert queue.reader("otlp_http/b").wait_until_empty(20)
+
+        well, reason = one(exporters).status()
+        assert not well
+        assert reason.startswith("its dead letters are at their bound (1000 bytes), and more are")
+        for letter in list_letters(tmp_path):
+            letter.path.unlink()
+        assert one(exporters).status() == (True, "")

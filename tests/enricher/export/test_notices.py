@@ -61,7 +61,9 @@ def test_a_held_destination_is_unhealthy_until_it_answers(
     notices.attempt(Hold("no key"))
     notices.attempt(Hold("no key"))
     notices.attempt(Retry("down"))
-    assert notices.status() == (False, "held: no key")
+    well, reason = notices.status()
+    assert not well
+    assert reason.startswith("held: no key. Correct the endpoint")
     assert len(caplog.messages) == 1
 
     notices.attempt(Rejected("bad"))

@@ -25,7 +25,7 @@ from destinations import (
 from genops_enricher.config.model import ExporterConfig, QueueConfig
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
 from otlp import plain_attributes, request, span, spans_of
 from queues import assert_books_balance, batch, list_letters, opened
@@ -44,7 +44,7 @@ def numbers(payload: bytes) -> list[int]:
 @contextmanager
 def running(
     folder: Path, config: ExporterConfig, telemetry: Telemetry
-) -> Iterator[tuple[DurableQueue, Exporter]]:
+) -> Iterator[tuple[SignalQueue, Exporter]]:
     with opened(folder / "queue", {config.id: config.queue}, telemetry) as queue:
         exporter = build_exporter(config, Signal.TRACES, queue.reader(config.id), folder, telemetry)
         exporter.start()
@@ -67,7 +67,7 @@ def until(condition: Callable[[], object], *, meanwhile: Callable[[], None]) -> 
 class Traffic:
     """Healthy requests with numbers from 1000 on, and which of them arrived."""
 
-    def __init__(self, queue: DurableQueue) -> None:
+    def __init__(self, queue: SignalQueue) -> None:
         self.sent = 0
         self._queue = queue
 

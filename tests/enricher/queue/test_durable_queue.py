@@ -15,7 +15,7 @@ import pytest
 
 from genops_enricher.config.model import OnFull
 from genops_enricher.errors import RetryableError, StartError
-from genops_enricher.queue import DurableQueue
+from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import (
     FILE_HEADER_BYTES,
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "queue" / "traces"
 
 
-def put(queue: DurableQueue, *payloads: str | bytes) -> None:
+def put(queue: SignalQueue, *payloads: str | bytes) -> None:
     for payload in payloads:
         queue.consume(batch(payload))
 
@@ -300,6 +300,29 @@ class TestFiles:
             drain(queue.reader(B))
         assert descriptors() < before
 
+    def test_no_descriptors_are_kept_after_the_end(self, folder: Path) -> None:
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+        with opened(folder, TWO, segment_bytes=100) as queue:
+            put(queue, *[b"x" * 100] * 5)
+            out = [queue.reader(A).take(0) for _ in range(4)]  # attempts that outlast the stop
+        for entry in out:
+            assert entry is not None
+            queue.reader(A).delivered(entry)
+
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+    def test_nor_after_a_start_that_failed(self, folder: Path) -> None:
+        with opened(folder, TWO):
+            pass
+        (path,) = folder.glob("otlp_http*.position")
+        path.write_bytes(path.read_bytes().replace(b"GPOS\x00\x01", b"GPOS\x00\x09"))
+        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+        with pytest.raises(StartError, match="position format 9"), opened(folder, TWO):
+            pass
+        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+        assert segments(folder) == []
+
     def test_an_unusable_folder_is_a_start_error_that_names_it(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
 
@@ -313,9 +336,9 @@ class TestFiles:
         with opened(folder) as queue:
             put(queue, "1")
         (path,) = segments(folder)
-        path.write_bytes(b"GENOPSQ\x02" + path.read_bytes()[FILE_HEADER_BYTES:])
+        path.write_bytes(b"GENOPSQ\x03" + path.read_bytes()[FILE_HEADER_BYTES:])
 
-        with pytest.raises(StartError, match="queue format 2"), opened(folder):
+        with pytest.raises(StartError, match="queue format 3"), opened(folder):
             pass
         assert path.exists()
 
@@ -479,6 +502,32 @@ class TestDiskThatRefuses:
 
         with opened(folder) as queue:
             assert drain(queue.reader(A)) == [b"before", b"after"]
+
+    def test_retries_on_a_disk_that_refuses_for_long_leave_nothing_behind(
+        self, folder: Path
+    ) -> None:
+        fails = False
+
+        def sync(descriptor: int) -> None:
+            if fails:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+
+        with opened(folder, sync=sync) as queue:
+            put(queue, "before")  # nobody delivers it meanwhile
+            fails = True
+            for _ in range(100):
+                with pytest.raises(RetryableError):
+                    put(queue, "refused")
+            assert queue._log is not None
+            assert len(queue._log._segments) == 1
+            assert len(segments(folder)) == 1
+            fails = False
+            put(queue, "after")
+
+            assert drain(queue.reader(A)) == [b"before", b"after"]
+        with opened(folder) as queue:
+            assert drain(queue.reader(A)) == []
 
     def test_a_segment_that_can_not_be_begun_is_begun_later(self, folder: Path) -> None:
         with opened(folder, segment_bytes=50) as queue:

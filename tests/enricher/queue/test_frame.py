@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from hypothesis import given
+import struct
+import zlib
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, header_of, scan
@@ -8,8 +11,17 @@ from genops_enricher.queue.frame import HEADER_BYTES, Damage, Frame, decode, hea
 PAYLOADS = [b"first", b"", b"third payload", b"x" * 300]
 
 
+ACCEPTED_MS = 1_790_000_000_123
+
+
 def framed(payloads: list[bytes]) -> bytes:
-    return b"".join(header_of(payload, len(payload)) + payload for payload in payloads)
+    return b"".join(header_of(payload, len(payload), ACCEPTED_MS) + payload for payload in payloads)
+
+
+def framed_1(payload: bytes, items: int) -> bytes:
+    """As format 1 was written."""
+    head = struct.pack(">4sIII", b"\xf0GQ\x0a", len(payload), items, zlib.crc32(payload))
+    return head + zlib.crc32(head).to_bytes(4, "big") + payload
 
 
 def scanned(data: bytes, *, payloads: bool = True) -> list[Frame | Damage]:
@@ -24,6 +36,7 @@ def payloads_in(data: bytes) -> list[bytes]:
     return [payload for payload in found if payload is not None]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50)))
 def test_every_record_is_found_in_order_with_its_items(payloads: list[bytes]) -> None:
     data = framed(payloads)
@@ -33,8 +46,30 @@ def test_every_record_is_found_in_order_with_its_items(payloads: list[bytes]) ->
     assert all(isinstance(frame, Frame) for frame in found)
     assert payloads_in(data) == payloads
     assert [f.items for f in found if isinstance(f, Frame)] == [len(p) for p in payloads]
+    assert all(f.accepted_ms == ACCEPTED_MS for f in found if isinstance(f, Frame))
 
 
+def test_records_of_both_formats_are_found_side_by_side() -> None:
+    data = framed_1(b"old", 3) + framed([b"new"]) + b"damage" + framed_1(b"older", 4)
+
+    found = scanned(data)
+
+    assert payloads_in(data) == [b"old", b"new", b"older"]
+    assert [(f.items, f.accepted_ms) for f in found if isinstance(f, Frame)] == [
+        (3, 0),
+        (3, ACCEPTED_MS),
+        (4, 0),
+    ]
+
+
+def test_a_damaged_header_of_format_1_at_the_end_is_no_torn_one() -> None:
+    record = bytearray(framed_1(b"", 1))
+    record[8] ^= 1
+
+    assert scanned(bytes(record)) == [Damage(0, len(record), torn=False)]
+
+
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.data())
 def test_a_record_with_one_changed_bit_is_not_decoded(payload: bytes, data: st.DataObject) -> None:
     record = bytearray(framed([payload]))
@@ -44,6 +79,7 @@ def test_a_record_with_one_changed_bit_is_not_decoded(payload: bytes, data: st.D
     assert decode(bytes(record)) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damage_costs_the_records_it_touches_and_no_other(data: st.DataObject) -> None:
     original = framed(PAYLOADS)
@@ -60,6 +96,7 @@ def test_damage_costs_the_records_it_touches_and_no_other(data: st.DataObject) -
     assert payloads_in(damaged) == untouched
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(framed(PAYLOADS)) - 1))
 def test_a_cut_anywhere_leaves_the_whole_records_and_a_torn_one(cut: int) -> None:
     data = framed(PAYLOADS)[:cut]
