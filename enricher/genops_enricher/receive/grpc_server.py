@@ -5,22 +5,32 @@ message that does not parse, and the sender would throw its data away without a 
 
 A request is acknowledged when the next stage has accepted it, and an acknowledgement is the empty
 message: `partial_success` stays unset, as the protocol demands of full success.
+
+Export takes one message, but is served as if it took a stream of them. A handler of one message is
+called when all of it has arrived; a handler of a stream is called with the headers, and asks for
+the message when it wants it. So a sender without a token is refused before we take in anything, and
+one that never ends its request is told to try again after `read_timeout`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import grpc
 
-from genops_enricher.config.model import ReceiverConfig
+from genops_enricher.config.credentials import server_context
+from genops_enricher.config.model import ReceiverConfig, ServerTls
 from genops_enricher.errors import RetryableError, StartError
+from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
 from genops_enricher.receive.in_flight import InFlight
-from genops_enricher.receive.status import refusal, to_grpc_status
+from genops_enricher.receive.reading import Reading
+from genops_enricher.receive.status import Refusal, refusal, to_grpc_status
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["GrpcReceiver"]
@@ -34,6 +44,21 @@ _GRACE_MAX_S = 2.0
 # answered that they are to come again, so that senders are waiting when that moment comes.
 _NOTICE_S = 0.2
 
+# A client that is silent before, in or after the TLS handshake, in place of gRPC's two minutes.
+_HANDSHAKE_MAX_S = 20.0
+# After which a connection without a request is closed; clients open another one when they need it.
+_IDLE_MAX_S = 600.0
+# Of one connection at a time. SDKs send one, Collectors ten by default.
+_STREAMS_MAX = 128
+# Of headers that a request may carry, in bytes; above the second one it is always refused.
+_METADATA_BYTES, _METADATA_BYTES_MAX = 16 << 10, 32 << 10
+
+# Too large a message has been answered already, by gRPC and with this code.
+_NO_MESSAGE = Refusal(
+    grpc.StatusCode.RESOURCE_EXHAUSTED, "the request has no message, or one that is too large"
+)
+
+_KEY = "receivers.otlp.protocols.grpc"
 _SERVICES = {
     Signal.TRACES: "opentelemetry.proto.collector.trace.v1.TraceService",
     Signal.METRICS: "opentelemetry.proto.collector.metrics.v1.MetricsService",
@@ -57,22 +82,15 @@ class GrpcReceiver:
         self._telemetry = telemetry
         self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
         self._admit = admit
-        limit = config.max_recv_msg_size_bytes
+        self._reading = Reading(config.max_workers, config.read_timeout_s)
+        self._tokens = BearerTokens(_KEY, config.auth, telemetry) if config.auth else None
+        self._credentials = _credentials(config.tls, telemetry) if config.tls else None
         self._server = grpc.server(
             ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
-            options=[
-                # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
-                ("grpc.max_receive_message_length", limit),
-                # With it a second process would bind the same port in silence and take its share.
-                ("grpc.so_reuseport", 0),
-                # Collectors ping often where the operator has set a short keepalive; the default
-                # policy would cut them off with too_many_pings.
-                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ],
+            options=_options(config),
         )
         for signal, intake in intakes.items():
-            handler = grpc.unary_unary_rpc_method_handler(self._handler(signal, intake))
+            handler = grpc.stream_unary_rpc_method_handler(self._handler(signal, intake))
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(_SERVICES[signal], {"Export": handler}),)
             )
@@ -89,7 +107,10 @@ class GrpcReceiver:
         """
         endpoint = self._config.grpc_endpoint
         try:
-            self.port = self._server.add_insecure_port(endpoint)
+            if self._credentials is None:
+                self.port = self._server.add_insecure_port(endpoint)
+            else:
+                self.port = self._server.add_secure_port(endpoint, self._credentials)
         except RuntimeError as error:
             raise StartError(
                 f"receivers.otlp.protocols.grpc.endpoint: can't listen on {endpoint}: the port is "
@@ -97,6 +118,7 @@ class GrpcReceiver:
                 "use 127.0.0.1:14317."
             ) from error
         self._server.start()
+        self._reading.start()
 
     def stop(self, grace_s: float) -> None:
         """Finish what is under way; senders of new requests get UNAVAILABLE and keep them."""
@@ -104,6 +126,7 @@ class GrpcReceiver:
         if self.port:
             time.sleep(min(grace_s, _NOTICE_S))
         self._server.stop(min(grace_s, _GRACE_MAX_S)).wait()
+        self._reading.stop()
 
     def _admit_one(self) -> None:
         if self._leaving:
@@ -112,8 +135,15 @@ class GrpcReceiver:
 
     def _handler(
         self, signal: Signal, intake: Intake
-    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def export(payload: bytes, context: grpc.ServicerContext) -> bytes:
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], bytes]:
+        def export(messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            if not self._allowed(context):
+                _LOG.warning("refused %s of %s: no valid token", signal, context.peer())
+                self._refuse(signal, UNAUTHENTICATED, context)
+            with self._reading.of(context):
+                payload = next(messages, None)
+            if payload is None:
+                self._refuse(signal, _NO_MESSAGE, context)
             try:
                 with self._in_flight.request() as take:
                     take(len(payload))
@@ -123,10 +153,63 @@ class GrpcReceiver:
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
                     expected = isinstance(error, RetryableError)
                     _LOG.warning("refused %s: %s", signal, error, exc_info=not expected)
-                self._telemetry.add(
-                    "genops_refused_requests_total", signal=signal, code=answer.code.name
-                )
-                context.abort_with_status(to_grpc_status(answer))
+                self._refuse(signal, answer, context)
             return _SUCCESS
 
         return export
+
+    def _allowed(self, context: grpc.ServicerContext) -> bool:
+        if self._tokens is None:
+            return True
+        given = [value for key, value in context.invocation_metadata() if key == "authorization"]
+        return len(given) == 1 and self._tokens.allow(str(given[0]))
+
+    def _refuse(self, signal: Signal, answer: Refusal, context: grpc.ServicerContext) -> NoReturn:
+        self._telemetry.add("genops_refused_requests_total", signal=signal, code=answer.code.name)
+        context.abort_with_status(to_grpc_status(answer))
+        raise AssertionError("an abort returns")
+
+
+def _options(config: ReceiverConfig) -> list[tuple[str, int]]:
+    """What grpc-core is told; its names are in grpc/impl/channel_arg_names.h."""
+    options = [
+        # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
+        ("grpc.max_receive_message_length", config.max_recv_msg_size_bytes),
+        # With it a second process would bind the same port in silence and take its share.
+        ("grpc.so_reuseport", 0),
+        # Collectors ping often where the operator has set a short keepalive; the default policy
+        # would cut them off with too_many_pings.
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(config.ping_min_time_s)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        ("grpc.server_handshake_timeout_ms", _ms(_HANDSHAKE_MAX_S)),
+        ("grpc.max_connection_idle_ms", _ms(_IDLE_MAX_S)),
+        ("grpc.max_concurrent_streams", _STREAMS_MAX),
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+    ]
+    if config.max_connection_age_s is not None:
+        options.append(("grpc.max_connection_age_ms", _ms(config.max_connection_age_s)))
+    if config.max_connection_age_grace_s is not None:
+        options.append(("grpc.max_connection_age_grace_ms", _ms(config.max_connection_age_grace_s)))
+    return options
+
+
+def _ms(seconds: float) -> int:
+    return min(max(round(seconds * 1000), 1), (1 << 31) - 1)
+
+
+def _credentials(tls: ServerTls, telemetry: Telemetry) -> grpc.ServerCredentials:
+    """What follows the files: gRPC asks for the certificate again before each handshake."""
+
+    def make() -> grpc.ServerCertificateConfiguration:
+        server_context(tls)  # gRPC would find out only in the handshake, and say it to nobody
+        authorities = tls.client_ca_file.read_bytes() if tls.client_ca_file else None
+        pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], authorities)
+
+    files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
+    followed = Followed(f"{_KEY}.tls", files, make, telemetry, interval_s=tls.reload_interval_s)
+    return grpc.dynamic_ssl_server_credentials(
+        followed.get(), followed.get, tls.client_ca_file is not None
+    )

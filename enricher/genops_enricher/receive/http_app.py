@@ -27,6 +27,7 @@ from google.protobuf import json_format
 from genops_enricher.config.model import HttpReceiverConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
 from genops_enricher.receive.http_body import TooLargeError, gunzip, json_to_protobuf
 from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.receive.status import Refusal, refusal, to_status
@@ -78,12 +79,14 @@ class OtlpHttpApp:
         telemetry: Telemetry,
         pool: Executor,
         admit: Callable[[], None] = lambda: None,
+        tokens: BearerTokens | None = None,
     ) -> None:
         """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._intakes = intakes
         self._telemetry = telemetry
         self._pool = pool
+        self._tokens = tokens
         self._in_flight = InFlight(config.max_in_flight_bytes, admit)
         self._paths = {config.url_paths[signal]: signal for signal in intakes}
 
@@ -124,6 +127,14 @@ class OtlpHttpApp:
         body: _Body,
         take: Take,
     ) -> None:
+        if self._tokens and not self._tokens.allow(headers.get("authorization", "")):
+            _LOG.warning("refused %s: no valid token", signal)
+            raise _RefusedError(
+                HTTPStatus.UNAUTHORIZED,
+                UNAUTHENTICATED.code,
+                UNAUTHENTICATED.message,
+                www_authenticate="Bearer",
+            )
         if signal is None:
             paths = ", ".join(self._paths)
             raise _RefusedError(
