@@ -110,7 +110,7 @@ class OtlpHttpApp:
         except Exception as error:  # noqa: BLE001 - every escape would be 500: data lost
             status, answer, more = self._refuse(error, signal, encoding)
         if status is not HTTPStatus.OK:
-            await self._drain(headers, body)
+            await self._drain(headers, body, status)
         more["content-type"] = encoding if encoding in _SUCCESS else JSON
         more["content-length"] = str(len(answer))
         if not body.complete:
@@ -206,9 +206,8 @@ class OtlpHttpApp:
             )
         return status, encode_refusal(answer, encoding), headers
 
-    @staticmethod
-    async def _drain(headers: Mapping[str, str], body: _Body) -> None:
-        """Read on after a refusal, until the deadline.
+    async def _drain(self, headers: Mapping[str, str], body: _Body, status: HTTPStatus) -> None:
+        """Read on after a refusal, until the deadline; of strangers no more than a request.
 
         Many senders read no answer before they have written all. If the connection were closed
         under them they would see it reset, and send the same once more for ever.
@@ -216,7 +215,8 @@ class OtlpHttpApp:
         if "expect" in headers:  # it waits for our word before it sends the body
             return
         try:
-            await body.skip()
+            unknown = status is HTTPStatus.UNAUTHORIZED
+            await body.skip(self._config.max_request_body_bytes if unknown else None)
         except (TimeoutError, _GoneError, asyncio.CancelledError):
             return
 
@@ -240,10 +240,11 @@ class _Body:
             data += piece
         return bytes(data)
 
-    async def skip(self) -> None:
-        """Throw the rest away."""
-        while not self.complete:
-            await self._next()
+    async def skip(self, limit: int | None) -> None:
+        """Throw the rest away, up to `limit` bytes if there is one."""
+        skipped = 0
+        while not self.complete and (limit is None or skipped <= limit):
+            skipped += len(await self._next())
 
     async def _next(self) -> bytes:
         async with asyncio.timeout_at(self._deadline_s):

@@ -39,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 
 _KEY = "receivers.otlp.protocols.http"
 _HEADERS_MAX_BYTES = 32 << 10
+_ANSWER_MAX_S = 1.0  # how long the answer to an interrupted request may take
+_GOODBYE_MAX_S = 5.0  # how long the end of TLS waits for the word of the peer
 _GRACE_MAX_S = 2.0  # as for gRPC: a request ends with a sync, in milliseconds
 
 
@@ -112,9 +114,16 @@ class HttpReceiver:
     def _serve(self, listener: socket.socket) -> None:
         with listener:
             try:
-                asyncio.run(self._server.serve(sockets=[listener]))
+                asyncio.run(self._serve_until_stopped(listener))
             except Exception:  # noqa: BLE001 - a thread that ends in silence would be worse
                 _LOG.exception("the OTLP/HTTP receiver ended")
+
+    async def _serve_until_stopped(self, listener: socket.socket) -> None:
+        await self._server.serve(sockets=[listener])
+        if tasks := self._server.server_state.tasks:
+            await asyncio.wait(tasks, timeout=_ANSWER_MAX_S)  # cancelled, they still answer
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()  # its end of TLS would wait for the peer's
 
 
 def _follow(tls: ServerTls, telemetry: Telemetry) -> Followed[ssl.SSLContext]:
@@ -159,6 +168,7 @@ def _connection_type(
                     context,
                     server_side=True,
                     ssl_handshake_timeout=config.read_header_timeout_s,
+                    ssl_shutdown_timeout=_GOODBYE_MAX_S,
                 )
             except (OSError, asyncio.CancelledError) as error:
                 _LOG.debug("a TLS handshake failed: %s", error)
