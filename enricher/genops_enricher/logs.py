@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import threading
 import time
@@ -44,8 +43,6 @@ def set_up_logging(level: str, encoding: str, stream: TextIO | None = None) -> N
     root.setLevel(max(_LEVELS[level], logging.WARNING))
     logging.getLogger(_OURS).setLevel(_LEVELS[level])
     logging.captureWarnings(capture=True)
-    # It writes past us, a line for each handshake that fails: a scanner would fill the disk.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 class RateLimit(logging.Filter):

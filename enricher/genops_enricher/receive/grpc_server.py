@@ -18,7 +18,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import grpc
 
@@ -48,6 +48,8 @@ _NOTICE_S = 0.2
 _HANDSHAKE_MAX_S = 20.0
 # After which a connection without a request is closed; clients open another one when they need it.
 _IDLE_MAX_S = 600.0
+# How long a new certificate waits for threads that still take the old one.
+_SETTLE_S = 0.2
 # Of one connection at a time. SDKs send one, Collectors ten by default.
 _STREAMS_MAX = 128
 # Of headers that a request may carry, in bytes; above the second one it is always refused.
@@ -200,16 +202,43 @@ def _ms(seconds: float) -> int:
 
 
 def _credentials(tls: ServerTls, telemetry: Telemetry) -> grpc.ServerCredentials:
-    """What follows the files: gRPC asks for the certificate again before each handshake."""
+    """What follows the files: gRPC asks for the certificate again before each handshake.
 
-    def make() -> grpc.ServerCertificateConfiguration:
+    It asks under a lock, and then takes the new certificate in place of the old, which another
+    thread may just be about to use outside of the lock (https://github.com/grpc/grpc/issues/36693:
+    use after free; a flood of connections crashed the process within a minute when each one
+    replaced it). So nothing is replaced that has not changed, and not before those threads, which
+    have a few instructions to go, are through: meanwhile the lock holds up all others.
+    """
+    files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
+
+    def make() -> _Pem:
         server_context(tls)  # gRPC would find out only in the handshake, and say it to nobody
         authorities = tls.client_ca_file.read_bytes() if tls.client_ca_file else None
-        pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], authorities)
+        return _Pem(tls.key_file.read_bytes(), tls.cert_file.read_bytes(), authorities)
 
-    files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
     followed = Followed(f"{_KEY}.tls", files, make, telemetry, interval_s=tls.reload_interval_s)
+    given = followed.get()
+
+    def renew() -> Any:  # a grpc.ServerCertificateConfiguration, or None for no change
+        nonlocal given
+        now = followed.get()
+        if now == given:
+            return None
+        time.sleep(_SETTLE_S)
+        given = now
+        return now.to_grpc()
+
     return grpc.dynamic_ssl_server_credentials(
-        followed.get(), followed.get, tls.client_ca_file is not None
+        given.to_grpc(), renew, tls.client_ca_file is not None
     )
+
+
+class _Pem(NamedTuple):
+    key: bytes
+    certificate: bytes
+    authorities: bytes | None
+
+    def to_grpc(self) -> grpc.ServerCertificateConfiguration:
+        pair = (self.key, self.certificate)
+        return grpc.ssl_server_certificate_configuration([pair], self.authorities)
