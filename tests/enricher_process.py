@@ -91,11 +91,6 @@ class EnricherProcess:
         if wait:
             self.wait_until_ready()
 
-    @property
-    def pid(self) -> int:
-        """Of the process, or of the command that runs it if that does not become it."""
-        return self._process.pid
-
     def get(self, page: str) -> str:
         with urllib.request.urlopen(f"{self.health}{page}", timeout=10) as answer:
             text: str = answer.read().decode()

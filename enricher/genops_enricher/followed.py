@@ -67,7 +67,7 @@ class Followed(Generic[_T]):
         except (OSError, ValueError) as error:
             raise StartError(f"{key}: {_text(error)}") from error
         self._looked_s = self._made_s = clock()
-        for outcome in ("changed", "failed"):
+        for outcome in ("applied", "failed"):
             self._count(outcome, 0)
 
     def get(self) -> _T:
@@ -99,7 +99,7 @@ class Followed(Generic[_T]):
         self._looks, self._value = looks, value
         if changed or self._said:
             _LOG.info("%s: the files were read again", self._key)
-            self._count("changed")
+            self._count("applied")
         self._said = ""
 
     def _fail(self, text: str, *, changed: bool) -> None:

@@ -194,8 +194,8 @@ class Service:
     def _make_receivers(self, config: Config) -> dict[str, GrpcReceiver | HttpReceiver]:
         intakes = {signal: self._gates[signal] for signal in config.pipelines}
         receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
-        served = filter(None, (config.receiver, config.http_receiver))
-        allow_open_files(sum(receiver.max_connections for receiver in served))
+        served = (config.receiver, config.http_receiver)
+        allow_open_files(sum(receiver.max_connections for receiver in served if receiver))
         if config.receiver is not None:
             receivers["OTLP/gRPC"] = GrpcReceiver(
                 config.receiver, intakes, self.telemetry, self._grpc_health, self._memory.admit

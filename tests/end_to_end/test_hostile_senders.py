@@ -231,7 +231,7 @@ def test_a_flood_of_handshakes_during_a_rotation_ends_no_process(
         sender.join()
 
     assert secure.is_running()
-    changes = 'genops_file_reloads_total{key="receivers.otlp.protocols.grpc.tls",outcome="changed"'
+    changes = 'genops_file_reloads_total{key="receivers.otlp.protocols.grpc.tls",outcome="applied"'
     assert secure.metric(changes) >= 1
     credentials = grpc.ssl_channel_credentials((CERTIFICATES / "ca.pem").read_bytes())
     with grpc.secure_channel(secure.grpc, credentials) as channel:

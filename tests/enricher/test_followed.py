@@ -34,7 +34,7 @@ def follow(
 
 def counts(telemetry: Telemetry) -> tuple[float, float]:
     name = "genops_file_reloads_total"
-    changed = telemetry.value(name, key="a.key", outcome="changed")
+    changed = telemetry.value(name, key="a.key", outcome="applied")
     return changed, telemetry.value(name, key="a.key", outcome="failed")
 
 

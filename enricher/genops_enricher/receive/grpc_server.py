@@ -142,20 +142,24 @@ class GrpcReceiver:
             if not self._allowed(context):
                 _LOG.warning("refused %s of %s: no valid token", signal, context.peer())
                 self._refuse(signal, UNAUTHENTICATED, context)
-            with self._reading.of(context):
-                payload = next(messages, None)
-            if payload is None:
-                self._refuse(signal, _NO_MESSAGE, context)
+            payload = None
             try:
                 with self._in_flight.request() as take:
-                    take(len(payload))
-                    intake.accept(payload)
+                    with self._reading.of(context):
+                        payload = next(messages, None)
+                    if payload is not None:
+                        take(len(payload))
+                        intake.accept(payload)
+            except grpc.RpcError:  # it was cancelled while it arrived, by the sender or by us
+                raise
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
                 answer = refusal(error)
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
                     expected = isinstance(error, RetryableError)
                     _LOG.warning("refused %s: %s", signal, error, exc_info=not expected)
                 self._refuse(signal, answer, context)
+            if payload is None:
+                self._refuse(signal, _NO_MESSAGE, context)
             return _SUCCESS
 
         return export
