@@ -35,11 +35,12 @@ HEADER_OF_ENVIRONMENT = "planted-environment-1b7a"
 TOKEN = "planted-token-of-the-file-9d20"
 TOKEN_OF_ENVIRONMENT = "planted-token-of-the-environment-77aa"
 TOKEN_IN_FILE = "planted-token-in-a-file-c3c3"
+HASH_KEY = "planted-key-of-hashes-6b6b"
 GIVEN = "planted-token-of-a-stranger-0e0e"
 IN_ENDPOINT = "planted-password-5a5a"
 PLANTED = (
     HEADER, HEADER_BEHIND_SCHEME, HEADER_OF_ENVIRONMENT, TOKEN, TOKEN_OF_ENVIRONMENT,
-    TOKEN_IN_FILE, GIVEN, IN_ENDPOINT,
+    TOKEN_IN_FILE, HASH_KEY, GIVEN, IN_ENDPOINT,
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def make_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
                     },
                 },
             },
+            "enrichment": {"redaction": {"hash": ["user.id"], "hash_key": HASH_KEY}},
             "service": {
                 "data_dir": str(tmp_path / "data"),
                 "shutdown_timeout": "1s",
