@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -90,7 +91,10 @@ def grpc_destination(
     *,
     credentials: grpc.ServerCredentials | None = None,
     port: int = 0,
+    receive_max: int | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Destination]:
+    """`receive_max` is the largest message in bytes; grpc-core takes 4 MiB if nothing is said."""
     destination = Destination()
     lock = threading.Lock()
 
@@ -115,8 +119,10 @@ def grpc_destination(
 
         return grpc.unary_unary_rpc_method_handler(export)
 
+    options = [("grpc.so_reuseport", 0)]
+    if receive_max is not None:
+        options.append(("grpc.max_receive_message_length", receive_max))
     with ThreadPoolExecutor(8) as pool:
-        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)]
         server = grpc.server(pool, options=options)
         server.add_generic_rpc_handlers(
             tuple(
@@ -126,7 +132,7 @@ def grpc_destination(
                 for service in GRPC_SERVICES.values()
             )
         )
-        address = f"127.0.0.1:{port}"
+        address = f"{host}:{port}"
         if credentials is None:
             destination.port = server.add_insecure_port(address)
         else:
@@ -140,7 +146,11 @@ def grpc_destination(
 
 @contextmanager
 def http_destination(
-    script: HttpScript = http_ok, *, tls: ssl.SSLContext | None = None
+    script: HttpScript = http_ok,
+    *,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[Destination]:
     destination = Destination()
     lock = threading.Lock()
@@ -173,11 +183,12 @@ def http_destination(
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
         def handle_error(self, *args: object) -> None:
             pass  # a client that goes away in the middle of an answer is part of the tests
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((host, port), Handler) as server:
         destination.port = server.server_address[1]
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Batch, Signal
 from genops_enricher.queue import DurableQueue, Reader
+from genops_enricher.queue.dead_letters import Letter, letter_paths, read_letter
 from genops_enricher.telemetry import METRICS, Telemetry
 
 FRAME_HEADER_BYTES = 20
@@ -59,6 +60,10 @@ def drain(reader: Reader) -> list[bytes]:
         payloads.append(entry.payload)
         reader.delivered(entry)
     return payloads
+
+
+def list_letters(data_dir: Path) -> list[Letter]:
+    return [read_letter(path) for path in letter_paths(data_dir)]
 
 
 def segments(directory: Path) -> list[Path]:

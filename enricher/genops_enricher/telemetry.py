@@ -206,6 +206,13 @@ METRICS: tuple[Instrument, ...] = (
         _DELIVERY,
         "The bound of the queue: `sending_queue.queue_size`.",
     ),
+    _gauge(
+        "genops_exporter_waiting_apart",
+        "requests",
+        _DELIVERY,
+        "Requests that failed several times and are tried again apart, where they hold up nobody. "
+        "More than a few while others get through: the destination can't take them.",
+    ),
     _counter(
         "genops_queue_damaged_ranges_total",
         "ranges",

@@ -32,6 +32,7 @@ from soak.senders import Senders, sending
 GRPC, HTTP = "otlp_grpc/a", "otlp_http/b"
 
 _SMALL_SEGMENTS = (sys.executable, str(Path(__file__).parent / "small_segments.py"))
+_LOSING = (sys.executable, str(Path(__file__).parent / "losing.py"))
 _KILLS_AT_START = 0.3  # the share of kills that strike before the process is ready
 _RUN_S_MIN = 0.1
 _WEATHER_S = (0.3, 2.0)
@@ -52,6 +53,8 @@ class Plan:
     drain_s: float = 120.0
     """How long the backlog may take to arrive once everything works again."""
     seed: int = 0
+    losing: bool = False
+    """Audit an enricher that loses data: the audit has to find it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def run(plan: Plan, folder: Path) -> Report:
     ):
         proxies = (grpc_proxy, http_proxy)
         config = _config(folder, grpc_proxy.port, http_proxy.port)
-        enricher = EnricherProcess(config, under=_SMALL_SEGMENTS)
+        enricher = EnricherProcess(config, under=_under(plan))
         try:
             began_s = time.monotonic()
             with (
@@ -130,6 +133,10 @@ def run(plan: Plan, folder: Path) -> Report:
     return _report(account, kills, at_start, load_s, senders, moods, proxies)
 
 
+def _under(plan: Plan) -> tuple[str, ...]:
+    return _LOSING if plan.losing else _SMALL_SEGMENTS
+
+
 def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[EnricherProcess, int, int]:
     """Kill and restart as planned; the last process, the kills, and how many were at start."""
     dice = random.Random(plan.seed)
@@ -141,7 +148,7 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
         _assert_running(enricher)
         enricher.kill()
         kills += 1
-        enricher = EnricherProcess(config, under=_SMALL_SEGMENTS, wait=False)
+        enricher = EnricherProcess(config, under=_under(plan), wait=False)
         if kills < plan.kills and dice.random() < _KILLS_AT_START:
             time.sleep(dice.uniform(0, start_s))
             at_start += 1
@@ -247,12 +254,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--forget", action="store_true", help="strike one delivered span: the audit has to fail"
     )
+    parser.add_argument(
+        "--losing", action="store_true", help="audit an enricher that loses data: it has to fail"
+    )
     options = parser.parse_args(arguments)
     plan = Plan(
         kills=options.kills,
         minutes=options.minutes,
         spans_per_s=options.rate,
         seed=options.seed,
+        losing=options.losing,
     )
     print(f"audit with --seed {plan.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="genops-audit-") as folder:

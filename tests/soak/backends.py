@@ -32,14 +32,19 @@ TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 _SLOW_S = 0.3
 _HANG_S = 5.0
 
-# Only answers that say "again": the others may lose data, as docs/architecture.md lists them.
+# Every answer that may pass, those too that could mean a broken request: UNKNOWN, INTERNAL and 500.
+# Not those that refuse the data itself, such as 400.
 _GRPC_ERRORS = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.NOT_FOUND,
 )
-_HTTP_ERRORS = (429, 502, 503, 504, 401)
+_HTTP_ERRORS = (429, 502, 503, 504, 401, 500, 403)
+_CHOICES = 6 * len(_GRPC_ERRORS)
 
 
 class Mood:
@@ -66,7 +71,7 @@ class Mood:
             self.calls += 1
             fails = not self._calm.is_set() and self._random.random() < self._failing
             self.failures += fails
-            choice, chance = self._random.randrange(60), self._random.random()
+            choice, chance = self._random.randrange(_CHOICES), self._random.random()
         if not self._calm.is_set():
             if fails and chance < 0.03:
                 self._calm.wait(_HANG_S)

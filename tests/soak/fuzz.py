@@ -4,6 +4,9 @@ A whole enricher process with its durable queue is sent requests that are almost
 on, answer each with success or as the sender's fault, and stay within its memory. Answers that
 speak of a failure of ours are findings, also UNAVAILABLE: nothing here fills the queue.
 
+Each transport has a process of its own, and all run at a time: the enricher is what limits the
+rate, and not the making of requests.
+
 Run with `make soak`, or `PYTHONPATH=tests python -m soak.fuzz --help`. Exits 1 on a finding.
 """
 
@@ -19,24 +22,26 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException
+from multiprocessing import get_context
 from pathlib import Path
 
 import grpc
-import yaml
 
 from destinations import GRPC_SERVICES
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, running, serve_http, write_config
 from genops_enricher.pipeline import Signal
 from soak.mutate import Encoding, mutated
 
 RSS_GROWTH_MAX_MIB = 200.0
-_IN_FLIGHT = 16
+_IN_FLIGHT = 8  # of one transport
 _WARM_UP = 500
+_SAMPLE_S = 0.2
+_FINDINGS_MAX = 100  # of one transport, which ends then
 _FINDINGS_SHOWN = 20
 
 # Sends one request and gives the answer's name.
@@ -47,14 +52,14 @@ Send = Callable[[Signal, bytes], str]
 class Transport:
     """A way into the enricher. An answer that is not `expected` is a finding."""
 
-    open: Callable[[EnricherProcess, str], AbstractContextManager[Send]]
+    open: Callable[[str, str], AbstractContextManager[Send]]  # gets both addresses
     encoding: Encoding
     expected: frozenset[str]
 
 
 @contextmanager
-def over_grpc(enricher: EnricherProcess, _http: str) -> Iterator[Send]:
-    with grpc.insecure_channel(enricher.grpc) as channel:
+def over_grpc(target: str, _http: str) -> Iterator[Send]:
+    with grpc.insecure_channel(target) as channel:
         calls = {
             signal: channel.unary_unary(f"/{service}/Export", None, None)
             for signal, service in GRPC_SERVICES.items()
@@ -72,7 +77,7 @@ def over_grpc(enricher: EnricherProcess, _http: str) -> Iterator[Send]:
 
 @contextmanager
 def over_http(
-    _enricher: EnricherProcess, http: str, *, content_type: str, packed: bool = False
+    _target: str, http: str, *, content_type: str, packed: bool = False
 ) -> Iterator[Send]:
     """With `packed`, bodies are gzip; every fourth of them is broken after it was packed."""
     local = threading.local()
@@ -149,7 +154,10 @@ class Report:
         ]
         total = self.answers.total()
         rows += [
-            ("requests", f"{total:,} in {self.took_s:.0f} s"),
+            (
+                "requests",
+                f"{total:,} in {self.took_s:.0f} s, {total / max(self.took_s, 1e-9):,.0f} a second",
+            ),
             ("RSS, MiB", f"{self.rss_before:.0f} after warm-up, at most {self.rss_max:.0f}"),
             ("findings", f"{len(self.findings):,}"),
         ]
@@ -158,22 +166,13 @@ class Report:
 
 
 def run(requests: int, folder: Path, *, minutes: float = 10.0, seed: int = 0) -> Report:
-    """Send `requests` mutated requests over each transport in turn, to one enricher.
-
-    None has more than its share of the minutes.
-    """
+    """Send `requests` mutated requests over each transport to one enricher, for so many minutes."""
     report = Report()
     with taking_everything() as port:
-        http = f"127.0.0.1:{free_port()}"
         config = write_config(folder, f"127.0.0.1:{port}")
-        settings = yaml.safe_load(config.read_text())
-        settings["receivers"]["otlp"]["protocols"]["http"] = {"endpoint": http}
-        config.write_text(yaml.safe_dump(settings))
+        http = serve_http(config)
         with running(config) as enricher:
-            for name, transport in TRANSPORTS.items():
-                with transport.open(enricher, http) as send:
-                    deadline_s = time.monotonic() + 60 * minutes / len(TRANSPORTS)
-                    _fuzz(report, enricher, name, send, requests, deadline_s, seed)
+            _fuzz_all(report, enricher, http, requests, 60 * minutes, seed)
             growth = report.rss_max - report.rss_before
             if growth > RSS_GROWTH_MAX_MIB:
                 report.findings.append(f"memory grew by {growth:.0f} MiB")
@@ -190,47 +189,68 @@ def run(requests: int, folder: Path, *, minutes: float = 10.0, seed: int = 0) ->
     return report
 
 
-def _fuzz(
+def _fuzz_all(
     report: Report,
     enricher: EnricherProcess,
-    name: str,
-    send: Send,
+    http: str,
     requests: int,
-    deadline_s: float,
+    limit_s: float,
     seed: int,
 ) -> None:
+    began_s = time.monotonic()
+    with ProcessPoolExecutor(len(TRANSPORTS), get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(_fuzz, name, enricher.grpc, http, requests, limit_s, seed)
+            for name in TRANSPORTS
+        ]
+        while wait(jobs, _SAMPLE_S).not_done and enricher.is_running():
+            if enricher.metric("genops_refused_requests_total{") < _WARM_UP:
+                continue
+            rss = enricher.metric("process_resident_memory_bytes") / 2**20
+            report.rss_before = report.rss_before or rss
+            report.rss_max = max(report.rss_max, rss)
+        if not enricher.is_running():
+            report.findings.append("the enricher ended by itself")
+        for job in jobs:
+            answers, findings = job.result()
+            report.answers += answers
+            report.findings += findings
+    report.took_s = time.monotonic() - began_s
+
+
+def _fuzz(
+    name: str, target: str, http: str, requests: int, limit_s: float, seed: int
+) -> tuple[Counter[tuple[str, str]], list[str]]:
+    """The answers and findings of one transport. Runs in a process of its own."""
     signals = (Signal.TRACES, Signal.TRACES, Signal.METRICS, Signal.LOGS)
+    answers: Counter[tuple[str, str]] = Counter()
+    findings: list[str] = []
     lock = threading.Lock()
     numbers = iter(range(requests))
-    began_s = time.monotonic()
+    deadline_s = time.monotonic() + limit_s
     transport = TRANSPORTS[name]
 
-    def work() -> None:
+    def work(send: Send) -> None:
         while True:
             with lock:
                 number = next(numbers, None)
-                if number is None or time.monotonic() > deadline_s or not enricher.is_running():
+                late = time.monotonic() > deadline_s
+                if number is None or late or len(findings) >= _FINDINGS_MAX:
                     return
             signal = signals[number % len(signals)]
             answer = send(signal, mutated(seed, number, signal, transport.encoding))
             with lock:
-                report.answers[name, answer] += 1
+                answers[name, answer] += 1
                 if answer not in transport.expected:
-                    report.findings.append(
+                    findings.append(
                         f"{name} {answer}: mutated({seed}, {number}, Signal.{signal.name}, "
                         f"Encoding.{transport.encoding.name})"
                     )
-                if number % _WARM_UP == _WARM_UP - 1:
-                    rss = enricher.metric("process_resident_memory_bytes") / 2**20
-                    report.rss_before = report.rss_before or rss
-                    report.rss_max = max(report.rss_max, rss)
 
-    with ThreadPoolExecutor(_IN_FLIGHT) as pool:
-        for worker in [pool.submit(work) for _ in range(_IN_FLIGHT)]:
+    with transport.open(target, http) as send, ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        for worker in [pool.submit(work, send) for _ in range(_IN_FLIGHT)]:
             worker.result()
-    report.took_s += time.monotonic() - began_s
-    if not enricher.is_running():
-        report.findings.append(f"{name}: the enricher ended by itself")
+    return answers, findings
 
 
 @contextmanager

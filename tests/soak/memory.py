@@ -106,7 +106,7 @@ def run(plan: Plan, folder: Path) -> Report:
         with _watching(enricher, report):
             _load(plan, enricher.grpc, f"http://{http}/v1/traces", report)
         report.memory_refused = int(enricher.metric("genops_memory_refused_requests_total "))
-        with grpc_destination(port=backend) as alive:
+        with grpc_destination(port=backend, receive_max=64 << 20) as alive:
             enricher.wait_until_empty(timeout_s=300)
             report.arrived = {
                 int.from_bytes(each.span_id, "big")

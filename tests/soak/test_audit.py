@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from soak.account import Account, Balance
-from soak.audit import GRPC, Plan, run
+from soak.audit import GRPC, HTTP, Plan, run
 from soak.senders import SPANS_PER_REQUEST
 
 
@@ -24,6 +24,17 @@ def test_nothing_acknowledged_is_lost_across_kills_and_failing_backends(tmp_path
 
     assert not report.passed
     assert "lost 1" in report.table()
+
+
+def test_an_enricher_that_loses_some_requests_is_found_out(tmp_path: Path) -> None:
+    """It loses over HTTP only, and says that it delivered: no metric of it would show that."""
+    plan = Plan(kills=1, run_s_max=1.5, minutes=1.0, drain_s=60, seed=2, losing=True)
+    report = run(plan, tmp_path)
+
+    lost = {balance.destination: balance.lost for balance in report.account.balances()}
+    assert not report.passed
+    assert lost[HTTP] > 0
+    assert lost[GRPC] == 0
 
 
 def test_the_account_tells_lost_duplicated_and_unknown_spans_apart() -> None:

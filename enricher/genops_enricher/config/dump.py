@@ -176,6 +176,7 @@ def _exporter(exporter: ExporterConfig) -> _Tree:
                 "queue_size": queue.queue_size_bytes,
                 "on_full": queue.on_full.value,
                 "batch": {
+                    "flush_timeout": _duration(exporter.batch.flush_timeout_s),
                     "min_size": exporter.batch.min_size_bytes,
                     "max_size": exporter.batch.max_size_bytes,
                 },

@@ -19,6 +19,7 @@ from genops_enricher.config.model import (
 from genops_enricher.config.nodes import KeyPath
 from genops_enricher.config.reading import Reading
 from genops_enricher.config.values import HEADER_NAME
+from genops_enricher.config.vendors import misplaced
 from genops_enricher.pipeline import Signal
 
 __all__ = ["read_exporters"]
@@ -30,6 +31,8 @@ _MIX_UPS = {Protocol.GRPC: ("gRPC", 4318, "HTTP"), Protocol.HTTP: ("HTTP", 4317,
 
 # What they say of a request is decided by the exporter. Another value would make each one invalid.
 _OWN_HEADERS = frozenset({"content-type", "content-encoding", "content-length", "te"})
+
+_NEVER_SHORTENED = ("genops.cost", "genops.pricing", "genops.tokens")
 
 _TLS_FILES = ("ca_file", "cert_file", "key_file")
 _TLS_ONLY = (
@@ -79,7 +82,7 @@ def _exporter(reading: Reading, exporter_id: str) -> ExporterConfig | None:
             on_full=OnFull(get(str, *queue, "on_full")),
         ),
         batch=_batch(reading, (*queue, "batch"), endpoint),
-        truncate=reading.settings.find(tuple, *path, "truncate") or (),
+        truncate=_truncate(reading, path),
         dead_letter_size_bytes=get(int, *path, "dead_letter", "max_size"),
     )
     _check_destination(reading, config)
@@ -217,7 +220,18 @@ def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:
     return BatchConfig(
         min_size_bytes=reading.settings.get(int, *path, "min_size"),
         max_size_bytes=asked or documented or BatchConfig().max_size_bytes,
+        flush_timeout_s=reading.settings.get(float, *path, "flush_timeout"),
     )
+
+
+def _truncate(reading: Reading, path: KeyPath) -> tuple[str, ...]:
+    names: tuple[str, ...] = reading.settings.find(tuple, *path, "truncate") or ()
+    if kept := [name for name in names if name.startswith(_NEVER_SHORTENED)]:
+        reading.note(
+            (*path, "truncate"),
+            f"has `{kept[0]}`: shortening is there so that costs arrive; remove it",
+        )
+    return names
 
 
 def _retry(reading: Reading, path: KeyPath) -> RetryConfig:
@@ -249,6 +263,12 @@ def _check_destination(reading: Reading, exporter: ExporterConfig) -> None:
     endpoint = exporter.endpoint
     name, wrong_port, other = _MIX_UPS[endpoint.protocol]
     for host, port in endpoints.addresses(endpoint):
+        if other_vendor := misplaced(host):
+            reading.warn(
+                (*path, "endpoint"),
+                f"is no host of {other_vendor.name} that is known to take OTLP; "
+                f"that is {other_vendor.place}",
+            )
         if port == wrong_port:
             reading.warn(
                 (*path, "endpoint"),

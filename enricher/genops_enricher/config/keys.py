@@ -157,7 +157,7 @@ _RECEIVER = (
         f"{_GRPC}.read_timeout",
         duration(),
         "1m",
-        "How long a sender may take for a request. While all `max_workers` are taken: 5s at most.",
+        "How long a sender may take for a request. While no thread is free: 2s at most.",
     ),
     Key(
         f"{_GRPC}.max_connections",
@@ -249,7 +249,13 @@ _EXPORTER = (
         "Sent with every request, such as the key of a vendor. Take secrets from the environment: "
         "`${env:HONEYCOMB_API_KEY}`.",
     ),
-    Key("exporters.<id>.compression", choice("gzip", "none"), "gzip", "How requests are packed."),
+    Key(
+        "exporters.<id>.compression",
+        choice("gzip", "none"),
+        "gzip",
+        "How requests are packed. gzip takes about 4 µs of CPU a span over HTTP (level 1), and 11 "
+        "µs over gRPC, whose library knows level 6 only: in a fast network `none` may be cheaper.",
+    ),
     Key(
         "exporters.<id>.timeout",
         duration(),
@@ -352,16 +358,16 @@ _EXPORTER = (
     Key("exporters.<id>.sending_queue.max_age", duration(), None, "Older spans are lost.", "0.5"),
     Key(
         "exporters.<id>.sending_queue.batch.flush_timeout",
-        duration(),
-        None,
-        "How long small requests wait for others.",
-        "0.5",
+        duration(zero="none waits"),
+        "0",
+        "How long requests smaller than `min_size` wait for others to be joined with (the "
+        "Collector: 200ms).",
     ),
     Key(
         "exporters.<id>.sending_queue.batch.min_size",
         size("0"),
         "512KiB",
-        "Requests that wait are joined up to this size; none waits for others. 0 joins none.",
+        "Requests that wait are joined up to this size, fifty at most. 0 joins none.",
     ),
     Key(
         "exporters.<id>.sending_queue.batch.max_size",

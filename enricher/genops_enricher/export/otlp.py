@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -104,11 +105,26 @@ def retry_delay_s(status: status_pb2.Status) -> float | None:
 
 
 def secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not be shown of headers: every value, and the KEY in one such as `Bearer KEY`."""
+    """What must not be shown of headers.
+
+    Every value, the KEY in one such as `Bearer KEY`, and the password in `Basic …`, which a server
+    reads from it and may repeat.
+    """
     values = set(headers.values()) | {value.rpartition(" ")[2] for value in headers.values()}
+    values |= {password for value in headers.values() if (password := _basic_password(value))}
     # Shorter ones are flags and numbers, and would blot out half of every message.
     secrets = [value for value in values if len(value) >= _SECRET_CHARACTERS_MIN]
     return tuple(sorted(secrets, key=len, reverse=True))
+
+
+def _basic_password(value: str) -> str:
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def shown(text: str, secrets: Iterable[str] = ()) -> str:

@@ -29,6 +29,7 @@ from genops_enricher.export.otlp import (
     shown,
 )
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
+from genops_enricher.export.timed_http import POOLS
 from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import Telemetry
@@ -149,7 +150,7 @@ def retry_after_s(header: str, *, now: Callable[[], datetime]) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # a server may write any number
         return None
     # "-0000" stands for UTC without a statement about the place, and parses as a naive time.
     return max((date.replace(tzinfo=date.tzinfo or UTC) - now()).total_seconds(), 0.0)
@@ -228,6 +229,7 @@ class _Adapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: object
     ) -> None:
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         return super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls)

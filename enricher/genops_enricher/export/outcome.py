@@ -6,9 +6,8 @@ letter, because dropping acknowledged data is the worse mistake:
 
 - Answers that speak of the connection and not of the data (a wrong key, a wrong path) hold it.
 - gRPC UNKNOWN and INTERNAL, HTTP 408, 500 and other 5xx are what servers and proxies answer when
-  they break in passing, and also when the data itself breaks them. They are retried for as long as
-  nothing else gets through, because that is an outage. If the destination takes other data in
-  between, this is given up after a number of such answers: it would block what is behind it.
+  they break in passing, and also when the data itself breaks them. They are retried; `doubt` tells
+  when the data is the cause.
 - RESOURCE_EXHAUSTED without RetryInfo means, by the specification, that the request is too large;
   servers also answer it when a quota is used up. The text tells: only what is said to be too large
   is sent in smaller pieces, the rest is doubtful as above.
@@ -34,9 +33,6 @@ __all__ = [
     "of_http_status",
 ]
 
-# With the default backoff ten attempts last about four minutes.
-_DOUBTFUL_ATTEMPTS_MAX = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -50,14 +46,13 @@ class Delivered:
 class Retry:
     """Not now.
 
-    `after_s` is the wait that the destination asks for, in seconds. `attempts_max` is how often the
-    same data may meet such an answer, while other data is delivered, before it is given up; 0 is
-    without a limit.
+    `after_s` is the wait that the destination asks for, in seconds. `doubtful`: the data may be the
+    cause.
     """
 
     reason: str
     after_s: float | None = None
-    attempts_max: int = 0
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +102,9 @@ _GRPC_DOUBTFUL = frozenset({grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
 # maximum size".
 _SAYS_TOO_LARGE = re.compile(r"larger than|maximum size|too (large|big)|size limit", re.IGNORECASE)
 
+# What grpc-core says of headers that it does not send: nothing has gone out.
+_SAYS_HEADERS = "Invalid metadata"
+
 # A handshake that fails on certificates or versions fails until a person changes something. gRPC
 # reports it as UNAVAILABLE, with the words of BoringSSL or its own.
 _SAYS_TLS = re.compile(r"SSL_ERROR_SSL|Hostname Verification Check failed")
@@ -129,11 +127,13 @@ def of_grpc_code(code: grpc.StatusCode, reason: str, retry_after_s: float | None
             return Retry(reason, retry_after_s)
         if _SAYS_TOO_LARGE.search(reason):
             return TooLarge(reason)
-        return Retry(reason, None, _DOUBTFUL_ATTEMPTS_MAX)
+        return Retry(reason, None, doubtful=True)
     if code in _GRPC_HOLD:
         return Hold(reason)
+    if code is grpc.StatusCode.INTERNAL and reason.endswith(_SAYS_HEADERS):
+        return Hold("gRPC can't send these headers; check them for characters that are not ASCII")
     if code in _GRPC_DOUBTFUL:
-        return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
+        return Retry(reason, retry_after_s, doubtful=True)
     return Rejected(reason)
 
 
@@ -147,7 +147,7 @@ def of_http_status(status: int, reason: str, retry_after_s: float | None) -> Out
     if status in _HTTP_HOLD or 300 <= status < 400:
         return Hold(reason)
     if status in _HTTP_DOUBTFUL or status >= 500:
-        return Retry(reason, retry_after_s, _DOUBTFUL_ATTEMPTS_MAX)
+        return Retry(reason, retry_after_s, doubtful=True)
     if status == 413:
         return TooLarge(reason)
     return Rejected(reason)

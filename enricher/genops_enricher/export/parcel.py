@@ -6,8 +6,9 @@ an entry is joined and divided, its account knows what became of each of its ite
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from genops_enricher.export.pieces import halve, split
@@ -19,12 +20,26 @@ __all__ = ["Account", "Parcel", "Part", "pack"]
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """What became of the items of one entry so far. Belongs to one thread."""
+    """What became of the items of one entry so far. Thread safe: parts of it may wait apart."""
 
     entry: Entry
-    open_parts: int = 1  # whose fate is not known yet
-    dropped: Counter[str] = field(default_factory=Counter)  # by reason
+    dropped: Counter[str] = field(default_factory=Counter)  # by reason; complete once closed
     dead_lettered: int = 0
+    _open_parts: int = 1  # whose fate is not known yet
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def divided(self) -> None:
+        """One of its parts became two."""
+        with self._lock:
+            self._open_parts += 1
+
+    def close_part(self, *, dead_lettered: int = 0, **dropped: int) -> bool:
+        """The fate of a part is known, so many of its items lost; True if it was the last part."""
+        with self._lock:
+            self.dead_lettered += dead_lettered
+            self.dropped.update(dropped)
+            self._open_parts -= 1
+            return not self._open_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class Parcel:
         pieces = halve(signal, part.payload)
         if pieces is None:
             return None
-        part.account.open_parts += 1
+        part.account.divided()
         one, other = (
             Parcel((replace(part, payload=piece.payload, items=piece.items),), suspect=True)
             for piece in pieces
@@ -77,17 +92,24 @@ class Parcel:
         return one, other
 
 
-def pack(signal: Signal, entries: Sequence[Entry], limit_bytes: int) -> list[Parcel]:
+def pack(signal: Signal, entries: Sequence[Entry], limit_bytes: int) -> Iterator[Parcel]:
     """The entries in parcels of at most `limit_bytes`, but for single items that are larger.
 
-    Several entries must fit into one parcel together; a single one may have any size.
+    Several entries must fit into one parcel together; a single one may have any size. Parcels are
+    made one by one: each has the envelope of its items, which may be most of it.
     """
     parts = [Part(Account(entry), entry.payload, entry.items) for entry in entries]
     if len(parts) > 1 or len(parts[0].payload) <= limit_bytes:
-        return [Parcel(tuple(parts))]
+        yield Parcel(tuple(parts))
+        return
     (whole,) = parts
     pieces = split(signal, whole.payload, limit_bytes)
-    if len(pieces) < 2:
-        return [Parcel((whole,))]
-    whole.account.open_parts = len(pieces)
-    return [Parcel((replace(whole, payload=p.payload, items=p.items),)) for p in pieces]
+    piece = next(pieces, None)
+    if piece is None:
+        yield Parcel((whole,))
+        return
+    for following in pieces:
+        whole.account.divided()
+        yield Parcel((replace(whole, payload=piece.payload, items=piece.items),))
+        piece = following
+    yield Parcel((replace(whole, payload=piece.payload, items=piece.items),))

@@ -10,7 +10,7 @@ Pure: knows no destination and no queue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from genops_enricher.decode.lens import DecodeError, count_data_points, parse_traces
@@ -34,27 +34,32 @@ class _Unit(NamedTuple):
     resource: Any
     scope: Any
     data: bytes
+    scope_bytes: int  # of that envelope alone
+    envelope_bytes: int  # of both together
 
 
-def split(signal: Signal, payload: bytes, limit_bytes: int) -> list[Piece]:
-    """Pieces that have `limit_bytes` at most, but for a single item that is larger by itself.
+def split(signal: Signal, payload: bytes, limit_bytes: int) -> Iterator[Piece]:
+    """Pieces that have `limit_bytes` at most, made one by one.
 
-    A payload that is no request at all, and can't be taken apart, gives no piece.
+    Larger are a single item that is so by itself, and the items of one envelope that is: it goes
+    with each piece, so that dividing would only multiply it. A payload that is no request at all,
+    and can't be taken apart, gives no piece.
     """
-    pieces: list[Piece] = []
     units: list[_Unit] = []
     size = 0
     for unit in _units(payload):
-        added = _size(unit, units[-1] if units else None)
-        if units and size + added > limit_bytes:
-            pieces.append(_join(signal, units))
+        before = units[-1] if units else None
+        added = _size(unit, before)
+        same = before is not None and before.scope is unit.scope
+        helps = not same or unit.envelope_bytes <= limit_bytes
+        if units and size + added > limit_bytes and helps:
+            yield _join(signal, units)
             units, size = [], 0
             added = _size(unit, None)
         units.append(unit)
         size += added
     if units:
-        pieces.append(_join(signal, units))
-    return pieces
+        yield _join(signal, units)
 
 
 def halve(signal: Signal, payload: bytes) -> tuple[Piece, Piece] | None:
@@ -78,9 +83,13 @@ def _units(payload: bytes) -> list[_Unit]:
         return []
     units = []
     for resource_spans in request.resource_spans:
-        scopes = [(_without(scope, "spans"), scope.spans) for scope in resource_spans.scope_spans]
         resource = _without(resource_spans, "scope_spans")
-        units += [_Unit(resource, scope, data) for scope, spans in scopes for data in spans]
+        resource_bytes = _FIELD_BYTES + resource.ByteSize()
+        for scope_spans in resource_spans.scope_spans:
+            scope = _without(scope_spans, "spans")
+            scope_bytes = _FIELD_BYTES + scope.ByteSize()
+            both = resource_bytes + scope_bytes
+            units += [_Unit(resource, scope, data, scope_bytes, both) for data in scope_spans.spans]
     return units
 
 
@@ -93,12 +102,11 @@ def _without(message: Any, field: str) -> Any:
 
 
 def _size(unit: _Unit, before: _Unit | None) -> int:
+    """What `unit` adds to a request that ends with `before`."""
     size = _FIELD_BYTES + len(unit.data)
-    if before is None or before.scope is not unit.scope:
-        size += _FIELD_BYTES + unit.scope.ByteSize()
     if before is None or before.resource is not unit.resource:
-        size += _FIELD_BYTES + unit.resource.ByteSize()
-    return size
+        return size + unit.envelope_bytes
+    return size if before.scope is unit.scope else size + unit.scope_bytes
 
 
 def _join(signal: Signal, units: Sequence[_Unit]) -> Piece:

@@ -2,9 +2,11 @@
 
 Decides what becomes of a request after each attempt. How to try is the sender's business, when to
 try again that of `retry`, what an answer means that of `outcome`, how requests are joined and
-divided that of `parcel`. Requests are retried until they arrive, unless the configuration or the
-answer sets a limit. What is refused as too large or as wrong is halved, so that only the items that
-are the cause of it become dead letters; all that is given up is counted.
+divided that of `collect` and `parcel`, whether a request is the cause of its failures that of
+`doubt`, the books that of `settle`. Requests are retried until they arrive, unless the
+configuration sets a limit. What is refused as too large or as wrong is halved, so that only the
+items that are the cause of it become dead letters. What fails while others get through is halved
+too, and then waits apart, on a slow lane, where it holds up nobody. What is given up is counted.
 """
 
 from __future__ import annotations
@@ -13,18 +15,22 @@ import logging
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from genops_enricher.config.model import ExporterConfig
+from genops_enricher.export.collect import Collecting
+from genops_enricher.export.doubt import Doubt, Others
+from genops_enricher.export.lane import Lane
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry, TooLarge
 from genops_enricher.export.parcel import Parcel, pack
 from genops_enricher.export.retry import Backoff
+from genops_enricher.export.settle import Settling
+from genops_enricher.export.trial import Family, Trial
 from genops_enricher.export.truncate import shorten
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DeadLetters, Entry, Reader
+from genops_enricher.queue import DeadLetters, Reader
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["Exporter"]
@@ -38,15 +44,16 @@ _OUTCOME_LABELS: dict[type[Outcome], str] = {
     Rejected: "rejected",
     TooLarge: "too_large",
 }
-_IDLE_S = 60.0  # how long to wait for work at a time; closing the reader ends the wait
-# Joined at most: the position file of the queue names about 250 records that are under way.
-_JOINED_MAX = 50
-# Refusals, but those for size, of parts of one parcel. Twelve halvings find one item among four
-# thousand; a destination that refuses everything must not get every item by itself.
-_REFUSALS_MAX = 64
-# How often several items of a request that was refused may meet a doubtful answer before they are
-# halved again. A single item gets the whole number: it is lost to the destination after that.
-_SUSPECT_ATTEMPTS_MAX = 2
+_IDLE_S = 5.0  # how long to wait for work at a time; closing the reader ends the wait
+# Halvings, but those for size, of parts of one request. Twelve find one item among four thousand; a
+# destination that refuses everything must not get every item by itself.
+_HALVINGS_MAX = 64
+# A request of which halving saves less than this share is mostly the envelope of its items.
+_SAVED_MIN = 0.05
+# After so many failures something else is tried: as many requests as there are consumers may all be
+# poisonous, and only others can tell that from an outage.
+_IN_PLACE_MAX = 3
+_WHY_GIVEN_UP = "again and again, while others get through"
 
 
 class Exporter:
@@ -67,12 +74,23 @@ class Exporter:
         self._signal = signal
         self._reader = reader
         self._sender = sender
-        self._dead_letters = dead_letters
         self._telemetry = telemetry
         self._labels = {"exporter": config.id, "signal": signal.value}
-        self._delivered = 0  # only compared; an increment lost between two threads does no harm
+        self._others = Others()
+        self._lane: Lane[Trial] = Lane(config.queue.num_consumers)
+        telemetry.watch("genops_exporter_waiting_apart", lambda: len(self._lane), **self._labels)
         self._stopping = threading.Event()
         self._notices = Notices(self._name)
+        self._collecting = Collecting(self._name, config, reader, self._stopping)
+        self._settling = Settling(
+            reader,
+            dead_letters,
+            self._notices,
+            telemetry,
+            self._labels,
+            stopping=self._stopping,
+            pause_s=config.retry.max_interval_s,
+        )
         self._threads = [
             threading.Thread(target=self._run, name=f"export {self._name} {n}", daemon=True)
             for n in range(config.queue.num_consumers)
@@ -98,6 +116,7 @@ class Exporter:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline_s - time.monotonic(), 0))
+        self._lane.clear()  # metrics outlive an exporter that is replaced, and would keep it
         self._sender.close()
         self._notices.close()
 
@@ -106,72 +125,137 @@ class Exporter:
         return self._notices.status()
 
     def _run(self) -> None:
+        """Take from the queue and from the slow lane in turn: neither waits for the other."""
         while not self._stopping.is_set():
+            # What they hold, as large as it is, goes when they return, not when the next one comes.
+            self._guarded(self._deliver_next)
+            self._guarded(self._deliver_apart)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - a mistake of ours; the thread must live on
+            _log.exception(
+                "%s: a request can't be handled; it stays in the queue and is tried again after a "
+                "restart",
+                self._name,
+            )
+
+    def _deliver_apart(self) -> None:
+        if (trial := self._lane.take(time.monotonic())) is not None:
             try:
-                entry = self._reader.take(_IDLE_S)
-            except Exception as error:  # noqa: BLE001 - the data waits for this thread
-                _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-                self._stopping.wait(self._config.retry.max_interval_s)
-                continue
-            if entry is not None:
-                try:
-                    self._deliver(self._join(entry))
-                except Exception:  # noqa: BLE001 - a mistake of ours; the thread must live on
-                    _log.exception(
-                        "%s: a request can't be handled; it stays in the queue and is tried again "
-                        "after a restart",
-                        self._name,
-                    )
-                entry = None  # it would be held, as large as it is, until the next one comes
+                self._deliver([trial])
+            finally:
+                self._lane.done()
 
-    def _join(self, first: Entry) -> list[Entry]:
-        """The entry, and those behind it that are there and small enough to go out with it."""
-        batch = self._config.batch
-        room = min(batch.min_size_bytes, batch.max_size_bytes) - len(first.payload)
-        entries = [first]
-        while room > 0 and len(entries) < _JOINED_MAX:
-            try:
-                entry = self._reader.take(0, bytes_max=room)
-            except Exception as error:  # noqa: BLE001 - what we have already must go on
-                _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-                break
-            if entry is None:
-                break
-            entries.append(entry)
-            room -= len(entry.payload)
-        return entries
+    def _deliver_next(self) -> None:
+        until_due_s = self._lane.until_due_s(time.monotonic())
+        idle_s = _IDLE_S if until_due_s is None else min(until_due_s, _IDLE_S)
+        entries = self._collecting.take(idle_s)
+        if not entries:
+            return
+        family = Family()
+        for parcel in pack(self._signal, entries, self._config.batch.max_size_bytes):
+            self._deliver([self._trial(parcel, family)])
 
-    def _deliver(self, entries: Sequence[Entry]) -> None:
-        """Bring every entry to its end, or leave it in the queue when stopping."""
-        config = self._config
-        todo = deque(pack(self._signal, entries, config.batch.max_size_bytes))
-        refusals = 0
-        while todo and not self._stopping.is_set():
-            parcel = todo.popleft()
-            outcome = self._outcome(parcel)
-            if isinstance(outcome, TooLarge | Rejected):
-                refusals += isinstance(outcome, Rejected)
-                smaller = self._smaller(parcel, outcome, may_halve=refusals <= _REFUSALS_MAX)
-                if smaller:
-                    todo.extendleft(reversed(smaller))
-                    continue
-            match outcome:
-                case None:
-                    return  # stopping
-                case Delivered(rejected, message):
-                    self._finish_delivered(parcel, rejected, message)
-                case Retry(reason):
-                    self._drop(parcel, "retries_exhausted", reason)
-                case Rejected(reason) | TooLarge(reason):
-                    self._bury(parcel, reason)
+    def _trial(self, parcel: Parcel, family: Family) -> Trial:
+        now_s = time.monotonic()
+        return Trial(parcel, family, Backoff(self._config.retry, random.random), now_s, now_s)
 
-    def _smaller(
-        self, parcel: Parcel, outcome: TooLarge | Rejected, *, may_halve: bool
-    ) -> Sequence[Parcel]:
+    def _deliver(self, trials: list[Trial]) -> None:
+        """Bring every parcel to its end or to the slow lane, or leave it when stopping."""
+        while trials and not self._stopping.is_set():
+            trial = min(trials, key=lambda trial: trial.due_s)  # the first of those due at once
+            if self._stopping.wait(max(trial.due_s - time.monotonic(), 0)):
+                return
+            at = trials.index(trial)
+            trials[at : at + 1] = self._try(trial)
+
+    def _try(self, trial: Trial) -> Sequence[Trial]:
+        """Try once; give what is still to be tried here: the same, its halves, or nothing."""
+        parcel = trial.parcel
+        size, limit = len(parcel.payload), self._config.batch.max_size_bytes
+        outcome: Outcome
+        if size > limit:
+            outcome = TooLarge(f"{size} bytes; the destination takes {limit}")
+        else:
+            outcome = self._attempt(parcel.payload)
+            if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
+                return ()  # perhaps cancelled by `stop`: nothing to conclude or to give up
+            self._weigh(trial, outcome)
+        match outcome:
+            case Delivered(rejected, message):
+                self._settling.delivered(parcel, rejected, message)
+                return ()
+            case Retry() | Hold():
+                return self._again(trial, outcome)
+            case Rejected(reason) | TooLarge(reason):
+                if smaller := self._smaller(trial, outcome):
+                    return self._trials(smaller, trial)
+                self._settling.bury(parcel, reason)
+                return ()
+
+    def _weigh(self, trial: Trial, outcome: Outcome) -> None:
+        """Note what an attempt says about the destination and about this parcel."""
+        first, fails = trial.doubt is None, isinstance(outcome, Retry | Hold)
+        if first and not trial.parcel.suspect and isinstance(outcome, Delivered | Retry | Hold):
+            self._others.tried(taken=not fails)
+        if fails:
+            trial.failures += 1
+            if trial.doubt is None:
+                trial.doubt = Doubt(self._others.count)
+            else:
+                trial.doubt.failed(self._others.count)
+        if not (fails and trial.suspect):  # what fails a suspect is not the state of things
+            self._notices.attempt(outcome)
+
+    def _again(self, trial: Trial, outcome: Retry | Hold) -> Sequence[Trial]:
+        """What to do after a failure that may pass: wait, here or apart, halve, or give up."""
+        parcel, retry = trial.parcel, self._config.retry
+        trial.reason = outcome.reason
+        trial.throttled = isinstance(outcome, Retry) and outcome.after_s is not None
+        if trial.suspect and not trial.throttled:
+            if smaller := self._smaller(trial, outcome):
+                return self._trials(smaller, trial)
+            if trial.convicted and (isinstance(outcome, Hold) or outcome.doubtful):
+                self._settling.bury(parcel, f"{outcome.reason} ({_WHY_GIVEN_UP})")
+                return ()
+        if isinstance(outcome, Hold):
+            # No limit on these: a mistyped key must not cost what was acknowledged.
+            delay_s: float | None = retry.max_interval_s
+        else:
+            delay_s = trial.backoff.next_delay_s(
+                elapsed_s=time.monotonic() - trial.began_s,
+                server_delay_s=outcome.after_s,
+                apart=trial.suspect,
+            )
+        if delay_s is None:
+            self._settling.drop(parcel, "retries_exhausted", outcome.reason)
+            return ()
+        trial.due_s = time.monotonic() + delay_s
+        if trial.failures < _IN_PLACE_MAX and not trial.suspect:
+            return (trial,)
+        size = len(parcel.payload)
+        while not self._lane.add(trial, size, trial.due_s):
+            other = self._lane.evict(lambda waiting: waiting.convicted and not waiting.throttled)
+            if other is None:
+                return (trial,)
+            self._settling.bury(other.parcel, f"{other.reason} ({_WHY_GIVEN_UP})")
+        return ()
+
+    def _trials(self, parcels: Iterable[Parcel], parent: Trial) -> list[Trial]:
+        return [self._trial(parcel, parent.family) for parcel in parcels]
+
+    def _smaller(self, trial: Trial, outcome: Outcome) -> Sequence[Parcel]:
         """What to send in place of a refused parcel; nothing if it can't be made smaller."""
-        if may_halve and parcel.shortened is None and (halves := parcel.halves(self._signal)):
-            return halves
-        if not isinstance(outcome, TooLarge) or self._signal is not Signal.TRACES:
+        parcel, family = trial.parcel, trial.family
+        for_size = isinstance(outcome, TooLarge)
+        if parcel.shortened is None and (for_size or family.halvings < _HALVINGS_MAX):
+            halves = parcel.halves(self._signal)
+            if halves is not None and not (for_size and _is_mostly_envelope(parcel, halves)):
+                family.halvings += not for_size
+                return halves
+        if not for_size or self._signal is not Signal.TRACES:
             return ()
         if parcel.items > 1 or not self._config.truncate:
             return ()
@@ -181,43 +265,6 @@ class Exporter:
         if short is None or len(short) >= size:
             return ()
         return (Parcel(parcel.parts, shortened=short),)
-
-    def _outcome(self, parcel: Parcel) -> Delivered | Rejected | TooLarge | Retry | None:
-        """Try until the answer is final. A Retry is one that is given up; None means stopping."""
-        payload = parcel.payload
-        limit = self._config.batch.max_size_bytes
-        if len(payload) > limit:
-            return TooLarge(f"{len(payload)} bytes; the destination takes {limit}")
-        hasty = parcel.suspect and parcel.items > 1
-        backoff = Backoff(self._config.retry, random.random)
-        began_s = time.monotonic()
-        doubts = 0
-        delivered = self._delivered
-        while not self._stopping.is_set():
-            outcome = self._attempt(payload)
-            if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
-                return None  # perhaps cancelled by `stop`: nothing to conclude or to give up
-            self._notices.attempt(outcome)
-            match outcome:
-                case Hold():
-                    # No limit on these: a mistyped key must not cost what was acknowledged.
-                    delay_s: float | None = self._config.retry.max_interval_s
-                case Retry(reason, after_s, attempts_max):
-                    if attempts_max and delivered != self._delivered:
-                        # It takes other requests: this one is in doubt, not the destination.
-                        delivered = self._delivered
-                        doubts += 1
-                        if doubts >= (_SUSPECT_ATTEMPTS_MAX if hasty else attempts_max):
-                            return Rejected(f"{reason} ({doubts} times)")
-                    delay_s = backoff.next_delay_s(
-                        elapsed_s=time.monotonic() - began_s, server_delay_s=after_s
-                    )
-                    if delay_s is None:
-                        return outcome
-                case _:
-                    return outcome
-            self._stopping.wait(delay_s)
-        return None
 
     def _attempt(self, payload: bytes) -> Outcome:
         try:
@@ -230,55 +277,8 @@ class Exporter:
         self._telemetry.add("genops_exporter_attempts_total", outcome=label, **self._labels)
         return outcome
 
-    def _finish_delivered(self, parcel: Parcel, rejected: int, message: str) -> None:
-        """The destination has it, but for items that it rejected, which are not sent again."""
-        rejected = min(rejected, parcel.items)
-        if rejected:
-            self._notices.lost(rejected, f"the destination rejected them: {message}")
-        elif message:
-            self._notices.warned(message)
-        if parcel.shortened is not None:
-            self._telemetry.add(
-                "genops_exporter_truncated_items_total", parcel.items, **self._labels
-            )
-        self._delivered += 1
-        for part in parcel.parts:  # the answer says how many of them, not which
-            share = min(rejected, part.items)
-            part.account.dropped["rejected"] += share
-            rejected -= share
-        self._settle(parcel)
 
-    def _drop(self, parcel: Parcel, label: str, reason: str) -> None:
-        self._notices.lost(parcel.items, reason)
-        for part in parcel.parts:
-            part.account.dropped[label] += part.items
-        self._settle(parcel)
-
-    def _bury(self, parcel: Parcel, reason: str) -> None:
-        """Make each part a dead letter, as it came. As long as the disk refuses, wait."""
-        for part in parcel.parts:
-            while True:
-                try:
-                    kept = self._dead_letters.keep(part.payload, part.items, reason)
-                    break
-                except OSError as error:
-                    self._notices.attempt(Hold(f"can't write a dead letter: {error.strerror}"))
-                    if self._stopping.wait(self._config.retry.max_interval_s):
-                        return
-            if kept:
-                self._notices.dead_lettered(part.items, reason)
-                part.account.dead_lettered += part.items
-            else:
-                self._notices.lost(part.items, f"{reason}; the dead letters are at their bound")
-                part.account.dropped["dead_letters_full"] += part.items
-        self._settle(parcel)
-
-    def _settle(self, parcel: Parcel) -> None:
-        """Finish the entries of which nothing is left."""
-        for part in parcel.parts:
-            account = part.account
-            account.open_parts -= 1
-            if not account.open_parts:
-                self._reader.finish(
-                    account.entry, dropped=account.dropped, dead_lettered=account.dead_lettered
-                )
+def _is_mostly_envelope(parcel: Parcel, halves: Iterable[Parcel]) -> bool:
+    """Whether each half is about as large as the whole."""
+    least = (1 - _SAVED_MIN) * len(parcel.payload)
+    return all(len(half.payload) > least for half in halves)

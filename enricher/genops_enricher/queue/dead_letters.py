@@ -9,11 +9,11 @@ is synced before it counts as kept: what it holds was acknowledged.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,10 +23,11 @@ from genops_enricher.errors import EnricherError
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue.segment import sync_directory
 
-__all__ = ["DeadLetters", "Letter", "list_letters", "read_letter"]
+__all__ = ["DeadLetters", "Letter", "letter_id", "letter_paths", "read_letter"]
 
 _FOLDER = "dead_letters"
 _SUFFIX = ".letter"
+_UNFINISHED = ".unfinished"
 _ID_CHARACTERS = 16
 _FORMAT_VERSION = 1
 
@@ -46,7 +47,7 @@ class Letter:
     @property
     def id(self) -> str:
         """What commands call it."""
-        return self.path.name.removesuffix(_SUFFIX)
+        return letter_id(self.path)
 
 
 class DeadLetters:
@@ -59,6 +60,7 @@ class DeadLetters:
         self._exporter = exporter
         self._max_bytes = max_bytes
         self._bytes: int | None = None  # what is there, at most: others may have taken some away
+        self._counted_ns = 0  # when the folder had last changed as its content was counted
         self._lock = threading.Lock()
 
     def keep(self, payload: bytes, items: int, reason: str) -> bool:
@@ -80,19 +82,31 @@ class DeadLetters:
         with self._lock:
             if path.exists():
                 return True
-            if self._bytes is None or self._bytes + len(data) > self._max_bytes:
-                self._bytes = _size(self._folder)
-            if self._bytes + len(data) > self._max_bytes:
+            if self._bytes is None:
+                _remove_unfinished(self._folder)
+            if self._size(len(data)) > self._max_bytes:
                 return False
             _write(path, data)
-            self._bytes += len(data)
+            self._bytes = (self._bytes or 0) + len(data)
             return True
 
+    def _size(self, added: int) -> int:
+        """The bytes there would be; counted if that might be too many and something has changed."""
+        if self._bytes is None or self._bytes + added > self._max_bytes:
+            changed_ns = _changed_ns(self._folder)
+            if self._bytes is None or changed_ns != self._counted_ns:
+                self._bytes, self._counted_ns = _count_bytes(self._folder), changed_ns
+        return self._bytes + added
 
-def list_letters(data_dir: Path) -> Iterator[Letter]:
-    """Every letter of every exporter, by signal and exporter."""
-    for path in sorted((data_dir / _FOLDER).glob(f"*/*/*{_SUFFIX}")):
-        yield read_letter(path)
+
+def letter_paths(data_dir: Path) -> list[Path]:
+    """The file of every letter, by signal and exporter."""
+    return sorted((data_dir / _FOLDER).glob(f"*/*/*{_SUFFIX}"))
+
+
+def letter_id(path: Path) -> str:
+    """What commands call the letter in that file."""
+    return path.name.removesuffix(_SUFFIX)
 
 
 def read_letter(path: Path) -> Letter:
@@ -126,8 +140,24 @@ def read_letter(path: Path) -> Letter:
         raise EnricherError(f"{path}: is no dead letter. Remove the file.") from error
 
 
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+def _changed_ns(folder: Path) -> int:
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
+def _count_bytes(folder: Path) -> int:
+    total = 0
+    if folder.is_dir():
+        with os.scandir(folder) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # sent again at this moment
+                    total += file.stat().st_size
+    return total
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """What a crash left behind: what it was to hold is in the queue, and comes again."""
+    for path in folder.glob(f"*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -137,7 +167,7 @@ def _write(path: Path, data: bytes) -> None:
         if not parent.is_dir():
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(parent.parent)
-    unfinished = path.with_suffix(".unfinished")
+    unfinished = path.with_suffix(_UNFINISHED)
     try:
         with os.fdopen(
             os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"

@@ -15,6 +15,7 @@ one that never ends its request is told to try again after `read_timeout`.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,9 +28,9 @@ from genops_enricher.config.model import ReceiverConfig, ServerTls
 from genops_enricher.errors import RetryableError, StartError
 from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.arrival import Arrivals
 from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
 from genops_enricher.receive.in_flight import InFlight
-from genops_enricher.receive.reading import Reading
 from genops_enricher.receive.status import Refusal, refusal, to_grpc_status
 from genops_enricher.telemetry import Telemetry
 
@@ -44,6 +45,9 @@ _GRACE_MAX_S = 2.0
 # answered that they are to come again, so that senders are waiting when that moment comes.
 _NOTICE_S = 0.2
 
+# A call takes a thread before its message is there, so there are more of them than requests that
+# are handled at a time. See `arrival`.
+_THREADS_PER_WORKER = 2
 # A client that is silent before, in or after the TLS handshake, in place of gRPC's two minutes.
 _HANDSHAKE_MAX_S = 20.0
 # After which a connection without a request is closed; clients open another one when they need it.
@@ -51,14 +55,9 @@ _IDLE_MAX_S = 600.0
 # How long a new certificate waits for threads that still take the old one.
 _SETTLE_S = 0.2
 # Of one connection at a time. SDKs send one, Collectors ten by default.
-_STREAMS_MAX = 128
+_STREAMS_MAX = 100
 # Of headers that a request may carry, in bytes; above the second one it is always refused.
 _METADATA_BYTES, _METADATA_BYTES_MAX = 16 << 10, 32 << 10
-
-# Too large a message has been answered already, by gRPC and with this code.
-_NO_MESSAGE = Refusal(
-    grpc.StatusCode.RESOURCE_EXHAUSTED, "the request has no message, or one that is too large"
-)
 
 _KEY = "receivers.otlp.protocols.grpc"
 _SERVICES = {
@@ -78,17 +77,21 @@ class GrpcReceiver:
         telemetry: Telemetry,
         add_services: Callable[[grpc.Server], None],
         admit: Callable[[], None] = lambda: None,
+        *,
+        arrival_max_s: float | None = None,
     ) -> None:
         """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._telemetry = telemetry
         self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
         self._admit = admit
-        self._reading = Reading(config.max_workers, config.read_timeout_s)
+        threads = _THREADS_PER_WORKER * config.max_workers
+        self._arrivals = Arrivals(arrival_max_s or config.read_timeout_s, threads)
+        self._turns = threading.BoundedSemaphore(config.max_workers)
         self._tokens = BearerTokens(_KEY, config.auth, telemetry) if config.auth else None
         self._credentials = _credentials(config.tls, telemetry) if config.tls else None
         self._server = grpc.server(
-            ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-grpc"),
+            ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
             options=_options(config),
         )
         for signal, intake in intakes.items():
@@ -120,7 +123,7 @@ class GrpcReceiver:
                 "use 127.0.0.1:14317."
             ) from error
         self._server.start()
-        self._reading.start()
+        self._arrivals.start()
 
     def stop(self, grace_s: float) -> None:
         """Finish what is under way; senders of new requests get UNAVAILABLE and keep them."""
@@ -128,7 +131,7 @@ class GrpcReceiver:
         if self.port:
             time.sleep(min(grace_s, _NOTICE_S))
         self._server.stop(min(grace_s, _GRACE_MAX_S)).wait()
-        self._reading.stop()
+        self._arrivals.stop()
 
     def _admit_one(self) -> None:
         if self._leaving:
@@ -145,11 +148,12 @@ class GrpcReceiver:
             payload = None
             try:
                 with self._in_flight.request() as take:
-                    with self._reading.of(context):
+                    with self._arrivals.watched(context.cancel):
                         payload = next(messages, None)
                     if payload is not None:
                         take(len(payload))
-                        intake.accept(payload)
+                        with self._turns:
+                            intake.accept(payload)
             except grpc.RpcError:  # it was cancelled while it arrived, by the sender or by us
                 raise
             except Exception as error:  # noqa: BLE001 - every escape would be UNKNOWN: data lost
@@ -158,8 +162,8 @@ class GrpcReceiver:
                     expected = isinstance(error, RetryableError)
                     _LOG.warning("refused %s: %s", signal, error, exc_info=not expected)
                 self._refuse(signal, answer, context)
-            if payload is None:
-                self._refuse(signal, _NO_MESSAGE, context)
+            if payload is None:  # or it was too large, which gRPC has answered already
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "Export takes one message")
             return _SUCCESS
 
         return export

@@ -41,6 +41,8 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 _SUCCESS = {PROTOBUF: b"", JSON: b"{}"}  # `partial_success` stays unset
+# Content encoding -> whether it is gzip, of which RFC 9110 knows an older name.
+_PACKED = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 _METHODS = ("POST", "PUT")
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
@@ -96,7 +98,7 @@ class OtlpHttpApp:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         encoding = _media_type(headers)
-        signal = self._paths.get(scope["path"])
+        signal = self._paths.get(_path(scope["path"]))
         deadline_s = asyncio.get_running_loop().time() + self._config.read_timeout_s
         body = _Body(receive, deadline_s)
         status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
@@ -149,8 +151,8 @@ class OtlpHttpApp:
                 "send OTLP by POST",
                 allow=", ".join(_METHODS),
             )
-        packed = headers.get("content-encoding", "identity").strip().lower()
-        if packed not in ("gzip", "identity"):
+        packed = headers.get("content-encoding", "").strip().lower()
+        if packed not in _PACKED:
             raise _RefusedError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -175,7 +177,7 @@ class OtlpHttpApp:
             )
 
         def accept() -> None:
-            content = gunzip(data, limit, take) if packed == "gzip" else data
+            content = gunzip(data, limit, take) if data and _PACKED[packed] else data
             if encoding == JSON and content:
                 content = json_to_protobuf(signal, content)
             self._intakes[signal].accept(content)
@@ -262,6 +264,14 @@ def encode_refusal(answer: Refusal, encoding: str) -> bytes:
     if encoding == PROTOBUF:
         return bytes(status.SerializeToString())
     return json.dumps(json_format.MessageToDict(status)).encode()
+
+
+def _path(target: str) -> str:
+    """The path of a request, also if its target is in absolute form, as RFC 9112 has it taken."""
+    scheme, mark, rest = target.partition("://")
+    if mark and scheme.lower() in ("http", "https"):
+        return f"/{rest.partition('/')[2]}"
+    return target
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

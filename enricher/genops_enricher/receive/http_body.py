@@ -6,6 +6,7 @@ unpacked is bounded while it is unpacked, not afterwards.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 
@@ -30,6 +31,9 @@ _REQUESTS: dict[Signal, Callable[[], Message]] = {
 _GZIP = 31  # zlib's word for a gzip header and the largest window
 _PIECE = 64 << 10  # read at a time: zlib copies what it has not read yet
 _JSON_VALUES_MAX = 1_000_000  # a value of two bytes takes a hundred and more once it is read
+# In linear time, also where a text has no end.
+_TEXT_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
+_QUOTE = ord('"')
 _MEMBERS_MAX = 1000  # each costs time however small it is; senders write one
 
 
@@ -94,10 +98,23 @@ def json_to_protobuf(signal: Signal, document: bytes) -> bytes:
         TooLargeError: it has more values than should be held in memory.
         PermanentError: it is not OTLP/JSON.
     """
-    # At most so many: commas in texts count too. To count is quick; to read may fill the memory.
-    if sum(document.count(mark) for mark in (b",", b"[", b"{")) > _JSON_VALUES_MAX:
+    # To count is quick; to read may fill the memory.
+    if _has_too_many_values(document):
         raise TooLargeError(f"{_JSON_VALUES_MAX} values of JSON")
     try:
         return from_json(document, _REQUESTS[signal]()).SerializeToString()
     except OtlpJsonError as error:
         raise not_otlp(signal, error) from error
+
+
+def _has_too_many_values(document: bytes) -> bool:
+    if sum(document.count(mark) for mark in (b",", b"[", b"{")) <= _JSON_VALUES_MAX:
+        return False
+    # A prompt may hold as many commas as it likes, so texts are left out where it matters. JSON
+    # has two texts for a mark at most.
+    marks = 0
+    for number, part in enumerate(_TEXT_OR_MARK.finditer(document)):
+        marks += document[part.start()] != _QUOTE
+        if marks > _JSON_VALUES_MAX or number > 3 * _JSON_VALUES_MAX:
+            return True
+    return False

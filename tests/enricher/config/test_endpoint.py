@@ -8,7 +8,7 @@ import pytest
 
 from genops_enricher.config.endpoint import addresses, resolve, resolve_url, same_listener
 from genops_enricher.config.model import Protocol
-from genops_enricher.config.vendors import vendor_of
+from genops_enricher.config.vendors import misplaced, vendor_of
 from genops_enricher.pipeline import Signal
 
 GRPC, HTTP = Protocol.GRPC, Protocol.HTTP
@@ -165,3 +165,27 @@ def test_addresses_of_http_have_the_ports_of_their_schemes() -> None:
 @pytest.mark.parametrize("host", ["otlp.datadoghq.com.evil.io", "honeycomb.io", "localhost"])
 def test_other_hosts_are_no_vendor(host: str) -> None:
     assert vendor_of(host) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "vendor"),
+    [
+        ("ui.honeycomb.io", "Honeycomb"),
+        ("api.eu.honeycomb.io", "Honeycomb"),
+        ("api.datadoghq.com", "Datadog"),
+        ("trace.agent.us3.datadoghq.com", "Datadog"),
+        ("datadoghq.eu", "Datadog"),
+        ("collector.newrelic.com", "New Relic"),
+        ("abc123.apps.dynatrace.com", "Dynatrace"),
+        ("myname.grafana.net", "Grafana Cloud"),
+        ("api.us1.signalfx.com", "Splunk Observability Cloud"),
+        ("otlp.us5.datadoghq.com", None),
+        ("tempo-prod-04-prod-us-east-0.grafana.net", None),
+        ("notdatadoghq.com", None),
+        ("collector.example.com", None),
+    ],
+)
+def test_other_hosts_of_a_vendor_are_found(host: str, vendor: str | None) -> None:
+    found = misplaced(host)
+
+    assert (found.name if found else None) == vendor

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import grpc
 import pytest
@@ -23,21 +23,17 @@ from destinations import (
     http_destination,
     http_exporter,
 )
-from genops_enricher.config.load import load_config
 from genops_enricher.config.model import (
     BatchConfig,
-    Endpoint,
     ExporterConfig,
-    Protocol,
     QueueConfig,
 )
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DurableQueue
-from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
 from otlp import plain_attributes, request, span, spans_of
-from queues import assert_books_balance, batch, opened
+from queues import assert_books_balance, batch, list_letters, opened
 
 MIB = 1 << 20
 
@@ -133,6 +129,41 @@ def test_requests_that_wait_go_out_as_one(tmp_path: Path) -> None:
     assert [len(numbers(payload)) for payload in destination.payloads] == [50, 50, 20]
     assert [n for payload in destination.payloads for n in numbers(payload)] == [*range(120)]
     assert delivery.count("delivered") == 120
+
+
+@pytest.mark.parametrize("consumers", [1, 4])
+def test_small_requests_wait_for_others_as_long_as_is_configured(
+    tmp_path: Path, consumers: int
+) -> None:
+    telemetry = Telemetry()
+    with http_destination() as destination:
+        config = http_exporter(
+            destination.port,
+            batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=30),
+            queue=QueueConfig(num_consumers=consumers),
+        )
+        with running(tmp_path, config, telemetry) as (queue, exporter):
+            for n in range(100):  # one by one, while consumers wait for them
+                queue.consume(batch(sized(n)))
+                time.sleep(0.001)
+            assert exporter.flush(20)  # fifty are as many as may be joined: no need to wait longer
+            queue.consume(batch(sized(100)))
+            assert not exporter.flush(0.3)
+            queue.consume(batch(sized(101, 2 * MIB)))  # no room for it beside the other
+            assert exporter.flush(20)
+
+    assert [len(numbers(payload)) for payload in destination.payloads[:2]] == [50, 50]
+    assert sorted(map(numbers, destination.payloads[2:])) == [[100], [101]]
+
+
+def test_after_that_time_a_small_request_goes_out_alone(tmp_path: Path) -> None:
+    with http_destination() as destination:
+        config = http_exporter(
+            destination.port, batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=0.05)
+        )
+        delivery = deliver(tmp_path, config, sized(1))
+
+    assert delivery.count("delivered") == 1
 
 
 def test_a_request_too_large_for_the_destination_is_halved(tmp_path: Path) -> None:
@@ -328,71 +359,3 @@ def running(
             yield queue, exporter
         finally:
             exporter.stop(10)
-
-
-# ---- the documented limits of vendors ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Vendor:
-    """What a vendor documents: where, the limit of a request, the header with the key, success."""
-
-    endpoint: str
-    header: str
-    limit: int | None = None
-    path: str = "/v1/traces"
-    success: int = 200
-
-    def answer(self, received: Received) -> HttpAnswer:
-        given = {name.lower(): value for name, value in received.headers.items()}
-        if given.get(self.header) != "the key":
-            return HttpAnswer(401)
-        if received.path != self.path:
-            return HttpAnswer(404)
-        if given["content-type"] != "application/x-protobuf":
-            return HttpAnswer(415)
-        too_large = self.limit and len(received.payload) > self.limit
-        return HttpAnswer(413 if too_large else self.success)
-
-
-VENDORS = {
-    "Honeycomb": Vendor("https://api.honeycomb.io", "x-honeycomb-team", 15_000_000),
-    "Datadog": Vendor("https://otlp.datadoghq.com", "dd-api-key", 3_200_000, success=202),
-    "New Relic": Vendor("https://otlp.nr-data.net", "api-key", 1_000_000),
-    "Dynatrace": Vendor(
-        "https://abc.live.dynatrace.com/api/v2/otlp",
-        "authorization",
-        8_000_000,
-        path="/api/v2/otlp/v1/traces",
-    ),
-    "Grafana Cloud": Vendor(
-        "https://otlp-gateway-prod-eu-west-0.grafana.net/otlp",
-        "authorization",
-        path="/otlp/v1/traces",
-    ),
-    "Splunk": Vendor("https://ingest.us1.signalfx.com", "x-sf-token", path="/v2/trace/otlp"),
-}
-
-
-@pytest.mark.parametrize("name", VENDORS)
-def test_a_vendor_gets_everything_in_the_form_it_asks_for_at_the_first_try(
-    tmp_path: Path, name: str
-) -> None:
-    vendor = VENDORS[name]
-    file = tmp_path / "enricher.yaml"
-    file.write_text(
-        f"exporters: {{otlp_http: {{endpoint: '{vendor.endpoint}', "
-        f"headers: {{{vendor.header}: the key}}}}}}\n"
-    )
-    configured = load_config(file, {"HOME": str(tmp_path)}).config.exporters["otlp_http"]
-    path = urlsplit(configured.endpoint.urls[Signal.TRACES]).path
-    with http_destination(Taker(vendor.answer)) as destination:
-        here = f"http://127.0.0.1:{destination.port}"
-        endpoint = Endpoint(Protocol.HTTP, here, False, {Signal.TRACES: here + path})
-        config = replace(configured, endpoint=endpoint, compression="none")
-        delivery = deliver(tmp_path, config, many(range(160), size=100_000))
-
-    assert delivery.count("delivered") == 160
-    per_request = vendor.limit // 100_100 if vendor.limit else 160
-    attempts = delivery.telemetry.total("genops_exporter_attempts_total")
-    assert attempts == len(destination.received) == -(-160 // per_request)

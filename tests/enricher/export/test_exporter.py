@@ -29,9 +29,8 @@ from genops_enricher.errors import RetryableError
 from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue import DeadLetters, DurableQueue
-from genops_enricher.queue.dead_letters import list_letters
 from genops_enricher.telemetry import Telemetry
-from queues import assert_books_balance, batch, opened
+from queues import assert_books_balance, batch, list_letters, opened
 
 SLOW = RetryConfig(initial_interval_s=3600, max_interval_s=3600)
 

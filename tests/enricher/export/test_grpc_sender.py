@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import socket
 import threading
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from destinations import GrpcAnswer, GrpcScript, Received, grpc_destination, grpc_exporter
+from genops_enricher.config.endpoint import resolve
 from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
 from genops_enricher.errors import StartError
 from genops_enricher.export.otlp_grpc import GrpcSender
@@ -122,6 +125,35 @@ def test_a_key_behind_the_name_of_its_scheme_is_not_shown_either() -> None:
         outcome = send(grpc_exporter(destination.port, headers=headers))
 
     assert outcome == Hold("UNAUTHENTICATED: no such token: *** in 1")
+
+
+def test_a_password_that_is_sent_in_base64_is_not_shown_in_plain_text_either() -> None:
+    answer = GrpcAnswer(grpc.StatusCode.UNAUTHENTICATED, details="12345: wrong token hunter2")
+    basic = base64.b64encode(b"12345:hunter2").decode()
+    with grpc_destination(answering(answer)) as destination:
+        outcome = send(grpc_exporter(destination.port, headers={"authorization": f"Basic {basic}"}))
+
+    assert outcome == Hold("UNAUTHENTICATED: 12345: wrong token ***")
+
+
+@pytest.mark.parametrize("key", ["hun\nter2", "hünter2"])
+def test_headers_that_can_not_be_sent_hold_and_are_not_shown(key: str) -> None:
+    """gRPC calls that INTERNAL, which a destination answers too when it breaks."""
+    outcome = send(grpc_exporter(1, headers={"api-key": key}))
+
+    assert isinstance(outcome, Hold)
+    assert key not in outcome.reason
+
+
+def test_a_destination_may_have_an_ipv6_address() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            pass
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with grpc_destination(host="[::1]") as destination:
+        endpoint = resolve(f"http://[::1]:{destination.port}", protocol=Protocol.GRPC)
+        assert send(grpc_exporter(0, endpoint=endpoint)) == Delivered()
 
 
 def test_nobody_listening_and_no_answer_in_time_are_retried() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -13,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from destinations import HttpAnswer, HttpScript, Received, http_destination, http_exporter
+from genops_enricher.config.endpoint import resolve
 from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
 from genops_enricher.errors import StartError
 from genops_enricher.export.otlp_http import HttpSender, retry_after_s
@@ -114,6 +116,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
         ("-5", None),
         ("1.5", None),
         ("²", None),
+        ("Sun, 22 Nov 2026 12:00:30 +99999999999999999999", None),
+        ("Sun, 22 Nov 99999999999999 12:00:30 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
@@ -225,6 +229,37 @@ def test_a_body_that_drips_can_not_outlast_the_timeout() -> None:
     assert outcome == Delivered(message="the response is too long or too slow; it was not read")
 
 
+@pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_an_answer_whose_head_drips_can_not_outlast_the_timeout(beginning: bytes) -> None:
+    gone = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(1 << 16)
+            connection.sendall(beginning)
+            while not gone.wait(0.02):
+                connection.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        sender = HttpSender(http_exporter(port, timeout_s=0.3), Signal.TRACES, "test")
+        outcomes: list[Outcome] = []
+        attempt = threading.Thread(target=lambda: outcomes.append(sender.send(b"x")))
+        attempt.start()
+        attempt.join(10)  # for ever, as far as the server is concerned
+        gone.set()
+        thread.join(10)
+        attempt.join(10)
+        sender.close()
+
+    (outcome,) = outcomes
+    assert isinstance(outcome, Retry)
+    assert "timed out" in outcome.reason
+
+
 def server_tls(*, mutual: bool = False) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
@@ -289,3 +324,94 @@ class TestTls:
             StartError, match=r"otlp_http/b\.tls: ca_file: can't read /nowhere: No such"
         ):
             send(secure(1, ca_file=Path("/nowhere")))
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_a_destination_may_have_an_ipv6_address() -> None:
+    with http_destination(host="::1") as destination:
+        endpoint = resolve(f"http://[::1]:{destination.port}", protocol=Protocol.HTTP)
+        assert send(http_exporter(0, endpoint=endpoint)) == Delivered()
+
+    assert len(destination.received) == 1
+
+
+def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_attempt() -> None:
+    """Servers end idle connections without a word; the wait after a failed attempt is seconds."""
+    peers = set()
+    handled = threading.Semaphore(0)
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(3):
+            connection, peer = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                peers.add(peer)
+            handled.release()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        sender = HttpSender(http_exporter(listener.getsockname()[1]), Signal.TRACES, "test")
+        for _ in range(3):
+            assert sender.send(b"x") == Delivered()
+            assert handled.acquire(timeout=10)  # the end has been sent
+        sender.close()
+        thread.join(10)
+
+    assert len(peers) == 3
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def test_a_connection_is_kept_for_the_next_attempt_whatever_the_answer() -> None:
+    threads = set()
+
+    def script(number: int, _request: Received) -> HttpAnswer:
+        threads.add(threading.get_ident())  # one for each connection
+        return HttpAnswer((200, 503, 400, 202, 413)[number % 5], b"text", PROTOBUF)
+
+    with http_destination(script) as destination:
+        sender = HttpSender(http_exporter(destination.port), Signal.TRACES, "test")
+        before = open_files()
+        for _ in range(50):
+            sender.send(b"x")
+        after = open_files()
+        sender.close()
+
+    assert len(threads) == 1
+    assert after - before <= 2  # of our end and of the server's
+
+
+def test_a_destination_that_moves_to_another_address_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name is looked up for each new connection; one that works is kept."""
+    address = "127.0.0.1"
+    real = socket.getaddrinfo
+
+    def look_up(host: str, *arguments: object, **named: object) -> object:
+        return real(address if host == "backend.test" else host, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    goodbye = HttpAnswer(headers={"Connection": "close"})
+    with http_destination(answering(goodbye)) as before:
+        endpoint = resolve(f"http://backend.test:{before.port}", protocol=Protocol.HTTP)
+        sender = HttpSender(http_exporter(0, endpoint=endpoint), Signal.TRACES, "test")
+        assert sender.send(b"1") == Delivered()
+    address = "127.0.0.2"
+    with http_destination(host=address, port=before.port) as after:
+        assert sender.send(b"2") == Delivered()
+        sender.close()
+
+    assert after.payloads == [b"2"]

@@ -15,7 +15,7 @@ from genops_enricher.export.outcome import (
     of_http_status,
 )
 
-DOUBTFUL = Retry("why", attempts_max=10)
+DOUBTFUL = Retry("why", doubtful=True)
 
 GRPC = {
     "CANCELLED": Retry("why"),
@@ -77,4 +77,4 @@ def test_resource_exhausted_that_speaks_of_size_is_too_large(text: str) -> None:
 def test_the_wish_of_the_destination_is_kept() -> None:
     assert of_grpc_code(grpc.StatusCode.UNAVAILABLE, "why", 7) == Retry("why", after_s=7)
     assert of_http_status(503, "why", 7) == Retry("why", after_s=7)
-    assert of_http_status(500, "why", 7) == Retry("why", after_s=7, attempts_max=10)
+    assert of_http_status(500, "why", 7) == Retry("why", after_s=7, doubtful=True)

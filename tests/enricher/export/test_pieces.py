@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,12 +51,12 @@ def places(payload: bytes) -> list[tuple[bytes, bytes, str, bytes]]:
     ]
 
 
-@given(SHAPES, st.integers(1, 2000))
+@given(SHAPES, st.integers(100, 2000))
 def test_every_span_is_in_one_piece_below_its_resource_and_scope(
     shape: list[list[list[int]]], limit: int
 ) -> None:
     payload = traces(shape)
-    pieces = split(Signal.TRACES, payload, limit)
+    pieces = [*split(Signal.TRACES, payload, limit)]
 
     assert [p for piece in pieces for p in places(piece.payload)] == places(payload)
     assert [piece.items for piece in pieces] == [len(places(piece.payload)) for piece in pieces]
@@ -87,7 +89,7 @@ def test_metrics_are_divided_between_metrics_and_counted_by_data_points() -> Non
         metric = scope.metrics.add(name=f"m{number}")
         metric.gauge.data_points.add(as_int=1)
         metric.gauge.data_points.add(as_int=2)
-    pieces = split(Signal.METRICS, message.SerializeToString(), 1)
+    pieces = [*split(Signal.METRICS, message.SerializeToString(), 20)]
 
     assert [piece.items for piece in pieces] == [2, 2, 2, 2]
     assert [
@@ -105,7 +107,7 @@ def test_logs_are_divided_between_records() -> None:
     records = message.resource_logs.add().scope_logs.add().log_records
     for number in range(3):
         records.add(time_unix_nano=number)
-    pieces = split(Signal.LOGS, message.SerializeToString(), 1)
+    pieces = [*split(Signal.LOGS, message.SerializeToString(), 20)]
 
     assert [
         ExportLogsServiceRequest.FromString(piece.payload)
@@ -123,7 +125,7 @@ def test_fields_of_later_versions_stay_in_every_piece() -> None:
     body = resource_spans.SerializeToString() + later
     assert 0x80 <= len(body) < 0x4000  # so that its length takes two bytes
     payload = b"\x0a" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) + body
-    pieces = split(Signal.TRACES, payload, 1)
+    pieces = [*split(Signal.TRACES, payload, 150)]
 
     assert len(pieces) == 2
     assert all(later in piece.payload for piece in pieces)
@@ -131,5 +133,42 @@ def test_fields_of_later_versions_stay_in_every_piece() -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"no protobuf"])
 def test_what_holds_no_items_gives_no_pieces(payload: bytes) -> None:
-    assert split(Signal.TRACES, payload, 1) == []
+    assert [*split(Signal.TRACES, payload, 1)] == []
     assert halve(Signal.TRACES, payload) is None
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_an_envelope_over_the_limit_is_not_repeated_with_every_item(signal: Signal) -> None:
+    """It goes with each piece, so that dividing would multiply it: 1,000 spans, 20 MB, 20 GB."""
+    items = b"".join(field(2, field(3, b"name")) for _ in range(1000))
+    resource = field(1, field(1, b"r" * 20_000))
+    other = field(1, field(1, field(1, b"small")) + field(2, items))
+    payload = field(1, field(1, resource) + field(2, items) + field(3, b"schema")) + other
+
+    pieces = [*split(signal, payload, 10_000)]
+
+    assert b"".join(piece.payload for piece in pieces).count(b"name") == 2000
+    assert sum(len(piece.payload) > 10_000 for piece in pieces) == 1
+    assert sum(len(piece.payload) for piece in pieces) < len(payload) + 1000
+
+
+def test_pieces_are_made_one_by_one() -> None:
+    """Together they are 500 times the request: a resource of 9 kB goes with each of 500 spans."""
+    resource = field(1, b"r" * 9_000)
+    spans = b"".join(field(2, field(3, b"x" * 900)) for _ in range(500))
+    pieces = split(Signal.TRACES, field(1, field(1, resource) + field(2, spans)), 10_000)
+
+    assert isinstance(pieces, Iterator)
+    assert sum(piece.items for piece in pieces) == 500
+
+
+def field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    out = b""
+    while number > 0x7F:
+        out += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return out + bytes([number])

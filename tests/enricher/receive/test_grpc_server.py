@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -24,6 +26,7 @@ from genops_enricher.telemetry import Telemetry
 from otlp import chat, request, span, spans_of
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+THREADS = 2 * ReceiverConfig().max_workers
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
@@ -47,12 +50,17 @@ def serving(
     limit: int = 1 << 20,
     in_flight: int = 256 << 20,
     telemetry: Telemetry | None = None,
+    arrival_max_s: float = 60.0,
 ) -> Iterator[str]:
     config = ReceiverConfig(
         grpc_endpoint="127.0.0.1:0", max_recv_msg_size_bytes=limit, max_in_flight_bytes=in_flight
     )
     receiver = GrpcReceiver(
-        config, {Signal.TRACES: intake}, telemetry or Telemetry(), lambda server: None
+        config,
+        {Signal.TRACES: intake},
+        telemetry or Telemetry(),
+        lambda server: None,
+        arrival_max_s=arrival_max_s,
     )
     receiver.start()
     try:
@@ -70,7 +78,7 @@ def export(
 ) -> bytes:
     with grpc.insecure_channel(target) as channel:
         answer: bytes = channel.unary_unary(method, None, None)(
-            payload, timeout=10, compression=compression
+            payload, timeout=60, compression=compression
         )
         return answer
 
@@ -207,6 +215,54 @@ def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_don
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert retry_delay_s(error) is not None
         assert export(target, bytes(900)) == b""
+
+
+def busy_threads() -> int:
+    """The threads of the receiver; it starts one only where none is idle."""
+    return sum(thread.name.startswith("otlp-grpc_") for thread in threading.enumerate())
+
+
+@contextmanager
+def unfinished(target: str, number: int) -> Iterator[list[Any]]:
+    """So many calls that have begun and of which no message comes."""
+    end = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        end.wait(60)
+        yield from ()
+
+    with grpc.insecure_channel(target) as channel:
+        begin = channel.stream_unary(TRACES, None, None)
+        try:
+            calls = [begin.future(never()) for _ in range(number)]
+            while busy_threads() < min(number, THREADS):
+                time.sleep(0.01)
+            yield calls
+        finally:
+            end.set()
+
+
+def test_senders_that_never_finish_hold_up_no_other() -> None:
+    recorder = Recorder()
+    with serving(recorder, arrival_max_s=3600) as target, unfinished(target, 90):
+        assert export(target, b"x") == b""
+
+    assert recorder.payloads == [b"x"]
+
+
+def test_a_message_that_does_not_come_in_time_is_cancelled() -> None:
+    with serving(Recorder(), arrival_max_s=0.2) as target, unfinished(target, 3) as calls:
+        codes = [call.code() for call in calls]  # each waits for the end of the call
+        assert export(target, b"x") == b""
+
+    assert codes == [grpc.StatusCode.CANCELLED] * 3
+
+
+def test_a_call_without_a_message_is_unimplemented() -> None:
+    with serving(Recorder()) as target, grpc.insecure_channel(target) as channel:
+        error = refused(lambda: channel.stream_unary(TRACES, None, None)(iter(()), timeout=30))
+
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_signal_without_a_pipeline_is_unimplemented() -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from genops_enricher.config.model import HttpReceiverConfig, ReceiverConfig, ServerTls
 from genops_enricher.pipeline import Signal
-from genops_enricher.receive import grpc_server, reading
+from genops_enricher.receive import arrival, grpc_server
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
 from genops_enricher.telemetry import Telemetry
@@ -118,10 +118,10 @@ def test_requests_over_grpc_that_never_end_are_cancelled_which_is_retryable() ->
         grpc_receiver(max_workers=2, read_timeout_s=0.2) as port,
         channel_to(port) as channel,
     ):
-        slow = Unfinished(channel, 4)  # more than there are workers
+        slow = Unfinished(channel, 6)  # more than there are workers
         with channel_to(port) as other:
             assert export(other) == b""
-        codes = {slow.error(number).code() for number in range(4)}
+        codes = {slow.error(number).code() for number in range(6)}
         slow.end()
 
     assert codes == {grpc.StatusCode.CANCELLED}
@@ -130,12 +130,12 @@ def test_requests_over_grpc_that_never_end_are_cancelled_which_is_retryable() ->
 def test_a_slow_request_over_grpc_has_less_time_while_others_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reading, "_CROWDED_S", 0.2)
+    monkeypatch.setattr(arrival, "_CROWDED_S", 0.2)
     with (
         grpc_receiver(max_workers=2, read_timeout_s=3600.0) as port,
         channel_to(port) as channel,
     ):
-        slow = Unfinished(channel, 2)
+        slow = Unfinished(channel, 4)
         with channel_to(port) as other:
             assert export(other) == b""
         slow.end()

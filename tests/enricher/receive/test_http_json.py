@@ -1,4 +1,4 @@
-"""The JSON encoding over HTTP: J1-J5 of the OTLP specification, "JSON Protobuf Encoding"."""
+"""What is hard about the JSON encoding over HTTP. J1-J5: tests/otlp_duties/test_json.py."""
 
 from __future__ import annotations
 
@@ -64,46 +64,6 @@ def _document(span: dict[str, Any]) -> str:
     return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
 
 
-def test_j1_ids_are_hexadecimal_in_any_case_and_other_bytes_base64(sender: Sender) -> None:
-    value = {"key": "b", "value": {"bytesValue": "AQI="}}
-    span = sender.span(
-        traceId="5B8EFFF798038103D269B633813FC60C",
-        spanId="eee19b7ec3c1b174",
-        links=[{"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "EEE19B7EC3C1B174"}],
-        attributes=[value],
-    )
-
-    assert span.trace_id.hex() == "5b8efff798038103d269b633813fc60c"
-    assert span.span_id.hex() == span.links[0].span_id.hex() == "eee19b7ec3c1b174"
-    assert span.attributes[0].value.bytes_value == b"\x01\x02"
-    assert "traceId" in sender.refused(_document({"traceId": "W47/95gDgQPSabYzgT/GDA=="}))
-
-
-def test_j2_enums_are_integers_and_never_names(sender: Sender) -> None:
-    assert sender.span(kind=3).kind == Span.SPAN_KIND_CLIENT
-    assert "kind" in sender.refused(_document({"kind": "SPAN_KIND_CLIENT"}))
-
-
-def test_j3_unknown_fields_are_ignored(sender: Sender) -> None:
-    span = sender.span(name="chat", weather={"tomorrow": ["rain"]}, attributes=[{"keyStrindex": 1}])
-
-    assert span.name == "chat"
-
-
-def test_j4_keys_in_snake_case_are_not_fields(sender: Sender) -> None:
-    span = sender.span(trace_id="5b8efff798038103d269b633813fc60c", traceState="a=b")
-
-    assert (span.trace_id, span.trace_state) == (b"", "a=b")
-
-
-@pytest.mark.parametrize("number", [1791072000000000001, "1791072000000000001"])
-def test_j5_numbers_of_64_bits_are_texts_or_numbers(sender: Sender, number: int | str) -> None:
-    value = {"key": "n", "value": {"intValue": number}}
-    span = sender.span(endTimeUnixNano=number, attributes=[value])
-
-    assert span.end_time_unix_nano == span.attributes[0].value.int_value == 1791072000000000001
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -142,6 +102,28 @@ def test_a_document_of_very_many_values_is_413_before_it_fills_the_memory(sender
 
     assert status == 413
     assert "values of JSON" in json.loads(content)["message"]
+
+
+def test_marks_in_a_text_are_no_values(sender: Sender) -> None:
+    prompt = json.dumps([{"a": 1}]) * 600_000
+
+    assert sender.span(name=prompt).name == prompt
+
+
+@pytest.mark.parametrize(
+    "text", ['"a' + '\\\\"' * 5_000_000 + ",[{" * 600_000, '""' * 5_000_000], ids=("end", "number")
+)
+def test_texts_without_end_or_number_are_refused_in_linear_time(sender: Sender, text: str) -> None:
+    assert sender.send("[{," * 1_000_000 + text)[0] == 413
+    assert sender.send(text + "," * 1_000_001)[0] in (400, 413)
+
+
+def test_json_is_utf_8_with_or_without_a_mark_in_front(sender: Sender) -> None:
+    document = _document({"name": "chat"})
+
+    assert sender.send(document.encode("utf-8-sig"))[0] == 200
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        assert sender.refused(document.encode(encoding))
 
 
 def test_values_nested_deeply_are_refused_or_taken_but_do_no_harm(sender: Sender) -> None:
