@@ -43,6 +43,7 @@ check: $(STAMP) ## format, lint, types, import boundaries, docs, prices, known v
 bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; the price catalog's
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_hot_path.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_redaction.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_reload.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_client.py
 	$(BIN)/python tests/bench/bench_catalog.py
 

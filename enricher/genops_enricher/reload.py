@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 # Files that have changed are taken once they have been left alone for so long: an editor or a copy
 # may still be writing.
 _SETTLED_S = 1.0
+_POLL_S_MIN = 0.1
 
 
 class Reloader:
@@ -91,7 +92,7 @@ class Reloader:
     def _interval_s(self) -> float | None:
         config = self._running.loaded.config
         intervals = (config.service.reload_interval_s, config.enrichment.catalog.reload_interval_s)
-        return min((each for each in intervals if each is not None), default=None)
+        return min((max(each, _POLL_S_MIN) for each in intervals if each is not None), default=None)
 
     def _watched(self) -> list[Path]:
         overlays = self._running.loaded.config.enrichment.overlays
@@ -133,9 +134,8 @@ class Reloader:
             problems = getattr(error, "problems", (str(error),))
             self._record(problems[0] + (f" (and {len(problems) - 1} more)" * (len(problems) > 1)))
             telemetry.add("genops_config_reloads_total", outcome="failed")
-            for problem in problems:
-                _log.error("not reloaded: %s", problem)
-            _log.error("not reloaded: %d problems; what ran before goes on", len(problems))
+            # In one line of the log: it leaves lines out where many of a kind come together.
+            _log.error("not reloaded, what ran before goes on:\n%s", "\n".join(problems))
             return
         self._seen |= candidate.stamp
         self._running = candidate
@@ -148,14 +148,18 @@ class Reloader:
         if same_catalog and config == before.loaded.config:
             _log.info("reloaded: nothing has changed")
             return "unchanged"
-        self._service.apply(config, candidate.catalog)
+        parts = self._service.apply(config, candidate.catalog)
         logs = config.service.log_level, config.service.log_encoding
         old = before.loaded.config.service
         if logs != (old.log_level, old.log_encoding):
             set_up_logging(*logs)
         if candidate.loaded.warnings and candidate.loaded is not before.loaded:
             _log.warning("%s", "\n".join(candidate.loaded.warnings))
-        _log.info("reloaded: catalog %s", candidate.catalog.version)
+        _log.info(
+            "reloaded: catalog %s; replaced: %s",
+            candidate.catalog.version,
+            ", ".join(sorted(part.name.lower() for part in parts)) or "nothing but what prices",
+        )
         return "applied"
 
     def _load(self, overlays: Sequence[Path]) -> Catalog:

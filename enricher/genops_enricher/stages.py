@@ -139,7 +139,12 @@ class Stages:
     def degraded(self) -> list[str]:
         """A sentence for each exporter whose destination refuses us."""
         states = [(name, exporter.status()) for name, exporter in self._exporters]
-        return [f"{name}: {reason}" for name, (well, reason) in states if not well]
+        return [
+            f"{name}: {reason}. Correct that, or the endpoint, headers or TLS settings of this "
+            "exporter; what waits is kept"
+            for name, (well, reason) in states
+            if not well
+        ]
 
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
         queue = redacting(self._queues[signal], self._redactor, self._telemetry)

@@ -7,10 +7,13 @@ overlays, and hands over what they say as JSON, of which reading is short.
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +24,7 @@ from .load import catalog_with, load_catalog, overlay_text
 __all__ = ["CancelledError", "load_catalog_apart"]
 
 _LOOK_S: Final = 0.1
+_NICE: Final = 10  # reading is not urgent, and takes a core for seconds
 
 
 class CancelledError(Exception):
@@ -40,10 +44,24 @@ def load_catalog_apart(
         CatalogError: as `load_catalog`.
         CancelledError: `cancelled` said so.
     """
-    catalog = catalog_with(_read_apart(overlays, cancelled)) if overlays else load_catalog()
-    for market in catalog.markets:
-        catalog.model("?", market=market)
+    text = _read_apart(overlays, cancelled) if overlays else ""
+    with _without_collection():
+        catalog = catalog_with(text) if overlays else load_catalog()
+        for market in catalog.markets:
+            catalog.model("?", market=market)
     return catalog
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Put cyclic collection off: with many new objects it would stop all threads repeatedly."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read_apart(overlays: Sequence[Path], cancelled: Callable[[], bool]) -> str:
@@ -82,6 +100,7 @@ def _read_apart(overlays: Sequence[Path], cancelled: Callable[[], bool]) -> str:
 
 def _main(arguments: Sequence[str]) -> None:
     """Write what overlays say, or what is wrong with them, as JSON on standard output."""
+    os.nice(_NICE)
     try:
         answer: dict[str, object] = {"overlays": overlay_text([Path(name) for name in arguments])}
     except CatalogError as error:

@@ -11,15 +11,17 @@ import json
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+import requests
 
 from destinations import grpc_destination
-from enricher_process import free_port, running, write_config
+from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
 from life import (
     EXPORT,
     MODEL,
@@ -37,6 +39,33 @@ from life import (
 )
 from otlp import chat, request, span
 from soak.senders import retry_delay_s
+
+
+@contextlib.contextmanager
+def sending_over_http(address: str) -> Iterator[Counter[int]]:
+    """Requests one after the other; gives how many had which status, 0 for no connection."""
+    statuses: Counter[int] = Counter()
+    stopping = threading.Event()
+
+    def run() -> None:
+        payload = request(span(chat(MODEL), number=2))
+        headers = {"Content-Type": "application/x-protobuf"}
+        while not stopping.wait(0.02):
+            try:
+                url = f"http://{address}/v1/traces"
+                answer = requests.post(url, payload, headers=headers, timeout=WAIT_S)
+            except requests.ConnectionError:
+                statuses[0] += 1
+            else:
+                statuses[answer.status_code] += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        stopping.set()
+        thread.join()
 
 
 class Senders:
@@ -108,6 +137,13 @@ class Senders:
         return wait_s
 
 
+def held(enricher: EnricherProcess) -> list[int]:
+    """How many files and threads the process has, where that can be seen."""
+    process = Path(f"/proc/{enricher.pid}")
+    folders = [process / "fd", process / "task"] if process.is_dir() else []
+    return [len([*folder.iterdir()]) for folder in folders]
+
+
 def test_a_new_overlay_price_holds_for_the_next_span_and_the_version_says_so(
     tmp_path: Path,
 ) -> None:
@@ -137,14 +173,17 @@ def test_a_wrong_file_leaves_all_as_it_was_and_says_every_problem(tmp_path: Path
         with running(config) as enricher:
             edit(
                 config,
-                lambda s: (s["service"].update(shutdown_timout="1s"), s.update(processors={})),
+                lambda s: (
+                    s["service"].update(shutdown_timout="1s"),
+                    s.update({f"wrong_{number:02}": 1 for number in range(20)}),
+                ),
             )
             reload(enricher, "failed")
             log = enricher.log.read_text()
             degraded = enricher.status()["degraded"]
 
             assert "did you mean `shutdown_timeout`?" in log
-            assert "processors: the enricher has none" in log
+            assert all(f"wrong_{number:02}: unknown key" in log for number in range(20))
             assert len(degraded) == 1
             assert "what ran before goes on" in degraded[0]
             assert "send SIGHUP" in degraded[0]
@@ -281,9 +320,11 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
         prices = tmp_path / "prices.yaml"
         prices.write_text(overlay("10"))
         edit(config, lambda s: s.update(enrichment={"overlays": ["prices.yaml"]}))
+        http = serve_http(config)
         with running(config) as enricher:
             senders = Senders(enricher.grpc)
-            with senders.sending():
+            held_before = held(enricher)
+            with senders.sending(), sending_over_http(http) as statuses:
                 for turn in range(6):
                     prices.write_text(overlay(str(20 + turn)))
                     reload(enricher, "applied")
@@ -300,18 +341,21 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
             send(enricher, 1)
             last = arrived(backend, 1)
             enricher.wait_until_empty()
-            descriptors = Path(f"/proc/{enricher.pid}/fd")
-            files = len([*descriptors.iterdir()]) if descriptors.is_dir() else 0
+            held_after = held(enricher)
 
             assert set(senders.codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, (
                 senders.details
             )
+            assert statuses[200] > 0
+            assert statuses.keys() <= {200, 503, 0}
             assert len(senders.acknowledged) > 100
             assert senders.acknowledged <= set(numbers(backend))
             assert last["genops.cost.total"] == 1000 * 25 / 1_000_000
             assert backend.received[-1].headers["x-key"] == "turn-5"
             assert reloads(enricher) == 30
-            assert files < 100
+            assert all(
+                after <= before + 10 for before, after in zip(held_before, held_after, strict=True)
+            )
             assert "Traceback" not in enricher.log.read_text()
 
 
@@ -330,3 +374,35 @@ def test_a_catalog_older_than_it_may_be_is_degraded_from_the_next_reload_on(
         assert "enrichment.catalog.max_age is 0.0 days" in reason
         assert "Install a later genops-ai and restart" in reason
         assert json.loads(enricher.get("/ready"))["reasons"] == [reason]
+
+
+def test_pipelines_that_cannot_start_leave_those_of_before_with_all_they_had(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    config = write_config(tmp_path, f"127.0.0.1:{port}")
+    edit(config, lambda s: s["service"]["pipelines"].pop("logs"))
+    with running(config) as enricher:
+        (enricher.data / "logs").write_text("in the way of the queue folder")
+        send(enricher, 1)
+
+        def grow(settings: Any) -> None:
+            pipelines = settings["service"]["pipelines"]
+            pipelines["logs"] = {"exporters": ["otlp_grpc"]}
+            settings["enrichment"] = {"metrics": {"labels": ["genops.model"]}}
+
+        edit(config, grow)
+        reload(enricher, "failed")
+        send(enricher, 2)
+        with grpc_destination(port=port) as alive:
+            enricher.wait_until_empty()
+
+            assert sorted(numbers(alive)) == [1, 2]
+        assert "can't use the queue folder" in enricher.status()["degraded"][0]
+        name = 'genops_exporter_{}{{exporter="otlp_grpc",signal="traces"}}'.format
+        assert enricher.metric(name("accepted_items_total")) == 2
+        assert enricher.metric(name("delivered_items_total")) == 2
+        assert enricher.metric(name("recovered_items")) == 0
+        (sum_,) = [n for n in enricher.get("/metrics").splitlines() if n.startswith("genops_cost_")]
+        assert "genops_model_family" in sum_
+        assert float(sum_.rpartition(" ")[2]) == 2 * 0.0035
