@@ -28,6 +28,7 @@ from genops_enricher.errors import StartError
 from genops_enricher.health import Health, HealthServer, grpc_health
 from genops_enricher.kept import Kept
 from genops_enricher.memory import MemoryGuard
+from genops_enricher.open_files import allow_open_files
 from genops_enricher.pipeline import Signal
 from genops_enricher.prices import Prices
 from genops_enricher.receive.gate import Gate
@@ -204,6 +205,8 @@ class Service:
     def _make_receivers(self, config: Config) -> dict[str, GrpcReceiver | HttpReceiver]:
         intakes = {signal: self._gates[signal] for signal in config.pipelines}
         receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
+        served = (config.receiver, config.http_receiver)
+        allow_open_files(sum(receiver.max_connections for receiver in served if receiver))
         if config.receiver is not None:
             receivers["OTLP/gRPC"] = GrpcReceiver(
                 config.receiver, intakes, self.telemetry, self._grpc_health, self._memory.admit

@@ -64,10 +64,11 @@ LABELS = {
     "event": "`claude_code.api_request`, `codex.sse_event`, `gemini_cli.api_response`, "
     "`gen_ai.client.inference.operation.details`, or `other` with `gen_ai.usage.input_tokens`",
     "exporter": "the key of the exporter in the configuration, such as `otlp_grpc/honeycomb`",
-    "outcome": "`delivered`; `retry` (again after a wait); `held` (the destination refuses us, as "
-    "for a wrong key: again, slowly); `rejected` (can never succeed; again in smaller parts, to "
-    "find out what is wrong); `too_large` (again in smaller parts). Of a reload: `applied`, "
-    "`unchanged` or `failed`",
+    "outcome": "of an attempt to send: `delivered`; `retry` (again after a wait); `held` (the "
+    "destination refuses us, as for a wrong key: again, slowly); `rejected` (can never succeed; "
+    "again in smaller parts, to find out what is wrong); `too_large` (again in smaller parts). Of "
+    "a reload: `applied`, `unchanged`, or `failed`: what was read before stays in use",
+    "key": "where the configuration names the files, such as `receivers.otlp.protocols.grpc.tls`",
     "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
 }
 
@@ -232,6 +233,13 @@ METRICS: tuple[Instrument, ...] = (
         "requests",
         (*_DELIVERY, "outcome"),
         "Attempts to send a request, by outcome.",
+    ),
+    _counter(
+        "genops_file_reloads_total",
+        "changes",
+        ("key", "outcome"),
+        "Changes of files of certificates, keys or tokens that were noticed. Alert on `failed`: "
+        "what expires next is not replaced.",
     ),
     _gauge(
         "genops_catalog_info",

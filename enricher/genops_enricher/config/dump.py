@@ -7,6 +7,7 @@ pipelines, the protocol and the URLs of each exporter.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
 
@@ -20,6 +21,8 @@ from genops_enricher.config.model import (
     Protocol,
     ReceiverConfig,
     RedactionConfig,
+    ServerAuth,
+    ServerTls,
     Storage,
 )
 
@@ -93,6 +96,18 @@ def _grpc(receiver: ReceiverConfig | None) -> _Tree:
         "max_recv_msg_size_mib": receiver.max_recv_msg_size_bytes >> 20,
         "max_workers": receiver.max_workers,
         "max_in_flight_mib": receiver.max_in_flight_bytes >> 20,
+        "max_connections": receiver.max_connections,
+        "read_timeout": _duration(receiver.read_timeout_s),
+        "keepalive": _without_empty(
+            {
+                "server_parameters": _durations(
+                    max_connection_age=receiver.max_connection_age_s,
+                    max_connection_age_grace=receiver.max_connection_age_grace_s,
+                ),
+                "enforcement_policy": {"min_time": _duration(receiver.ping_min_time_s)},
+            }
+        ),
+        **_security(receiver.tls, receiver.auth),
     }
 
 
@@ -108,7 +123,24 @@ def _http(receiver: HttpReceiverConfig | None) -> _Tree:
         "read_header_timeout": _duration(receiver.read_header_timeout_s),
         "read_timeout": _duration(receiver.read_timeout_s),
         "idle_timeout": _duration(receiver.idle_timeout_s),
+        "max_connections": receiver.max_connections,
+        **_security(receiver.tls, receiver.auth),
     }
+
+
+def _security(tls: ServerTls | None, auth: ServerAuth | None) -> _Tree:
+    tree: _Tree = {}
+    if tls is not None:
+        tree["tls"] = {
+            **_files(cert_file=tls.cert_file, key_file=tls.key_file),
+            **_files(client_ca_file=tls.client_ca_file),
+            "min_version": tls.min_version,
+            **_durations(reload_interval=tls.reload_interval_s),
+        }
+    if auth is not None:
+        tokens: _Tree = {"bearer_tokens": [REDACTED] * len(auth.bearer_tokens)}
+        tree["auth"] = _without_empty(tokens | _files(bearer_tokens_file=auth.bearer_tokens_file))
+    return tree
 
 
 def _metrics(metrics: MetricsConfig) -> _Tree:
@@ -183,11 +215,20 @@ def _tls(tls: ClientTls, endpoint: Endpoint) -> _Tree:
         tree["insecure"] = not endpoint.secure
     if tls.insecure_skip_verify:
         tree["insecure_skip_verify"] = True
-    files = {"ca_file": tls.ca_file, "cert_file": tls.cert_file, "key_file": tls.key_file}
-    tree |= {name: str(path) for name, path in files.items() if path}
+    tree |= _files(ca_file=tls.ca_file, cert_file=tls.cert_file, key_file=tls.key_file)
     if tls.server_name_override:
         tree["server_name_override"] = tls.server_name_override
-    return tree
+    if endpoint.secure:
+        tree["min_version"] = tls.min_version
+    return tree | _durations(reload_interval=tls.reload_interval_s)
+
+
+def _files(**files: Path | None) -> _Tree:
+    return {name: str(path) for name, path in files.items() if path}
+
+
+def _durations(**seconds: float | None) -> _Tree:
+    return {name: _duration(value) for name, value in seconds.items() if value is not None}
 
 
 def _with_intervals(**seconds: float | None) -> _Tree:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from genops_enricher.config import endpoint as endpoints
+from genops_enricher.config.credentials import client_context
 from genops_enricher.config.model import (
     BatchConfig,
     ClientTls,
@@ -46,7 +47,16 @@ _QUEUE_ONLY = (
     ("truncate",),
 )
 
-_TLS_ONLY = ("ca_file", "cert_file", "key_file", "insecure_skip_verify", "server_name_override")
+_TLS_FILES = ("ca_file", "cert_file", "key_file")
+_TLS_ONLY = (
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "insecure_skip_verify",
+    "server_name_override",
+    "min_version",
+    "reload_interval",
+)
 
 
 def read_exporters(reading: Reading) -> dict[str, ExporterConfig]:
@@ -174,6 +184,8 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
         cert_file=reading.file((*path, "cert_file")),
         key_file=reading.file((*path, "key_file")),
         server_name_override=find(str, *path, "server_name_override"),
+        min_version=reading.settings.get(str, *path, "min_version"),
+        reload_interval_s=find(float, *path, "reload_interval"),
     )
     if not endpoint.secure:
         for name in _TLS_ONLY:
@@ -182,6 +194,16 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
     for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if reading.settings.is_set(*path, name) and not reading.settings.is_set(*path, other):
             reading.note((*path, name), f"needs `{other}` beside it")
+    if tls.min_version == "1.3" and endpoint.protocol is Protocol.GRPC:
+        reading.note(
+            (*path, "min_version"),
+            "is not possible: gRPC in Python always takes 1.2 too; remove it, or use `otlp_http`",
+        )
+    if not any(reading.settings.is_set(*path, name) for name in _TLS_FILES):
+        if reading.settings.is_set(*path, "reload_interval"):
+            reading.note((*path, "reload_interval"), "has no file to read; remove it")
+    elif endpoint.secure:
+        _check_files(reading, path, tls)
     if tls.insecure_skip_verify and endpoint.protocol is Protocol.GRPC:
         reading.note(
             (*path, "insecure_skip_verify"),
@@ -190,6 +212,17 @@ def _tls(reading: Reading, path: KeyPath, endpoint: Endpoint) -> ClientTls:
     elif tls.insecure_skip_verify:
         reading.warn((*path, "insecure_skip_verify"), "anyone in between can read what is sent")
     return tls
+
+
+def _check_files(reading: Reading, path: KeyPath, tls: ClientTls) -> None:
+    files = [tls.ca_file, tls.cert_file, tls.key_file]
+    missing = any(file is not None and not file.is_file() for file in files)
+    if missing or (tls.cert_file is None) is not (tls.key_file is None):
+        return  # which is noted already
+    try:
+        client_context(tls)
+    except (OSError, ValueError) as error:
+        reading.note(path, str(error))
 
 
 def _batch(reading: Reading, path: KeyPath, endpoint: Endpoint) -> BatchConfig:

@@ -71,27 +71,43 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def _server_tls(prefix: str) -> tuple[Key, ...]:
+def _server_security(prefix: str, min_version: str) -> tuple[Key, ...]:
     return (
-        Key(f"{prefix}.tls.cert_file", PATH, None, "Certificate of the receiver, PEM.", "0.5"),
-        Key(f"{prefix}.tls.key_file", PATH, None, "Its private key, PEM.", "0.5"),
+        Key(
+            f"{prefix}.tls.cert_file",
+            PATH,
+            None,
+            "Certificate of the receiver with those in between, PEM; turns TLS on.",
+        ),
+        Key(f"{prefix}.tls.key_file", PATH, None, "Its private key, PEM, without a passphrase."),
         Key(
             f"{prefix}.tls.client_ca_file",
             PATH,
             None,
-            "Authority that client certificates must come from; turns mTLS on.",
-            "0.5",
+            "Authorities that the certificate of a sender must come from; turns mTLS on.",
         ),
-        Key(f"{prefix}.tls.min_version", choice("1.2", "1.3"), "1.2", "Oldest TLS version.", "0.5"),
+        Key(f"{prefix}.tls.min_version", choice("1.2", "1.3"), "1.2", min_version),
         Key(
             f"{prefix}.tls.reload_interval",
             duration(),
             None,
-            "How often the files are read again.",
-            "0.5",
+            "When the files are read again even if they look the same. A change that shows is "
+            "followed within a second.",
         ),
-        Key(f"{prefix}.auth.bearer_tokens", SECRETS, None, "Tokens that senders may use.", "0.5"),
-        Key(f"{prefix}.auth.bearer_tokens_file", PATH, None, "File of tokens, one a line.", "0.5"),
+        Key(
+            f"{prefix}.auth.bearer_tokens",
+            SECRETS,
+            None,
+            "Tokens, one of which each request must have (`authorization: Bearer TOKEN`). Take "
+            "them from the environment: `${env:OTLP_TOKEN}`.",
+        ),
+        Key(
+            f"{prefix}.auth.bearer_tokens_file",
+            PATH,
+            None,
+            "File of such tokens, one a line; lines that start with `#` are left out. A change is "
+            "followed within a second.",
+        ),
     )
 
 
@@ -123,23 +139,33 @@ _RECEIVER = (
         duration(),
         None,
         "When a connection is closed, so that senders spread over replicas again.",
-        "0.5",
     ),
     Key(
         f"{_GRPC}.keepalive.server_parameters.max_connection_age_grace",
         duration(),
         None,
-        "How long requests may go on after that.",
-        "0.5",
+        "How long requests may go on after that (if not set: to their end).",
     ),
     Key(
         f"{_GRPC}.keepalive.enforcement_policy.min_time",
         duration(),
-        None,
-        "Shortest time between the pings of a sender.",
-        "0.5",
+        "5s",
+        "Shortest time between the pings of a sender; one that pings more often is cut off (the "
+        "Collector: 5m).",
     ),
-    *_server_tls(_GRPC),
+    Key(
+        f"{_GRPC}.read_timeout",
+        duration(),
+        "1m",
+        "How long a sender may take for a request. While no thread is free: 2s at most.",
+    ),
+    Key(
+        f"{_GRPC}.max_connections",
+        integer(1, 10**6),
+        "512",
+        "Connections at a time; more are closed. Each takes an open file.",
+    ),
+    *_server_security(_GRPC, "Oldest TLS version. The gRPC library can do `1.2` only."),
     Key(
         f"{_HTTP}.endpoint",
         ADDRESS,
@@ -166,7 +192,7 @@ _RECEIVER = (
         f"{_HTTP}.read_header_timeout",
         duration(),
         "1m",
-        "How long a sender may take for the headers of a request.",
+        "How long a sender may take for the headers of a request, and for the TLS handshake.",
     ),
     Key(
         f"{_HTTP}.read_timeout",
@@ -180,7 +206,13 @@ _RECEIVER = (
         "1m",
         "How long a connection may wait for its next request.",
     ),
-    *_server_tls(_HTTP),
+    Key(
+        f"{_HTTP}.max_connections",
+        integer(1, 10**6),
+        "512",
+        "Connections at a time; more are closed. Each takes an open file.",
+    ),
+    *_server_security(_HTTP, "Oldest TLS version."),
 )
 
 _EXPORTER = (
@@ -252,8 +284,19 @@ _EXPORTER = (
         None,
         "The name that the certificate must have, if not that of the endpoint.",
     ),
-    Key("exporters.<id>.tls.min_version", choice("1.2", "1.3"), "1.2", "Oldest version.", "0.5"),
-    Key("exporters.<id>.tls.reload_interval", duration(), None, "Read the files again.", "0.5"),
+    Key(
+        "exporters.<id>.tls.min_version",
+        choice("1.2", "1.3"),
+        "1.2",
+        "Oldest TLS version. The gRPC library can do `1.2` only.",
+    ),
+    Key(
+        "exporters.<id>.tls.reload_interval",
+        duration(),
+        None,
+        "When the files are read again even if they look the same. A change that shows is followed "
+        "within a second.",
+    ),
     Key(
         "exporters.<id>.retry_on_failure.enabled",
         BOOLEAN,

@@ -31,6 +31,8 @@ __all__ = [
     "ReceiverConfig",
     "RedactionConfig",
     "RetryConfig",
+    "ServerAuth",
+    "ServerTls",
     "ServiceConfig",
     "Storage",
     "Vocabulary",
@@ -83,6 +85,25 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerTls:
+    """TLS of a receiver. Paths are files in PEM form; with `client_ca_file` it is mutual."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+    min_version: str = "1.2"  # 1.2 | 1.3
+    reload_interval_s: float | None = None  # None: only when a file looks changed
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAuth:
+    """The bearer tokens that senders may use: those listed and those in the file, if any."""
+
+    bearer_tokens: tuple[str, ...] = field(default=(), repr=False)  # secrets
+    bearer_tokens_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClientTls:
     """TLS toward a destination. Paths are files in PEM form."""
 
@@ -92,6 +113,8 @@ class ClientTls:
     cert_file: Path | None = None
     key_file: Path | None = None
     server_name_override: str | None = None
+    min_version: str = "1.2"  # 1.2 | 1.3
+    reload_interval_s: float | None = None  # None: only when a file looks changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +174,13 @@ class ReceiverConfig:
     max_recv_msg_size_bytes: int = 64 << 20
     max_workers: int = 16
     max_in_flight_bytes: int = 256 << 20
+    max_connections: int = 512
+    read_timeout_s: float = 60.0
+    max_connection_age_s: float | None = None
+    max_connection_age_grace_s: float | None = None
+    ping_min_time_s: float = 5.0
+    tls: ServerTls | None = None  # None: plain text
+    auth: ServerAuth | None = None  # None: every sender is welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +197,9 @@ class HttpReceiverConfig:
     read_header_timeout_s: float = 60.0
     read_timeout_s: float = 60.0
     idle_timeout_s: float = 60.0
+    max_connections: int = 512
+    tls: ServerTls | None = None  # None: plain text
+    auth: ServerAuth | None = None  # None: every sender is welcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from genops_enricher.telemetry import Telemetry
 
 __all__ = ["build_direct_exporter", "build_exporter", "build_sender"]
 
-_SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str], Sender]] = {
+_SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str, Telemetry | None], Sender]] = {
     Protocol.GRPC: GrpcSender,
     Protocol.HTTP: HttpSender,
 }
@@ -30,14 +30,16 @@ _SENDERS: dict[Protocol, Callable[[ExporterConfig, Signal, str], Sender]] = {
 _DIRECT_CONNECTIONS = 32
 
 
-def build_sender(config: ExporterConfig, signal: Signal) -> Sender:
-    """What sends one signal to the destination.
+def build_sender(
+    config: ExporterConfig, signal: Signal, telemetry: Telemetry | None = None
+) -> Sender:
+    """What sends one signal to the destination. `telemetry` counts changes of its TLS files.
 
     Raises:
         StartError: the TLS settings can't be used.
     """
     user_agent = f"genops-enricher/{version('genops-ai')}"
-    return _SENDERS[config.endpoint.protocol](config, signal, user_agent)
+    return _SENDERS[config.endpoint.protocol](config, signal, user_agent, telemetry)
 
 
 def build_exporter(
@@ -51,7 +53,7 @@ def build_exporter(
         StartError: the TLS settings can't be used.
     """
     dead_letters = DeadLetters(data_dir, signal, config.id, config.dead_letter_size_bytes)
-    sender = build_sender(config, signal)
+    sender = build_sender(config, signal, telemetry)
     return Exporter(config, signal, reader, sender, dead_letters, telemetry)
 
 

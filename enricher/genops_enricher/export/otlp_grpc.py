@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import grpc
 
-from genops_enricher.config.model import ClientTls, ExporterConfig
+from genops_enricher.config.credentials import client_context
+from genops_enricher.config.model import ExporterConfig
 from genops_enricher.errors import StartError
 from genops_enricher.export.otlp import (
     RESPONSE_BYTES_MAX,
@@ -19,7 +20,9 @@ from genops_enricher.export.otlp import (
     shown,
 )
 from genops_enricher.export.outcome import Delivered, Outcome, of_grpc_code
+from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Signal
+from genops_enricher.telemetry import Telemetry
 
 __all__ = ["GrpcSender"]
 
@@ -31,7 +34,14 @@ _OUR_LIMIT = "CLIENT: "
 _COMPRESSION = {"gzip": grpc.Compression.Gzip, "none": grpc.Compression.NoCompression}
 
 
+class _Files(NamedTuple):
+    authorities: bytes | None
+    key: bytes | None
+    certificate: bytes | None
+
+
 class _Lane(NamedTuple):
+    files: _Files | None
     channel: grpc.Channel
     call: grpc.UnaryUnaryMultiCallable[bytes, bytes]
 
@@ -42,10 +52,17 @@ class GrpcSender:
     After an attempt that ran out of time the next ones take a new channel. A connection may swallow
     everything and never end (a hung proxy, a firewall that forgot it), and a channel alone would
     stay with it. The old one is closed when the new one is left in turn: by then, at least one
-    timeout later, the attempts that were on it have ended.
+    timeout later, the attempts that were on it have ended. Certificates that changed are another
+    reason for a new channel.
     """
 
-    def __init__(self, config: ExporterConfig, signal: Signal, user_agent: str) -> None:
+    def __init__(
+        self,
+        config: ExporterConfig,
+        signal: Signal,
+        user_agent: str,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """Open the channel.
 
         Raises:
@@ -61,7 +78,8 @@ class GrpcSender:
         ]
         if config.tls.server_name_override:
             options.append(("grpc.ssl_target_name_override", config.tls.server_name_override))
-        self._open = _opener(config, SERVICES[signal].grpc_method, options)
+        self._files = _follow(config, telemetry) if config.endpoint.secure else None
+        self._open = _opener(config, self._files, SERVICES[signal].grpc_method, options)
         self._lock = threading.Lock()
         self._lane = self._open()
         self._left: _Lane | None = None
@@ -75,6 +93,9 @@ class GrpcSender:
     def send(self, payload: bytes) -> Outcome:
         """Try once, within the timeout of the exporter."""
         lane = self._lane
+        if self._files is not None and self._files.get() != lane.files:
+            self._leave(lane)
+            lane = self._lane
         try:
             body = lane.call(
                 payload,
@@ -117,39 +138,43 @@ class GrpcSender:
 
 
 def _opener(
-    config: ExporterConfig, method: str, options: list[tuple[str, int | str]]
+    config: ExporterConfig,
+    files: Followed[_Files] | None,
+    method: str,
+    options: list[tuple[str, int | str]],
 ) -> Callable[[], _Lane]:
     target = config.endpoint.target
-    credentials = _credentials(config.id, config.tls) if config.endpoint.secure else None
 
     def open_lane() -> _Lane:
-        if credentials is None:
+        now = files.get() if files else None
+        if now is None:
             channel = grpc.insecure_channel(target, options)
         else:
-            channel = grpc.secure_channel(target, credentials, options)
+            channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(*now), options)
         # Without serializers the call takes and gives bytes.
         call = channel.unary_unary(method, request_serializer=None, response_deserializer=None)
-        return _Lane(channel, call)
+        return _Lane(now, channel, call)
 
     return open_lane
 
 
-def _credentials(exporter: str, tls: ClientTls) -> grpc.ChannelCredentials:
+def _follow(config: ExporterConfig, telemetry: Telemetry | None) -> Followed[_Files]:
+    tls = config.tls
     if tls.insecure_skip_verify:
         raise StartError(
-            f"exporters.{exporter}.tls.insecure_skip_verify: gRPC in Python always verifies the "
+            f"exporters.{config.id}.tls.insecure_skip_verify: gRPC in Python always verifies the "
             "server. Give the server's certificate as tls.ca_file, or use otlp_http."
         )
-    parts = {}
-    for key, path in (
-        ("ca_file", tls.ca_file),
-        ("key_file", tls.key_file),
-        ("cert_file", tls.cert_file),
-    ):
-        try:
-            parts[key] = path.read_bytes() if path else None
-        except OSError as error:
-            raise StartError(
-                f"exporters.{exporter}.tls.{key}: can't read {path}: {error.strerror}"
-            ) from error
-    return grpc.ssl_channel_credentials(parts["ca_file"], parts["key_file"], parts["cert_file"])
+    paths = (tls.ca_file, tls.key_file, tls.cert_file)
+
+    def make() -> _Files:
+        client_context(tls)  # gRPC would only say that it can't connect
+        return _Files(*(path.read_bytes() if path else None for path in paths))
+
+    return Followed(
+        f"exporters.{config.id}.tls",
+        [path for path in paths if path],
+        make,
+        telemetry,
+        interval_s=tls.reload_interval_s,
+    )

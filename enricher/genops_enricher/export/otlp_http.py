@@ -5,20 +5,22 @@ from __future__ import annotations
 import gzip
 import logging
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from genops_enricher.config.model import ExporterConfig
-from genops_enricher.errors import StartError
+from genops_enricher.config.credentials import client_context
+from genops_enricher.config.model import ClientTls, ExporterConfig
 from genops_enricher.export.otlp import (
     RESPONSE_BYTES_MAX,
     SERVICES,
@@ -28,7 +30,9 @@ from genops_enricher.export.otlp import (
 )
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
 from genops_enricher.export.timed_http import POOLS
+from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Signal
+from genops_enricher.telemetry import Telemetry
 
 __all__ = ["HttpSender", "retry_after_s"]
 
@@ -45,36 +49,43 @@ _CAUSES_MAX = 50
 class HttpSender:
     """Sends to one OTLP/HTTP destination over kept-alive connections."""
 
-    def __init__(self, config: ExporterConfig, signal: Signal, user_agent: str) -> None:
+    def __init__(
+        self,
+        config: ExporterConfig,
+        signal: Signal,
+        user_agent: str,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """Prepare the session; nothing is connected yet.
 
         Raises:
-            StartError: a TLS file is not there.
+            StartError: the TLS files can't be used.
         """
         self._url = config.endpoint.urls[signal]
         self._service = SERVICES[signal]
         self._timeout_s = config.timeout_s
         self._compress = config.compression == "gzip"
         self._secrets = secrets_of(config.headers)
-        self._session = _session(config, self._url)
-        self._session.headers.update(
-            {
-                "User-Agent": user_agent,
-                # An answer that is not compressed can't unpack to more than the limit.
-                "Accept-Encoding": "identity",
-                **config.headers,
-                "Content-Type": _CONTENT_TYPE,
-            }
-        )
+        self._config = config
+        self._headers = {
+            "User-Agent": user_agent,
+            # An answer that is not compressed can't unpack to more than the limit.
+            "Accept-Encoding": "identity",
+            **config.headers,
+            "Content-Type": _CONTENT_TYPE,
+        }
         if self._compress:
-            self._session.headers["Content-Encoding"] = "gzip"
+            self._headers["Content-Encoding"] = "gzip"
+        self._files = _follow(config, telemetry) if config.endpoint.secure else None
+        self._lock = threading.Lock()
+        self._context, self._session = self._open()
 
     def send(self, payload: bytes) -> Outcome:
         """Try once, within the timeout of the exporter."""
         body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if self._compress else payload
         deadline_s = time.monotonic() + self._timeout_s
         try:
-            with self._session.post(
+            with self._current().post(
                 self._url,
                 data=body,
                 timeout=self._timeout_s,
@@ -95,6 +106,23 @@ class HttpSender:
     def close(self) -> None:
         """Close the idle connections."""
         self._session.close()
+
+    def _current(self) -> requests.Session:
+        """The session with the certificates as they are now. Connections of an older one end."""
+        if self._files is None or self._files.get() is self._context:
+            return self._session
+        with self._lock:
+            if self._files.get() is not self._context:
+                left = self._session
+                self._context, self._session = self._open()
+                left.close()  # what is under way on it goes on
+        return self._session
+
+    def _open(self) -> tuple[ssl.SSLContext | None, requests.Session]:
+        context = self._files.get() if self._files else None
+        session = _session(self._config, self._url, context)
+        session.headers.update(self._headers)
+        return context, session
 
     def _outcome(self, response: requests.Response, body: bytes | None) -> Outcome:
         is_otlp = response.headers.get("Content-Type", "").startswith(_CONTENT_TYPE)
@@ -148,45 +176,71 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _session(config: ExporterConfig, url: str) -> requests.Session:
+def _follow(config: ExporterConfig, telemetry: Telemetry | None) -> Followed[ssl.SSLContext]:
     tls = config.tls
-    for key, path in (
-        ("ca_file", tls.ca_file),
-        ("key_file", tls.key_file),
-        ("cert_file", tls.cert_file),
-    ):
-        if path is not None and not path.is_file():
-            raise StartError(f"exporters.{config.id}.tls.{key}: {path} is no file")
+    if tls.insecure_skip_verify:
+        _log.warning("exporters.%s: the server is not verified, as configured", config.id)
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
+    files = [file for file in (tls.ca_file, tls.cert_file, tls.key_file) if file]
+    return Followed(
+        f"exporters.{config.id}.tls",
+        files,
+        lambda: _context(tls),
+        telemetry,
+        interval_s=tls.reload_interval_s,
+    )
+
+
+def _session(config: ExporterConfig, url: str, context: ssl.SSLContext | None) -> requests.Session:
     session = requests.Session()
     # The environment's proxies count, its .netrc does not: it would replace the key in the headers.
     session.trust_env = False
     session.proxies.update(get_environ_proxies(url))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    if tls.insecure_skip_verify:
-        _log.warning("exporters.%s: the server is not verified, as configured", config.id)
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # said once, above
-    session.verify = False if tls.insecure_skip_verify else str(tls.ca_file or "") or True
-    if tls.cert_file is not None:
-        key_file = tls.key_file or tls.cert_file
-        session.cert = (str(tls.cert_file), str(key_file))
-    session.mount(url, _Adapter(config.queue.num_consumers, server_name=tls.server_name_override))
+    session.mount(
+        url,
+        _Adapter(config.queue.num_consumers, context, server_name=config.tls.server_name_override),
+    )
     return session
 
 
-class _Adapter(HTTPAdapter):
-    """A connection for each consumer, and TLS for the name that the configuration states."""
+def _context(tls: ClientTls) -> ssl.SSLContext:
+    context = client_context(tls)
+    if tls.ca_file is None:
+        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
-    def __init__(self, connections: int, *, server_name: str | None) -> None:
-        self._names = (
-            {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
-        )
+
+class _Adapter(HTTPAdapter):
+    """A connection for each consumer, and TLS as the configuration states it."""
+
+    def __init__(
+        self, connections: int, context: ssl.SSLContext | None, *, server_name: str | None
+    ) -> None:
+        self._tls: dict[str, object] = {"ssl_context": context} if context else {}
+        if server_name:
+            self._tls |= {"server_hostname": server_name, "assert_hostname": server_name}
         super().__init__(pool_connections=1, pool_maxsize=connections)
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: object
     ) -> None:
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._names)
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs, **self._tls)
         self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        """Host and port alone: whom to trust and what to show is in the context."""
+        host, _ = super().build_connection_pool_key_attributes(*args, **kwargs)
+        return host, {}
+
+    def cert_verify(self, *args: object, **kwargs: object) -> None:
+        """Leave the connection as it is, for the same reason."""
 
 
 def _read(response: requests.Response, deadline_s: float) -> bytes | None:

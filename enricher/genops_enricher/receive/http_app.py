@@ -28,6 +28,7 @@ from google.protobuf.message import Message as ProtobufMessage
 from genops_enricher.config.model import HttpReceiverConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Intake, PartialSuccess, Signal
+from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
 from genops_enricher.receive.http_body import TooLargeError, gunzip, json_to_protobuf
 from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.receive.status import Refusal, refusal, to_response, to_status
@@ -82,12 +83,14 @@ class OtlpHttpApp:
         telemetry: Telemetry,
         pool: Executor,
         admit: Callable[[], None] = lambda: None,
+        tokens: BearerTokens | None = None,
     ) -> None:
         """`admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._intakes = intakes
         self._telemetry = telemetry
         self._pool = pool
+        self._tokens = tokens
         self._in_flight = InFlight(config.max_in_flight_bytes, admit)
         self._paths = {config.url_paths[signal]: signal for signal in intakes}
 
@@ -113,7 +116,7 @@ class OtlpHttpApp:
         except Exception as error:  # noqa: BLE001 - every escape would be 500: data lost
             status, answer, more = self._refuse(error, signal, encoding)
         if status is not HTTPStatus.OK:
-            await self._drain(headers, body)
+            await self._drain(headers, body, status)
         more["content-type"] = encoding if encoding in _SUCCESS else JSON
         more["content-length"] = str(len(answer))
         if not body.complete:
@@ -130,6 +133,14 @@ class OtlpHttpApp:
         body: _Body,
         take: Take,
     ) -> PartialSuccess | None:
+        if self._tokens and not self._tokens.allow(headers.get("authorization", "")):
+            _LOG.warning("refused %s: no valid token", signal)
+            raise _RefusedError(
+                HTTPStatus.UNAUTHORIZED,
+                UNAUTHENTICATED.code,
+                UNAUTHENTICATED.message,
+                www_authenticate="Bearer",
+            )
         if signal is None:
             paths = ", ".join(self._paths)
             raise _RefusedError(
@@ -198,9 +209,8 @@ class OtlpHttpApp:
             )
         return status, encode_refusal(answer, encoding), headers
 
-    @staticmethod
-    async def _drain(headers: Mapping[str, str], body: _Body) -> None:
-        """Read on after a refusal, until the deadline.
+    async def _drain(self, headers: Mapping[str, str], body: _Body, status: HTTPStatus) -> None:
+        """Read on after a refusal, until the deadline; of strangers no more than a request.
 
         Many senders read no answer before they have written all. If the connection were closed
         under them they would see it reset, and send the same once more for ever.
@@ -208,7 +218,8 @@ class OtlpHttpApp:
         if "expect" in headers:  # it waits for our word before it sends the body
             return
         try:
-            await body.skip()
+            unknown = status is HTTPStatus.UNAUTHORIZED
+            await body.skip(self._config.max_request_body_bytes if unknown else None)
         except (TimeoutError, _GoneError, asyncio.CancelledError):
             return
 
@@ -232,10 +243,11 @@ class _Body:
             data += piece
         return bytes(data)
 
-    async def skip(self) -> None:
-        """Throw the rest away."""
-        while not self.complete:
-            await self._next()
+    async def skip(self, limit: int | None) -> None:
+        """Throw the rest away, up to `limit` bytes if there is one."""
+        skipped = 0
+        while not self.complete and (limit is None or skipped <= limit):
+            skipped += len(await self._next())
 
     async def _next(self) -> bytes:
         async with asyncio.timeout_at(self._deadline_s):

@@ -1,8 +1,9 @@
 """The OTLP/HTTP receiver: the server, its connections and their limits.
 
 Uvicorn with h11 serves (docs/adr/0007-http-server.md). What it lacks is here: the time that a
-sender may take for the headers of a request, a bound on connections, and an answer to broken HTTP
-in OTLP's form. What requests are answered is decided in `http_app`.
+sender may take for the headers of a request, a bound on connections, an answer to broken HTTP in
+OTLP's form, and certificates that change while it serves. What requests are answered is decided in
+`http_app`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import math
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +22,13 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from genops_enricher.config.model import HttpReceiverConfig
+from genops_enricher.config.credentials import server_context
+from genops_enricher.config.model import HttpReceiverConfig, ServerTls
 from genops_enricher.config.values import split_address
 from genops_enricher.errors import StartError
+from genops_enricher.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
+from genops_enricher.receive.auth import BearerTokens
 from genops_enricher.receive.http_app import PROTOBUF, OtlpHttpApp, encode_refusal
 from genops_enricher.receive.status import Refusal
 from genops_enricher.telemetry import Telemetry
@@ -32,8 +37,10 @@ __all__ = ["HttpReceiver"]
 
 _LOG = logging.getLogger(__name__)
 
+_KEY = "receivers.otlp.protocols.http"
 _HEADERS_MAX_BYTES = 32 << 10
-_CONNECTIONS_MAX = 512  # half of the open files that most systems grant a process
+_ANSWER_MAX_S = 1.0  # how long the answer to an interrupted request may take
+_GOODBYE_MAX_S = 5.0  # how long the end of TLS waits for the word of the peer
 _GRACE_MAX_S = 2.0  # as for gRPC: a request ends with a sync, in milliseconds
 
 
@@ -50,10 +57,12 @@ class HttpReceiver:
         """Nothing is bound before `start`. `admit` is asked before each request; see `InFlight`."""
         self._config = config
         self._pool = ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-http")
+        tokens = BearerTokens(_KEY, config.auth, telemetry) if config.auth else None
+        tls = _follow(config.tls, telemetry).get if config.tls else None
         self._server = uvicorn.Server(
             uvicorn.Config(
-                OtlpHttpApp(config, intakes, telemetry, self._pool, admit),
-                http=_connection_type(config.read_header_timeout_s),
+                OtlpHttpApp(config, intakes, telemetry, self._pool, admit, tokens),
+                http=_connection_type(config, tls),
                 h11_max_incomplete_event_size=_HEADERS_MAX_BYTES,
                 timeout_keep_alive=math.ceil(config.idle_timeout_s),
                 interface="asgi3",
@@ -105,25 +114,85 @@ class HttpReceiver:
     def _serve(self, listener: socket.socket) -> None:
         with listener:
             try:
-                asyncio.run(self._server.serve(sockets=[listener]))
+                asyncio.run(self._serve_until_stopped(listener))
             except Exception:  # noqa: BLE001 - a thread that ends in silence would be worse
                 _LOG.exception("the OTLP/HTTP receiver ended")
 
+    async def _serve_until_stopped(self, listener: socket.socket) -> None:
+        await self._server.serve(sockets=[listener])
+        if tasks := self._server.server_state.tasks:
+            await asyncio.wait(tasks, timeout=_ANSWER_MAX_S)  # cancelled, they still answer
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()  # its end of TLS would wait for the peer's
 
-def _connection_type(header_timeout_s: float) -> type[H11Protocol]:
+
+def _follow(tls: ServerTls, telemetry: Telemetry) -> Followed[ssl.SSLContext]:
+    def make() -> ssl.SSLContext:
+        context = server_context(tls)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    files = [file for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file]
+    return Followed(f"{_KEY}.tls", files, make, telemetry, interval_s=tls.reload_interval_s)
+
+
+def _connection_type(
+    config: HttpReceiverConfig, tls: Callable[[], ssl.SSLContext] | None
+) -> type[H11Protocol]:
     class Connection(H11Protocol):
-        """One connection of a sender."""
+        """One connection of a sender.
+
+        It makes TLS of itself, in place of the server: so connections in their handshake count
+        too, and each one gets the certificates as they are when it begins.
+        """
 
         _header_timeout: asyncio.TimerHandle | None = None
+        _handshake: asyncio.Task[None] | None = None
+        _early = b""  # what arrived between the end of the handshake and our hearing of it
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            if len(self.connections) > _CONNECTIONS_MAX:
+            self.connections.add(self)
+            self.transport = transport
+            if len(self.connections) > config.max_connections:
                 transport.abort()
+            elif tls is None:
+                self._opened(transport)
             else:
-                self._start_header_timeout()
+                self._handshake = self.loop.create_task(self._shake_hands(transport, tls()))
+
+        async def _shake_hands(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+            try:
+                secure = await self.loop.start_tls(
+                    transport,
+                    self,
+                    context,
+                    server_side=True,
+                    ssl_handshake_timeout=config.read_header_timeout_s,
+                    ssl_shutdown_timeout=_GOODBYE_MAX_S,
+                )
+            except (OSError, asyncio.CancelledError) as error:
+                _LOG.debug("a TLS handshake failed: %s", error)
+                self.connections.discard(self)
+                transport.abort()
+                return
+            finally:
+                self._handshake = None
+            if secure is None or self not in self.connections:
+                transport.abort()  # it is lost already
+                return
+            self._opened(secure)
+            if self._early:
+                data, self._early = self._early, b""
+                self.data_received(data)
+
+        def _opened(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._start_header_timeout()
 
         def data_received(self, data: bytes) -> None:
+            if self._handshake is not None:
+                self._early += data
+                return
             super().data_received(data)
             if self.cycle is not None and not self.cycle.response_complete:
                 self._end_header_timeout()
@@ -133,6 +202,13 @@ def _connection_type(header_timeout_s: float) -> type[H11Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_header_timeout()
             super().connection_lost(exc)
+
+        def shutdown(self) -> None:
+            """End it when what is under way has been answered."""
+            if self._handshake is not None:
+                self._handshake.cancel()
+            else:
+                super().shutdown()
 
         def send_400_response(self, msg: str) -> None:
             """Answer what is not HTTP, and close."""
@@ -152,7 +228,9 @@ def _connection_type(header_timeout_s: float) -> type[H11Protocol]:
             self.transport.close()
 
         def _start_header_timeout(self) -> None:
-            self._header_timeout = self.loop.call_later(header_timeout_s, self.transport.close)
+            self._header_timeout = self.loop.call_later(
+                config.read_header_timeout_s, self.transport.close
+            )
 
         def _end_header_timeout(self) -> None:
             if self._header_timeout is not None:

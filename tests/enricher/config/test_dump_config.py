@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import yaml
@@ -11,14 +12,40 @@ from genops_enricher.config.keys import KEYS
 from genops_enricher.config.load import load_config
 from genops_enricher.config.model import Storage
 
+_CERTIFICATES = Path(__file__).parents[2] / "certificates"
+
 _FULL = """
-receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:14317"}, http: {read_timeout: 30s}}}}
+receivers:
+  otlp:
+    protocols:
+      grpc:
+        endpoint: 127.0.0.1:14317
+        keepalive: {server_parameters: {max_connection_age: 1h, max_connection_age_grace: 1m}}
+        tls:
+          cert_file: server.pem
+          key_file: server.key
+          client_ca_file: ca.pem
+          reload_interval: 1h
+        auth: {bearer_tokens: [0123456789abcdef], bearer_tokens_file: tokens}
+      http:
+        read_timeout: 30s
+        tls:
+          cert_file: server.pem
+          key_file: server.key
+          client_ca_file: ca.pem
+          reload_interval: 1h
+        auth: {bearer_tokens: [0123456789abcdef], bearer_tokens_file: tokens}
 exporters:
   otlp:
     endpoint: https://backend:4317
     headers: {x-key: secret}
     timeout: 1m0.25s
-    tls: {ca_file: ca.pem, cert_file: ca.pem, key_file: ca.pem, server_name_override: other}
+    tls:
+      ca_file: ca.pem
+      cert_file: client.pem
+      key_file: client.key
+      server_name_override: other
+      reload_interval: 1h
   otlp_grpc/plain:
     endpoint: backend:5317
     tls: {insecure: true}
@@ -39,6 +66,12 @@ service: {memory_limit_mib: 512, reload_interval: 1m}
 """
 
 
+def _make_files(folder: Path) -> None:
+    shutil.copytree(_CERTIFICATES, folder, dirs_exist_ok=True)
+    (folder / "a$b.yaml").touch()
+    (folder / "tokens").write_text("fedcba9876543210\n")
+
+
 def _paths(tree: object, path: tuple[str, ...] = ()) -> set[str]:
     if not isinstance(tree, dict):
         return {".".join(path)}
@@ -53,8 +86,7 @@ def _paths(tree: object, path: tuple[str, ...] = ()) -> set[str]:
 def test_a_dump_reads_back_as_the_same_configuration(tmp_path: Path) -> None:
     file = tmp_path / "enricher.yaml"
     file.write_text(_FULL, encoding="utf-8")
-    for name in ("ca.pem", "a$b.yaml"):
-        (tmp_path / name).touch()
+    _make_files(tmp_path)
     first = dump_config(load_config(file, {"HOME": "/h"}).config)
 
     file.write_text(first, encoding="utf-8")
@@ -84,8 +116,7 @@ def test_a_dump_of_an_exporter_without_a_queue_reads_back(tmp_path: Path) -> Non
 def test_a_dump_has_every_available_key_of_the_table_and_no_other(tmp_path: Path) -> None:
     file = tmp_path / "enricher.yaml"
     file.write_text(_FULL, encoding="utf-8")
-    for name in ("ca.pem", "a$b.yaml"):
-        (tmp_path / name).touch()
+    _make_files(tmp_path)
 
     shown = _paths(yaml.safe_load(dump_config(load_config(file, {"HOME": "/h"}).config)))
 

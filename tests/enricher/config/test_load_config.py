@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,8 +27,15 @@ _HOME = {"HOME": "/home/someone"}
 _MINIMAL = "exporters: {otlp_http: {endpoint: 'http://backend:4318'}}\n"
 
 
+_CERTIFICATES = Path(__file__).parents[2] / "certificates"
+
+
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
+    shutil.copytree(_CERTIFICATES, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "no-tokens").write_text("# none yet\n\n")
+    (tmp_path / "short-tokens").write_text("hunter2\n")
+
     def load(text: str, env: Mapping[str, str] = _HOME) -> Loaded:
         file = tmp_path / "enricher.yaml"
         file.write_text(text, encoding="utf-8")
@@ -161,7 +169,7 @@ receivers:
   otlp:
     protocols:
       grpc:
-        tls: {cert_file: a.pem}
+        tls: {cert_file: enricher.yaml}
 service:
   pipelines:
     traces: {exporters: [otlp_http/hcc]}
@@ -178,8 +186,8 @@ service:
         "HONEYCOMB_API_KEY is not set; set it or write ${env:HONEYCOMB_API_KEY:-default}",
         'enricher.yaml:10: exporters.otlp_http/hc.sending_queue.queue_size: "1000" is less than '
         "1MiB; sizes are in bytes, such as 512MiB or 1GiB",
-        "enricher.yaml:15: receivers.otlp.protocols.grpc.tls: is not available in this version "
-        "(0.1), but from 0.5 on; remove it",
+        "enricher.yaml:15: receivers.otlp.protocols.grpc.tls: has no `key_file`; give both "
+        "`cert_file` and `key_file`, PEM files",
         "enricher.yaml:18: service.pipelines.traces.exporters: there is no exporter "
         "`otlp_http/hcc`; did you mean `otlp_http/hc`?",
     ]

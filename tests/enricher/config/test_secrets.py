@@ -93,9 +93,14 @@ def test_neither_dump_nor_repr_nor_warnings_show_the_key_of_hashes(
         f"enrichment: {{redaction: {{hash_key: '{_SECRET}é'}}}}",
         "exporters: {otlp: {endpoint: 'b:1'}}\n"
         f"enrichment: {{redaction: {{hash: ['${{KEY}}*', '*'], hash_key: [{_SECRET}]}}}}",
-        # a key of a version to come
+        # a token with the name of its scheme, in another shape, where a file belongs
         "exporters: {otlp: {endpoint: 'b:1'}}\n"
-        f"receivers: {{otlp: {{protocols: {{grpc: {{auth: {{bearer_tokens: [{_SECRET}]}}}}}}}}}}",
+        f"receivers: {{otlp: {{protocols: {{grpc: {{auth: {{bearer_tokens: ['Bearer {_SECRET}']"
+        "}}}}}",
+        "exporters: {otlp: {endpoint: 'b:1'}}\n"
+        f"receivers: {{otlp: {{protocols: {{grpc: {{auth: {{bearer_tokens: {_SECRET}}}}}}}}}}}",
+        "exporters: {otlp: {endpoint: 'b:1'}}\n"
+        "receivers: {otlp: {protocols: {http: {auth: {bearer_tokens_file: '${env:KEY}'}}}}}",
         # YAML that can't be read
         f"exporters: {{otlp: {{headers: {{key: {_SECRET}}}",
         f'exporters:\n  otlp:\n    headers:\n      key: "{_SECRET}\n',

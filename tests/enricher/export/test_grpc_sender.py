@@ -217,7 +217,7 @@ class TestTls:
 
     def test_a_missing_file_is_a_start_error_that_names_key_and_file(self) -> None:
         with pytest.raises(
-            StartError, match=r"exporters\.otlp_grpc/a\.tls\.ca_file: can't read /nowhere: No such"
+            StartError, match=r"exporters\.otlp_grpc/a\.tls: ca_file: can't read /nowhere: No such"
         ):
             send(self.secure(1, ca_file=Path("/nowhere")))
 

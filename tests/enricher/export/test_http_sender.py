@@ -320,7 +320,9 @@ class TestTls:
             hanging_up.join(10)
 
     def test_a_missing_file_is_a_start_error_that_names_key_and_file(self) -> None:
-        with pytest.raises(StartError, match=r"otlp_http/b\.tls\.ca_file: /nowhere is no file"):
+        with pytest.raises(
+            StartError, match=r"otlp_http/b\.tls: ca_file: can't read /nowhere: No such"
+        ):
             send(secure(1, ca_file=Path("/nowhere")))
 
 
