@@ -2,6 +2,6 @@
 
     receive ▶ decode ▶ enrich ▶ queue ▶ export
 
-Where to start reading: `pipeline` (what a stage is), `service` (how the stages are joined),
+Where to start reading: `pipeline` (what a stage is), `life` (how the stages are joined),
 `enrich.stage` and `enrich.enricher` (what is added to a span, and why).
 """

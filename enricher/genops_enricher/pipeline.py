@@ -2,7 +2,7 @@
 
 A stage accepts a batch with `consume` and knows only the next consumer, given to it in its
 constructor. `consume` returns once the batch is accepted for good: the receiver acknowledges when
-it does. How stages are joined is decided in `service`, nowhere else.
+it does. How stages are joined is decided in `life.stages`, nowhere else.
 """
 
 from __future__ import annotations

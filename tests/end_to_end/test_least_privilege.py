@@ -30,7 +30,7 @@ def as_nobody() -> list[str]:
         return []
     under = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     under += ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-    probe = [*under, sys.executable, "-c", "import genops_enricher.service"]
+    probe = [*under, sys.executable, "-c", "import genops_enricher.life.service"]
     if shutil.which("setpriv") is None or subprocess.run(probe, check=False).returncode != 0:
         message = "needs setpriv, and a Python and a checkout that another user may read"
         if os.environ.get("CI"):

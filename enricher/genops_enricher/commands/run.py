@@ -16,10 +16,10 @@ import threading
 from pathlib import Path
 
 from genops_enricher.commands.signals import SIGNALS, hold_signals, release_stop_signals
-from genops_enricher.logs import set_up_logging
-from genops_enricher.reload import Reloader
-from genops_enricher.service import Service
-from genops_enricher.sources import read_sources
+from genops_enricher.life.reload import Reloader
+from genops_enricher.life.service import Service
+from genops_enricher.life.sources import read_sources
+from genops_enricher.telemetry.logs import set_up_logging
 
 __all__ = ["run"]
 

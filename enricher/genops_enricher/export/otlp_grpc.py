@@ -20,7 +20,7 @@ from genops_enricher.export.otlp import (
     shown,
 )
 from genops_enricher.export.outcome import Delivered, Outcome, of_grpc_code
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import Telemetry
 

@@ -30,7 +30,7 @@ from genops_enricher.export.otlp import (
 )
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
 from genops_enricher.export.timed_http import POOLS
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import Telemetry
 

@@ -12,7 +12,7 @@ import grpc
 
 from genops_enricher.config.credentials import read_tokens
 from genops_enricher.config.model import ServerAuth
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.receive.status import Refusal
 from genops_enricher.telemetry import Telemetry
 

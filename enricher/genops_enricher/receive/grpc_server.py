@@ -27,7 +27,7 @@ import grpc
 from genops_enricher.config.credentials import server_context
 from genops_enricher.config.model import ReceiverConfig, ServerTls
 from genops_enricher.errors import RetryableError, StartError
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.arrival import Arrivals
 from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens

@@ -26,7 +26,7 @@ from genops_enricher.config.credentials import server_context
 from genops_enricher.config.model import HttpReceiverConfig, ServerTls
 from genops_enricher.config.values import split_address
 from genops_enricher.errors import StartError
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.auth import BearerTokens
 from genops_enricher.receive.http_app import PROTOBUF, OtlpHttpApp, encode_refusal

@@ -41,8 +41,8 @@ from genops_enricher.config.model import (
     ServiceConfig,
     Storage,
 )
+from genops_enricher.life.service import Service
 from genops_enricher.pipeline import Signal
-from genops_enricher.service import Service
 from genops_pricing import load_catalog
 from otlp import chat, plain_attributes, request, span, spans_of
 from queues import assert_books_balance

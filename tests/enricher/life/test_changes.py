@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from genops_enricher.changes import Part, changed_parts, check_changeable
 from genops_enricher.config.load import load_config
 from genops_enricher.config.model import Config
 from genops_enricher.errors import ConfigError
+from genops_enricher.life.changes import Part, changed_parts, check_changeable
 
 BASE = "exporters: {otlp_grpc: {endpoint: 'http://backend:4317'}}\n"
 GRPC = "receivers: {{otlp: {{protocols: {{grpc: {{{}}}}}}}}}"

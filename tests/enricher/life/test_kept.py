@@ -12,7 +12,7 @@ from genops_enricher.config.model import (
     MetricsConfig,
     RedactionConfig,
 )
-from genops_enricher.kept import Kept
+from genops_enricher.life.kept import Kept
 from genops_enricher.pipeline import Batch
 from genops_enricher.seen.duplicates import Telling, Weight
 from genops_enricher.spend import Amounts

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from genops_enricher.prices import Prices
+from genops_enricher.life.prices import Prices
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import bundled_catalog
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genops_enricher.errors import ConfigError
-from genops_enricher.sources import read_sources, stamp_of
+from genops_enricher.life.sources import read_sources, stamp_of
 from genops_pricing import Catalog, CatalogError, load_catalog
 from life import overlay
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from genops_enricher.config.model import ReceiverConfig
 from genops_enricher.errors import PermanentError, RetryableError, StartError
-from genops_enricher.health import Health, grpc_health
+from genops_enricher.life.health import Health, grpc_health
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.telemetry import Telemetry

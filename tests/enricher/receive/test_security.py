@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from genops_enricher.config.model import HttpReceiverConfig, ReceiverConfig, ServerAuth, ServerTls
 from genops_enricher.errors import StartError
-from genops_enricher.health import Health, grpc_health
+from genops_enricher.life.health import Health, grpc_health
 from genops_enricher.pipeline import Signal
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from genops_enricher.logs import RateLimit, set_up_logging
+from genops_enricher.telemetry.logs import RateLimit, set_up_logging
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from genops_enricher.errors import ConfigError, StartError
-from genops_enricher.logs import set_up_logging
-from genops_enricher.service import Service
-from genops_enricher.sources import Candidate, Stamp, read_sources, stamp_of
+from genops_enricher.life.service import Service
+from genops_enricher.life.sources import Candidate, Stamp, read_sources, stamp_of
+from genops_enricher.telemetry.logs import set_up_logging
 from genops_pricing import Catalog, CatalogError
 from genops_pricing.apart import CancelledError, load_catalog_apart
 

@@ -22,7 +22,7 @@ from genops_enricher.export import (
     build_direct_exporter,
     build_exporter,
 )
-from genops_enricher.kept import Kept
+from genops_enricher.life.kept import Kept
 from genops_enricher.pipeline import Consumer, Intake, Signal
 from genops_enricher.queue import SignalQueue, lose_memory, warn_if_left
 from genops_enricher.redact import Redactor, redacting

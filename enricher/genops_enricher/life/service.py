@@ -21,20 +21,20 @@ from importlib.metadata import version
 
 from google.protobuf.internal import api_implementation
 
-from genops_enricher.changes import Part, changed_parts, check_changeable
 from genops_enricher.config.model import Config
-from genops_enricher.data_dir import DataDir
 from genops_enricher.errors import StartError
-from genops_enricher.health import Health, HealthServer, grpc_health
-from genops_enricher.kept import Kept
-from genops_enricher.memory import MemoryGuard
-from genops_enricher.open_files import allow_open_files
+from genops_enricher.host.data_dir import DataDir
+from genops_enricher.host.memory import MemoryGuard
+from genops_enricher.host.open_files import allow_open_files
+from genops_enricher.life.changes import Part, changed_parts, check_changeable
+from genops_enricher.life.health import Health, HealthServer, grpc_health
+from genops_enricher.life.kept import Kept
+from genops_enricher.life.prices import Prices
+from genops_enricher.life.stages import Stages
 from genops_enricher.pipeline import Signal
-from genops_enricher.prices import Prices
 from genops_enricher.receive.gate import Gate
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
-from genops_enricher.stages import Stages
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 

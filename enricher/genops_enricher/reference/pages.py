@@ -7,7 +7,6 @@ A test compares the files with what this makes.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from genops_enricher.config.keys import EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.values import Shape
 from genops_enricher.enrich.attributes import ATTRIBUTES, REASONS
 from genops_enricher.enrich.vocabularies import VOCABULARIES, Alias
-from genops_enricher.reference_dialects import dialects_page
+from genops_enricher.reference.dialects import dialects_page
 from genops_enricher.spend.ledger import METRICS as SPEND_METRICS
 from genops_enricher.telemetry import LABELS, METRICS
 
@@ -306,6 +305,3 @@ PAGES = {
     "metrics.md": _metrics,
     "redaction-groups.md": _redaction_groups,
 }
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from genops_enricher.errors import RetryableError
-from genops_enricher.memory import MemoryGuard, resident_bytes
+from genops_enricher.host.memory import MemoryGuard, resident_bytes
 from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.telemetry import Telemetry
 

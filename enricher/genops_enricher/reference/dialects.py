@@ -1,4 +1,4 @@
-"""Makes docs/dialects.md from the table of dialects; see `reference`."""
+"""Makes docs/dialects.md from the table of dialects; see `pages`."""
 
 from __future__ import annotations
 

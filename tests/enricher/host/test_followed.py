@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genops_enricher.errors import StartError
-from genops_enricher.followed import Followed
+from genops_enricher.host.followed import Followed
 from genops_enricher.telemetry import Telemetry
 
 

@@ -1,0 +1,1 @@
+"""What the service needs of the machine: the data folder, files that change, open files, memory."""
