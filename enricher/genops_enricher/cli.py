@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(print_config)
     print_config.set_defaults(run=_print_config)
 
+    health = commands.add_parser(
+        "health", help="ask the enricher that runs with a configuration whether it is ready"
+    )
+    _add_config(health)
+    health.set_defaults(run=_health)
+
     enrich = commands.add_parser("enrich", help="price the spans of OTLP files, offline")
     enrich.add_argument("files", nargs="+", type=Path, metavar="FILE", help="protobuf or JSON")
     _add_config(enrich)
@@ -158,6 +164,13 @@ def _print_config(options: argparse.Namespace) -> int:
 
     print(dump_config(load_config(options.config, os.environ).config), end="")
     return 0
+
+
+def _health(options: argparse.Namespace) -> int:
+    from genops_enricher.commands.health import ask_health
+    from genops_enricher.config.load import load_config
+
+    return ask_health(load_config(options.config, os.environ).config.service.health_endpoint)
 
 
 def _enrich(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import genops_pricing.cli
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "*/*.md", "docs/**/*.md")
+    for pattern in ("*.md", "*/*.md", "docs/**/*.md", "collector-config/*/**/*.md")
     for path in ROOT.glob(pattern)
     if not path.relative_to(ROOT).parts[0].startswith(".")
 )
