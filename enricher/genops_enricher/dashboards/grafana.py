@@ -1,0 +1,406 @@
+"""The Grafana dashboard, over the metrics page of the enricher.
+
+Rows of panels in the order in which one asks: what is spent, is it priced, does it arrive, how is
+the process. Spend comes by every label that is configured by default. The JSON is the dashboard
+model that Grafana imports (schema version 41, Grafana 12; older ones read it too).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from genops_enricher.dashboards.names import SPEND_LABELS, promql
+from genops_enricher.spend.ledger import METRICS as SPEND_METRICS
+from genops_enricher.spend.ledger import page_label
+
+__all__ = ["dashboard"]
+
+_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_WIDTH = 24  # of Grafana's grid
+_ALL = 'instance=~"$instance"'
+_BY = "exporter, signal"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel: `targets` are (expression, legend)."""
+
+    title: str
+    targets: tuple[tuple[str, str], ...]
+    unit: str = "short"
+    kind: str = "timeseries"
+    width: int = 8
+    help: str = ""
+
+
+def _rate(metric: str, by: str, *more: str, legend: str = "") -> tuple[str, str]:
+    selector = ",".join([_ALL, *more])
+    shown = legend or " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
+    return f"sum by ({by}) (rate({metric}{{{selector}}}[$__rate_interval]))", shown
+
+
+def _gauge(metric: str, by: str) -> tuple[str, str]:
+    shown = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
+    return f"sum by ({by}) ({metric}{{{_ALL}}})", shown
+
+
+def _spend_by(attribute: str) -> Panel:
+    label = page_label(attribute)
+    expression = f"topk(10, sum by ({label}) (increase(genops_cost_total{{{_ALL}}}[1h])))"
+    return Panel(
+        f"Cost an hour by {attribute.removeprefix('genops.').replace('_', ' ')}",
+        ((expression, f"{{{{{label}}}}}"),),
+        unit="currencyUSD",
+        help="The ten highest. A series has a cost only if a call of it could be priced.",
+    )
+
+
+def _tokens() -> Panel:
+    names = {m.page_name: m.name.removeprefix("genops.tokens.") for m in SPEND_METRICS}
+    del names["genops_cost_total"]
+    targets = ((f"sum(rate({n}{{{_ALL}}}[$__rate_interval]))", kind) for n, kind in names.items())
+    return Panel(
+        "Tokens a second",
+        tuple(targets),
+        help="Input includes what was cached, output includes reasoning.",
+    )
+
+
+_LLM = 'status=~"priced|free|unpriced",reason!~"duplicate|aggregate"'
+_UNPRICED = 'status="unpriced",reason!~"duplicate|aggregate"'
+
+_ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
+    (
+        "Spend",
+        (
+            Panel(
+                "Cost in this time",
+                ((f"sum(increase(genops_cost_total{{{_ALL}}}[$__range]))", "USD"),),
+                unit="currencyUSD",
+                kind="stat",
+                width=6,
+            ),
+            Panel(
+                "Calls without a cost",
+                (
+                    (
+                        f"sum(increase(genops_spans_total{{{_ALL},{_UNPRICED}}}[$__range])) / "
+                        f"sum(increase(genops_spans_total{{{_ALL},{_LLM}}}[$__range]))",
+                        "share",
+                    ),
+                ),
+                unit="percentunit",
+                kind="stat",
+                width=6,
+                help="Duplicates and aggregates left out: their cost stands on another span.",
+            ),
+            Panel(
+                "Input read from a cache",
+                (
+                    (
+                        f"sum(rate(genops_tokens_cache_read_total{{{_ALL}}}[$__range])) / "
+                        f"sum(rate(genops_tokens_input_total{{{_ALL}}}[$__range]))",
+                        "share",
+                    ),
+                ),
+                unit="percentunit",
+                kind="stat",
+                width=6,
+            ),
+            Panel(
+                "Items lost",
+                ((f"sum(genops_exporter_dropped_items_total{{{_ALL}}}) or vector(0)", "items"),),
+                kind="stat",
+                width=6,
+                help="Since the enrichers started. Should be 0.",
+            ),
+            *(_spend_by(name) for name in SPEND_LABELS),
+            _tokens(),
+            Panel(
+                "USD a million tokens, by model",
+                (
+                    (
+                        "topk(10, 1e6 * sum by (genops_model) "
+                        f"(increase(genops_cost_total{{{_ALL}}}[1h])) / (sum by (genops_model) "
+                        f"(increase(genops_tokens_input_total{{{_ALL}}}[1h])) + "
+                        "sum by (genops_model) "
+                        f"(increase(genops_tokens_output_total{{{_ALL}}}[1h]))))",
+                        "{{genops_model}}",
+                    ),
+                ),
+                unit="currencyUSD",
+            ),
+        ),
+    ),
+    (
+        "Pricing",
+        (
+            Panel("Spans by status", (_rate("genops_spans_total", "status"),)),
+            Panel(
+                "Why spans are unpriced",
+                (_rate("genops_spans_total", "reason", 'status="unpriced"'),),
+                help="docs/attributes.md explains each reason.",
+            ),
+            Panel(
+                "Models that the catalog does not have",
+                (_rate("genops_unknown_model_spans_total", "market"),),
+            ),
+            Panel(
+                "Bill and catalog differ, USD an hour",
+                (
+                    (
+                        "topk(10, sum by (model, direction) "
+                        f"(increase(genops_pricing_drift_usd_total{{{_ALL}}}[1h])))",
+                        "{{model}} {{direction}}",
+                    ),
+                ),
+                unit="currencyUSD",
+            ),
+            Panel(
+                "Spans whose bill differs, or can't be right",
+                (
+                    _rate("genops_pricing_drift_spans_total", "market"),
+                    _rate("genops_implausible_cost_spans_total", "instance", legend="implausible"),
+                ),
+            ),
+            Panel(
+                "Calls reported as log records",
+                (_rate("genops_llm_log_records_total", "event"),),
+                help="They pass through and have no cost.",
+            ),
+            Panel(
+                "Age of the catalog",
+                ((f"max(genops_catalog_age_seconds{{{_ALL}}})", "age"),),
+                unit="s",
+                kind="stat",
+                width=6,
+            ),
+            Panel(
+                "Catalogs in use",
+                ((f"count by (version) (genops_catalog_info{{{_ALL}}})", "{{version}}"),),
+                kind="table",
+                width=18,
+            ),
+        ),
+    ),
+    (
+        "Delivery",
+        (
+            Panel("Items received", (_rate("genops_received_items_total", "signal"),)),
+            Panel(
+                "Requests refused",
+                (_rate("genops_refused_requests_total", "signal, code"),),
+                help="UNAVAILABLE: the sender keeps them and tries again.",
+            ),
+            Panel(
+                "Queue, share of its bound",
+                (
+                    (
+                        f"genops_exporter_queue_bytes{{{_ALL}}} / "
+                        f"genops_exporter_queue_capacity_bytes{{{_ALL}}}",
+                        "{{instance}} {{exporter}} {{signal}}",
+                    ),
+                ),
+                unit="percentunit",
+            ),
+            Panel("Items that wait", (_gauge("genops_exporter_queued_items", _BY),)),
+            Panel(
+                "Items accepted and delivered",
+                (
+                    _rate(
+                        "genops_exporter_accepted_items_total",
+                        _BY,
+                        legend="accepted {{exporter}} {{signal}}",
+                    ),
+                    _rate(
+                        "genops_exporter_delivered_items_total",
+                        _BY,
+                        legend="delivered {{exporter}} {{signal}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Attempts by outcome",
+                (_rate("genops_exporter_attempts_total", "exporter, outcome"),),
+                help="held: the destination refuses us, as for a wrong key.",
+            ),
+            Panel(
+                "Lost, dead letters, shortened",
+                (
+                    _rate(
+                        "genops_exporter_dropped_items_total",
+                        "exporter, reason",
+                        legend="lost {{exporter}} {{reason}}",
+                    ),
+                    _rate(
+                        "genops_exporter_dead_lettered_items_total",
+                        "exporter",
+                        legend="dead letters {{exporter}}",
+                    ),
+                    _rate(
+                        "genops_exporter_truncated_items_total",
+                        "exporter",
+                        legend="shortened {{exporter}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Recovered at the start, and damage",
+                (
+                    (
+                        f"sum by (instance) (genops_exporter_recovered_items{{{_ALL}}})",
+                        "recovered {{instance}}",
+                    ),
+                    (
+                        f"sum by (instance) (genops_queue_damaged_ranges_total{{{_ALL}}})",
+                        "damaged {{instance}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Books: what is not accounted for",
+                (
+                    (
+                        f"sum(genops_exporter_recovered_items{{{_ALL}}}) + "
+                        f"sum(genops_exporter_accepted_items_total{{{_ALL}}}) - "
+                        f"sum(genops_exporter_delivered_items_total{{{_ALL}}}) - "
+                        f"sum(genops_exporter_queued_items{{{_ALL}}}) - "
+                        f"sum(genops_exporter_dead_lettered_items_total{{{_ALL}}}) - "
+                        f"(sum(genops_exporter_dropped_items_total{{{_ALL}}}) or vector(0))",
+                        "items",
+                    ),
+                ),
+                help="0 whenever nothing is in flight.",
+            ),
+        ),
+    ),
+    (
+        "Process",
+        (
+            Panel(
+                "CPU, cores",
+                (
+                    (
+                        f"rate(process_cpu_seconds_total{{{_ALL}}}[$__rate_interval])"
+                        f" and on (instance) genops_build_info{{{_ALL}}}",
+                        "{{instance}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Memory",
+                (
+                    (
+                        f"process_resident_memory_bytes{{{_ALL}}}"
+                        f" and on (instance) genops_build_info{{{_ALL}}}",
+                        "{{instance}}",
+                    ),
+                ),
+                unit="bytes",
+            ),
+            Panel(
+                "Running for",
+                (
+                    (
+                        f"time() - genops_process_start_time_seconds{{{_ALL}}}",
+                        "{{instance}}",
+                    ),
+                ),
+                unit="s",
+            ),
+        ),
+    ),
+)
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard as Grafana imports it."""
+    return {
+        "uid": "genops-enricher",
+        "title": "LLM cost and its delivery (genops)",
+        "tags": ["genops", "llm", "cost"],
+        "schemaVersion": 41,
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "1m",
+        "time": {"from": "now-24h", "to": "now"},
+        "timezone": "browser",
+        "templating": {
+            "list": [
+                {
+                    "type": "datasource",
+                    "name": "datasource",
+                    "label": "Prometheus",
+                    "query": "prometheus",
+                },
+                {
+                    "type": "query",
+                    "name": "instance",
+                    "label": "Enricher",
+                    "datasource": _DATASOURCE,
+                    "query": "label_values(genops_build_info, instance)",
+                    "refresh": 2,
+                    "includeAll": True,
+                    "multi": True,
+                    "allValue": ".*",
+                    "current": {"text": "All", "value": "$__all"},
+                },
+            ]
+        },
+        "panels": _panels(),
+    }
+
+
+def _panels() -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    y = 0
+    for title, panels in _ROWS:
+        place = {"h": 1, "w": _WIDTH, "x": 0, "y": y}
+        made.append(
+            {
+                "id": len(made) + 1,
+                "type": "row",
+                "title": title,
+                "collapsed": False,
+                "gridPos": place,
+                "panels": [],
+            }
+        )
+        y += 1
+        x = 0
+        for panel in panels:
+            height = 4 if panel.kind == "stat" else 8
+            if x + panel.width > _WIDTH:
+                x, y = 0, y + made[-1]["gridPos"]["h"]
+            made.append(
+                _panel(panel, len(made) + 1, {"h": height, "w": panel.width, "x": x, "y": y})
+            )
+            x += panel.width
+        y += made[-1]["gridPos"]["h"]
+    return made
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    instant = panel.kind in ("stat", "table")
+    return {
+        "id": number,
+        "type": panel.kind,
+        "title": panel.title,
+        **({"description": panel.help} if panel.help else {}),
+        "datasource": _DATASOURCE,
+        "gridPos": place,
+        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+        "targets": [
+            {
+                "refId": "ABCDEFGHIJ"[index],
+                "datasource": _DATASOURCE,
+                "expr": promql(expression),
+                "legendFormat": legend,
+                "instant": instant,
+                "range": not instant,
+                **({"format": "table"} if panel.kind == "table" else {}),
+            }
+            for index, (expression, legend) in enumerate(panel.targets)
+        ],
+    }
