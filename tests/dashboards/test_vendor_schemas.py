@@ -116,6 +116,8 @@ MINUTES = 1600
 _D = '{instance="a",exporter="otlp_http",signal="traces"'
 HEALTHY: Mapping[str, str] = {
     'genops_build_info{instance="a",version="0.1.0"}': f"1x{MINUTES}",
+    'genops_config_last_reload_successful{instance="a"}': f"1x{MINUTES}",
+    'genops_memory_refused_requests_total{instance="a"}': f"0x{MINUTES}",
     'genops_catalog_age_seconds{instance="a"}': f"86400+60x{MINUTES}",
     f"genops_exporter_recovered_items{_D}}}": f"0x{MINUTES}",
     f"genops_exporter_accepted_items_total{_D}}}": f"0+600x{MINUTES}",
@@ -198,6 +200,11 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
         105,
     ),
     "GenopsCatalogOld": ({'genops_catalog_age_seconds{instance="a"}': "6000000x200"}, 90),
+    "GenopsReloadFailed": ({'genops_config_last_reload_successful{instance="a"}': "0x60"}, 10),
+    "GenopsMemoryLimit": (
+        {'genops_memory_refused_requests_total{instance="a"}': "0+1x60"},
+        30,
+    ),
     "GenopsSpendRises": (
         {'genops_cost_total{instance="a",genops_team="support"}': "0+0.01x1500 16+1x60"},
         1530,

@@ -173,6 +173,53 @@ def test_it_is_process_1_of_its_user_and_can_write_its_data_folder_only(
         enricher.kill()
 
 
+def test_a_change_of_a_config_map_reaches_it(
+    stages: dict[str, Stage], image: list[Path], where: str, volume: Path, tmp_path: Path
+) -> None:
+    """Mounted as Kubernetes does: files are links through `..data`, and that link is switched."""
+    mounted = tmp_path / "mounted"
+    template = (ROOT / "collector-config" / "docker" / "enricher.yaml").read_text()
+
+    def publish(name: str, level: str) -> None:
+        (mounted / name).mkdir(parents=True)
+        (mounted / name / "enricher.yaml").write_text(
+            template.replace("    logs:", f"    logs:\n      level: {level}").replace(
+                "service:", "service:\n  reload_interval: 1s"
+            )
+        )
+        (mounted / "..new").symlink_to(name)
+        (mounted / "..new").replace(mounted / "..data")
+
+    publish("..1", "info")
+    (mounted / "enricher.yaml").symlink_to("..data/enricher.yaml")
+    enricher = Container(
+        image,
+        stages["enricher"],
+        where,
+        tmp_path / "enricher.log",
+        env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+        volumes={DATA: volume, "/etc/genops-enricher": mounted},
+    )
+    try:
+        assert healthy(enricher), enricher.log.read_text()
+
+        publish("..2", "debug")
+
+        wait_for(enricher, '"reloaded: ')
+        publish("..3", "loud")
+        wait_for(enricher, "not reloaded: ")
+        assert healthy(enricher)
+    finally:
+        enricher.kill()
+
+
+def wait_for(container: Container, text: str) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while text not in container.log.read_text():
+        assert time.monotonic() < deadline_s, container.log.read_text()
+        time.sleep(0.1)
+
+
 def test_the_health_check_fails_where_the_enricher_does_not_answer(
     stages: dict[str, Stage], image: list[Path], where: str, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -29,7 +30,8 @@ _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 def go_program(package: str, version: str) -> str:
     """The path of a program built with Go, such as `helm.sh/helm/v3/cmd/helm`."""
-    name = package.rpartition("/")[2]
+    *_, before, last = package.split("/")
+    name = before if re.fullmatch(r"v\d+", last) else last  # .../kustomize/v5
     folder = _cache() / f"{name}-{version}"
     if not (folder / name).exists():
         go = heavy.require("go", reason=f"{name} is built with it")

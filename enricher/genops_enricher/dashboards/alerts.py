@@ -175,6 +175,22 @@ ALERTS = (
         "1h",
     ),
     Alert(
+        "GenopsReloadFailed",
+        "warning",
+        "genops_config_last_reload_successful == 0",
+        "The configuration or an overlay on disk is wrong; what ran before goes on.",
+        "The log and /status name each mistake. A restart with these files would fail.",
+    ),
+    Alert(
+        "GenopsMemoryLimit",
+        "warning",
+        "increase(genops_memory_refused_requests_total[10m]) > 0",
+        "Requests are refused because the process is above its memory limit.",
+        "Senders keep them and try again. Raise `service.memory_limit_mib` and the container's "
+        "limit, lower `max_in_flight_mib`, or add a replica.",
+        "10m",
+    ),
+    Alert(
         "GenopsSpendRises",
         "info",
         "sum by (genops_team) (increase(genops_cost_total[1h])) > "

@@ -289,15 +289,17 @@ _ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ),
             ),
             Panel(
-                "Memory",
+                "Memory, and its limit",
                 (
                     (
                         f"process_resident_memory_bytes{{{_ALL}}}"
                         f" and on (instance) genops_build_info{{{_ALL}}}",
                         "{{instance}}",
                     ),
+                    (f"max(genops_memory_limit_bytes{{{_ALL}}})", "limit"),
                 ),
                 unit="bytes",
+                help="service.memory_limit_mib, if it is set.",
             ),
             Panel(
                 "Running for",
@@ -308,6 +310,29 @@ _ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                 ),
                 unit="s",
+            ),
+            Panel(
+                "Requests refused for memory",
+                (_rate("genops_memory_refused_requests_total", "instance", legend="{{instance}}"),),
+            ),
+            Panel(
+                "Reloads by outcome",
+                (_rate("genops_config_reloads_total", "outcome"),),
+            ),
+            Panel(
+                "Configuration",
+                (
+                    (
+                        f"min by (instance) (genops_config_last_reload_successful{{{_ALL}}})",
+                        "last reload good {{instance}}",
+                    ),
+                    (
+                        "(time() - genops_config_last_reload_success_timestamp_seconds"
+                        f"{{{_ALL}}}) / 86400",
+                        "days since {{instance}}",
+                    ),
+                ),
+                help="1: what is on disk runs. 0: it is wrong, and what ran before goes on.",
             ),
         ),
     ),
