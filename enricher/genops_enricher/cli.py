@@ -71,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(print_config)
     print_config.set_defaults(run=_print_config)
 
-    health = commands.add_parser(
-        "health", help="ask the enricher that runs with a configuration whether it is ready"
-    )
-    _add_config(health)
+    health = commands.add_parser("health", help="ask a running enricher whether it is ready")
+    where = health.add_mutually_exclusive_group()
+    where.add_argument("--endpoint", metavar="HOST:PORT", help="where it serves health")
+    where.add_argument("--config", type=Path, metavar="FILE", help="the configuration that says so")
     health.set_defaults(run=_health)
 
     enrich = commands.add_parser("enrich", help="price the spans of OTLP files, offline")
@@ -168,9 +168,13 @@ def _print_config(options: argparse.Namespace) -> int:
 
 def _health(options: argparse.Namespace) -> int:
     from genops_enricher.commands.health import ask_health
-    from genops_enricher.config.load import load_config
 
-    return ask_health(load_config(options.config, os.environ).config.service.health_endpoint)
+    endpoint = options.endpoint
+    if endpoint is None:
+        from genops_enricher.config.load import load_config
+
+        endpoint = load_config(options.config, os.environ).config.service.health_endpoint
+    return ask_health(endpoint)
 
 
 def _enrich(options: argparse.Namespace) -> int:

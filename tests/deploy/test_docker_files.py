@@ -16,6 +16,7 @@ import yaml
 from deploy import tools
 from deploy.dockerfile import Stage, context, parse
 from genops_enricher.config.load import load_config
+from genops_enricher.config.values import split_address
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "collector-config" / "docker"
@@ -69,7 +70,8 @@ def test_the_configuration_is_valid_and_where_the_commands_look(enricher: Stage)
     assert all(OPEN_TO_THE_NETWORK in warning for warning in loaded.warnings)
     assert ("COPY", f"collector-config/docker/enricher.yaml {CONFIG}") in enricher.steps
     assert enricher.command == ["run", "--config", CONFIG]
-    assert enricher.health_check == [*enricher.entrypoint, "health", "--config", CONFIG]
+    asked = f"127.0.0.1:{split_address(service.health_endpoint)[1]}"
+    assert enricher.health_check == [*enricher.entrypoint, "health", "--endpoint", asked]
     assert [str(service.data_dir)] == enricher.volumes
     assert service.shutdown_timeout_s < 10, "what `docker stop` gives a container by default"
     assert loaded.config.receiver

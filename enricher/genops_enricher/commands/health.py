@@ -1,7 +1,7 @@
 """`genops-enricher health`: asks a running enricher whether it takes spans, for probes and people.
 
-A container's health check has no shell and no curl; it has this. Where to ask stands in the
-configuration that the enricher itself runs with.
+A container's health check has no shell and no curl; it has this. A check names the endpoint: a
+configuration on disk that has become wrong changes nothing about the enricher that runs.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not l
 
 
 def ask_health(endpoint: str) -> int:
-    """Print how the enricher at `endpoint`, host:port, is; 0 if it is ready, 1 if not.
+    """Print how the enricher at `endpoint`, host:port, is; 0 if ready, 1 if not, 2 if no address.
 
     What is degraded is printed and does not count: spans are accepted and kept, and a restart
     would mend nothing.
     """
-    host, port = split_address(endpoint)
+    try:
+        host, port = split_address(endpoint)
+    except ValueError as error:
+        print(f"--endpoint {error}", file=sys.stderr)
+        return 2
     connection = http.client.HTTPConnection(
         _EVERYWHERE.get(host, host), port, timeout=_TIMEOUT_S
     )  # not urllib: no proxy stands between a process and its own health

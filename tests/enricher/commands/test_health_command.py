@@ -72,3 +72,18 @@ def test_where_nobody_answers_the_place_is_named(
 
     assert ask(tmp_path, endpoint) == 1
     assert f"no enricher answers at {endpoint}: " in capsys.readouterr().err
+
+
+def test_a_check_that_names_the_endpoint_reads_no_configuration(
+    server: HealthServer, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk may have become wrong; the enricher goes on with what it has."""
+    health.ready()
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+
+    assert main(["health", "--endpoint", f"127.0.0.1:{server.port}"]) == 0
+
+
+def test_an_endpoint_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["health", "--endpoint", "13133"]) == 2
+    assert "write host:port" in capsys.readouterr().err
