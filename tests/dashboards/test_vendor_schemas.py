@@ -160,6 +160,10 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
         {f"genops_exporter_dead_lettered_items_total{_D}}}": "0x100 1x60"},
         105,
     ),
+    "GenopsRedactionRemoves": (
+        {'genops_redaction_removed_items_total{instance="a",signal="logs"}': "_x100 5x60"},
+        105,
+    ),
     "GenopsRefusesSenders": (
         {
             'genops_refused_requests_total{instance="a",signal="traces",code="UNAVAILABLE"}': (

@@ -407,6 +407,8 @@ VARIANTS: dict[str, Document] = {
         "imagePullSecrets": [{"name": "registry"}],
         "overlays": {"b.yaml": "overlay: b\n", "a.yml": "overlay: a\n"},
         "extraEnv": [{"name": "REGION", "value": "eu"}],
+        "extraVolumes": [{"name": "tls", "secret": {"secretName": "enricher-tls"}}],
+        "extraVolumeMounts": [{"name": "tls", "mountPath": "/tls", "readOnly": True}],
         "shutdownTimeoutSeconds": 120,
         "memoryLimitMiB": 2048,
         "persistence": {"size": "1Ti", "storageClassName": "fast"},

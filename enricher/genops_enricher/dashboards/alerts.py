@@ -102,6 +102,14 @@ ALERTS = (
         "Look at them with `genops-enricher dead-letters list`, mend the cause, and `resend`.",
     ),
     Alert(
+        "GenopsRedactionRemoves",
+        "warning",
+        _grows("genops_redaction_removed_items_total", "1h", "instance, signal"),
+        "Some {{ $labels.signal }} could not be read, and are not passed on.",
+        "They may have held what `enrichment.redaction` takes out: docs/redaction.md. Find who "
+        "sends them.",
+    ),
+    Alert(
         "GenopsRefusesSenders",
         "warning",
         'sum by (instance, signal) (increase(genops_refused_requests_total{code="UNAVAILABLE"}'

@@ -1,18 +1,21 @@
 """The Grafana dashboard, over the metrics page of the enricher.
 
 Rows of panels in the order in which one asks: what is spent, is it priced, does it arrive, how is
-the process. Spend comes by every label that is configured by default. The JSON is the dashboard
+the process; then whatever else the table of metrics has. Spend comes by every label that is
+configured by default. The JSON is the dashboard
 model that Grafana imports (schema version 41, Grafana 12; older ones read it too).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from genops_enricher.dashboards.names import SPEND_LABELS, promql
 from genops_enricher.spend.ledger import METRICS as SPEND_METRICS
 from genops_enricher.spend.ledger import page_label
+from genops_enricher.telemetry import METRICS, Kind
 
 __all__ = ["dashboard"]
 
@@ -339,6 +342,23 @@ _ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
 )
 
 
+def _others() -> tuple[Panel, ...]:
+    """A panel for each metric of the table that none of the rows above shows."""
+    shown = " ".join(
+        expression for _, panels in _ROWS for panel in panels for expression, _ in panel.targets
+    )
+    return tuple(
+        Panel(
+            metric.name,
+            ((_rate if metric.kind is Kind.COUNTER else _gauge)(metric.name, by),),
+            help=metric.meaning,
+        )
+        for metric in METRICS
+        if not re.search(rf"\b{metric.name}\b", shown)
+        for by in [", ".join(metric.labels) or "instance"]
+    )
+
+
 def dashboard() -> dict[str, Any]:
     """The dashboard as Grafana imports it."""
     return {
@@ -380,7 +400,9 @@ def dashboard() -> dict[str, Any]:
 def _panels() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     y = 0
-    for title, panels in _ROWS:
+    for title, panels in (*_ROWS, ("More", _others())):
+        if not panels:
+            continue
         place = {"h": 1, "w": _WIDTH, "x": 0, "y": y}
         made.append(
             {
