@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.dockerfile import Stage, enter
+from deploy.dockerfile import Stage
+from deploy.namespaces import enter
 
 __all__ = ["Container", "network"]
 
@@ -55,7 +56,14 @@ class Container:
         own = log.with_suffix(".layer")  # as an engine gives each container a layer of its own
         own.mkdir()
         inside = [*stage.entrypoint, *(command or stage.command)]
-        line, variables = enter([*layers, own], stage, inside, env=env, volumes=volumes)
+        line, variables = enter(
+            [*layers, own],
+            inside,
+            user=stage.user,
+            folder=stage.workdir,
+            env={**stage.env, **env},
+            volumes=volumes,
+        )
         with log.open("ab") as out:
             self._engine = subprocess.Popen(
                 [*self._net, *line], env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=out

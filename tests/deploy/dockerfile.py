@@ -1,9 +1,7 @@
 """Reads a Dockerfile and carries out its steps without an engine.
 
-A stage is a stack of layers, as in an engine: below the base image, above it what the stage wrote,
-joined by the kernel's overlay file system in a mount name space of its own. For the base image
-stands this machine's /usr and /etc with its Python, and nothing else of it: no checkout, no home.
-What a step writes ends in the layer of its stage, and nowhere else.
+A stage is a stack of layers, as in an engine; deploy/namespaces.py runs commands in one. What a
+step writes ends in the layer of its stage, and nowhere else.
 
 Only the instructions and forms that our Dockerfile has are understood; any other is an error.
 """
@@ -17,16 +15,15 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Stage", "build", "enter", "parse"]
+from deploy.namespaces import enter
+
+__all__ = ["Stage", "build", "context", "parse"]
 
 STEP_TIMEOUT_S = 600
-BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(slots=True)
@@ -176,95 +173,19 @@ def _copy(
             shutil.copy(found, goal)
 
 
-# The base image: programs, libraries and settings of this machine, and its Python in /usr/local,
-# where the image has it. In /opt may be packages that pip is set up to find. Place -> folder here.
-_BASE = {"/usr": "/usr", "/etc": "/etc", "/opt": "/opt", "/usr/local": sys.base_prefix}
-
-# Run as root in new mount and process name spaces. The shell becomes the program, so that the
-# program is process 1, as in a container.
-_ENTER = """
-set -e
-mount --bind "$UPPER" "$ROOT"
-for link in bin sbin lib lib64; do [ -L "$ROOT/$link" ] || ln -s "usr/$link" "$ROOT/$link"; done
-number=0
-for each in $OVERLAYS; do
-  number=$((number + 1))
-  at="${each%%=*}"
-  mkdir -p "$UPPER$at" "$ROOT$at" "$SCRATCH/$number"
-  mount -t overlay overlay "$ROOT$at" \\
-    -o "lowerdir=${each##*=},upperdir=$UPPER$at,workdir=$SCRATCH/$number"
-done
-mkdir -p "$ROOT/proc" "$ROOT/dev" "$ROOT/tmp"
-mount -t proc proc "$ROOT/proc"
-mount --rbind /dev "$ROOT/dev"
-for each in $VOLUMES; do
-  mkdir -p "$ROOT${each%%=*}"
-  mount --bind "${each##*=}" "$ROOT${each%%=*}"
-done
-if [ -n "$READ_ONLY" ]; then
-  for each in $OVERLAYS; do mount -o remount,ro "$ROOT${each%%=*}"; done
-  mount -o remount,bind,ro "$ROOT"
-else
-  mount -t tmpfs tmpfs "$ROOT/tmp"
-fi
-exec chroot --userspec="$AS_USER" --groups="" "$ROOT" /usr/bin/env -C "$IN" "$@"
-"""
-
-
-def enter(
-    layers: Sequence[Path],
-    stage: Stage,
-    command: Sequence[str],
-    *,
-    as_user: str | None = None,
-    env: Mapping[str, str] = {},
-    volumes: Mapping[str, Path] = {},
-    read_only: bool = True,
-) -> tuple[list[str], dict[str, str]]:
-    """A command line and an environment that run `command` in the image made of `layers`.
-
-    What it writes goes to the last layer, if it may write. `volumes` are folders by their place.
-    """
-    upper = layers[-1]
-    work = upper.with_name(f"{upper.name}-mounts")
-    (work / "root").mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=work))
-    below = {place: [folder] for place, folder in _BASE.items() if Path(folder).is_dir()}
-    for layer in layers[:-1]:
-        for top in layer.iterdir():
-            if top.is_dir() and not top.is_symlink() and top.name not in ("proc", "dev"):
-                below.setdefault(f"/{top.name}", [])
-    for place, lower in below.items():
-        lower[:0] = [
-            str(layer) + place
-            for layer in reversed(layers[:-1])
-            if Path(str(layer) + place).is_dir()
-        ]
-    variables = {
-        "ROOT": str(work / "root"),
-        "UPPER": str(upper),
-        "SCRATCH": str(scratch),
-        "OVERLAYS": " ".join(f"{place}={':'.join(lower)}" for place, lower in below.items()),
-        "VOLUMES": " ".join(f"{place}={folder}" for place, folder in volumes.items()),
-        "READ_ONLY": "yes" if read_only else "",
-        "AS_USER": as_user or stage.user,
-        "IN": stage.workdir if as_user else "/",
-    }
-    # The Python of this machine may look for its library where it was built.
-    inside = {"PATH": BASE_PATH, "LD_LIBRARY_PATH": "/usr/local/lib", **stage.env, **env}
-    settings = [f"{name}={value}" for name, value in inside.items()]
-    outside = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_"))}
-    names = ["unshare", "--mount", "--pid", "--fork"]
-    return (
-        [*names, "/bin/sh", "-c", _ENTER, "enter", *settings, *command],
-        {"PATH": os.environ["PATH"], **(outside if not read_only else {}), **variables},
-    )
-
-
 def _run(layers: Sequence[Path], stage: Stage, script: str) -> None:
     (layers[-1] / stage.workdir.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    command, env = enter(layers, stage, ["/bin/sh", "-c", script], as_user="0:0", read_only=False)
+    # Where pip finds packages on this machine, which an engine would take from its build settings.
+    pip = {name: text for name, text in os.environ.items() if name.startswith(("PIP_", "SSL_"))}
+    command, variables = enter(
+        layers,
+        ["/bin/sh", "-c", script],
+        user="0:0",
+        folder=stage.workdir,
+        env={**pip, **stage.env},
+        read_only=False,
+    )
     done = subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
+        command, env=variables, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
     )
     assert done.returncode == 0, f"RUN {script}\n{done.stdout}{done.stderr}"

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from deploy import tools
 
-__all__ = ["CHART", "GATEWAY", "KUBERNETES", "helm", "render"]
+__all__ = ["CHART", "FOLDER", "GATEWAY", "KUBERNETES", "documents", "helm", "only", "render"]
 
 FOLDER = Path(__file__).parents[2] / "collector-config" / "kubernetes"
 CHART = FOLDER / "helm" / "genops-enricher"
@@ -23,6 +26,21 @@ _MADE = (
     "# Made from the Helm chart beside this folder: tests/deploy/manifests.py. Change it there.\n"
 )
 _OPERATOR = {"prometheusrule.yaml", "servicemonitor.yaml"}
+
+
+def documents(*files: Path) -> list[dict[str, Any]]:
+    """All that stands in the files."""
+    return [
+        document
+        for file in files
+        for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    ]
+
+
+def only(kind: str, of: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one of this kind."""
+    (document,) = [each for each in of if each["kind"] == kind]
+    return document
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:

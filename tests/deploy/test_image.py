@@ -1,6 +1,6 @@
 """The image of the enricher: built as the Dockerfile says, run as Kubernetes would, without either.
 
-No engine is needed. What its steps make is made by the kernel's own parts (deploy/dockerfile.py),
+No engine is needed. What its steps make is made by the kernel's own parts (deploy/namespaces.py),
 and runs read-only, as the image's user and as process 1. What that can't show is the base image and
 the engine itself.
 """

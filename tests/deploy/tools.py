@@ -28,16 +28,19 @@ _TIMEOUT_S = 1800  # a first build on a small machine
 _REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 
-def go_program(package: str, version: str) -> str:
-    """The path of a program built with Go, such as `helm.sh/helm/v3/cmd/helm`."""
+def go_program(package: str, version: str, *, tags: str = "") -> str:
+    """The path of a program built with Go, such as `helm.sh/helm/v3/cmd/helm`.
+
+    `tags` are build tags, which leave out what is not needed.
+    """
     *_, before, last = package.split("/")
     name = before if re.fullmatch(r"v\d+", last) else last  # .../kustomize/v5
-    folder = _cache() / f"{name}-{version}"
+    folder = _cache() / "-".join(filter(None, [name, version, tags]))
     if not (folder / name).exists():
         go = heavy.require("go", reason=f"{name} is built with it")
         with _locked(folder):
             if not (folder / name).exists():
-                _run([go, "install", f"{package}@{version}"], GOBIN=str(folder))
+                _run([go, "install", "-tags", tags, f"{package}@{version}"], GOBIN=str(folder))
     return str(folder / name)
 
 
