@@ -1,4 +1,4 @@
-"""Processes in images that were built without an engine, and one network that they share."""
+"""Processes in images that were built without an engine, and networks for them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deploy.dockerfile import Stage
 from deploy.namespaces import enter
 
-__all__ = ["Container", "network"]
+__all__ = ["Container", "bridge", "network"]
 
 TIMEOUT_S = 60.0
 
@@ -21,19 +21,51 @@ TIMEOUT_S = 60.0
 @contextmanager
 def network() -> Iterator[str]:
     """A network of its own, with nothing but loopback: the ports of an image are all free there."""
-    up = "ip link set lo up && echo up && exec sleep 3600"
+    with _held("ip link set lo up") as holder:
+        yield f"/proc/{holder}/ns/net"
+
+
+@contextmanager
+def bridge(names: Sequence[str]) -> Iterator[dict[str, tuple[str, str]]]:
+    """A network of hosts with no way out: name -> (its name space, its address)."""
+    with ExitStack() as stack:
+        switch = stack.enter_context(
+            _held("ip link set lo up && ip link add br0 type bridge && ip link set br0 up")
+        )
+        hosts = {}
+        for number, name in enumerate(names, start=1):
+            holder = stack.enter_context(_held("ip link set lo up"))
+            address = f"10.99.0.{number}"
+            _ip(switch, f"link add v{number} type veth peer name eth0 netns {holder}")
+            _ip(switch, f"link set v{number} master br0 up")
+            _ip(holder, f"addr add {address}/24 dev eth0")
+            _ip(holder, "link set eth0 up")
+            hosts[name] = (f"/proc/{holder}/ns/net", address)
+        yield hosts
+
+
+@contextmanager
+def _held(prepare: str) -> Iterator[int]:
+    """A network name space, prepared and kept by a process that does nothing else: its id."""
     holder = subprocess.Popen(
-        ["unshare", "--net", "/bin/sh", "-c", up], stdout=subprocess.PIPE, text=True
+        ["unshare", "--net", "/bin/sh", "-c", f"{prepare} && echo up && exec sleep 3600"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout
         assert holder.stdout.readline() == "up\n"
-        yield f"/proc/{holder.pid}/ns/net"
+        yield holder.pid
     finally:
         holder.kill()
         holder.wait()
         assert holder.stdout
         holder.stdout.close()
+
+
+def _ip(holder: int, what: str) -> None:
+    command = ["nsenter", f"--net=/proc/{holder}/ns/net", "ip", *what.split()]
+    subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
 
 
 class Container:
@@ -49,12 +81,16 @@ class Container:
         command: Sequence[str] = (),
         env: Mapping[str, str] = {},
         volumes: Mapping[str, Path] = {},
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self.stage = stage
         self.log = log
         self._net = ["nsenter", f"--net={where}"]
         own = log.with_suffix(".layer")  # as an engine gives each container a layer of its own
         own.mkdir()
+        for place, text in (files or {}).items():
+            (own / place.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            (own / place.lstrip("/")).write_text(text, encoding="utf-8")
         inside = [*stage.entrypoint, *(command or stage.command)]
         line, variables = enter(
             [*layers, own],

@@ -62,7 +62,8 @@ def enter(
     """A command line and its environment, which run `command` in the image made of `layers`.
 
     Args:
-        layers: lowest first. What is written goes to the last.
+        layers: lowest first; of those below the last one, the folders count. What is written goes
+            to the last.
         command: what to run; it is process 1.
         user: its user and group, `0:0`.
         folder: where it starts.

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-import heavy
 from deploy.containers import Container, network
 from deploy.dockerfile import Stage, build, parse
 
@@ -36,31 +34,13 @@ def stages() -> dict[str, Stage]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for program in ("unshare", "nsenter", "ip"):
-        heavy.require(program, reason="containers are made with it")
-    tried = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--fork", "true"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if os.geteuid() != 0 or tried.returncode != 0:
-        message = f"name spaces need root and a kernel that allows them: {tried.stderr}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return tmp_path_factory.mktemp("image")
+def image(stages: dict[str, Stage], containers: Path) -> list[Path]:
+    return build(stages, "enricher", ROOT, containers)
 
 
 @pytest.fixture(scope="module")
-def image(stages: dict[str, Stage], folder: Path) -> list[Path]:
-    return build(stages, "enricher", ROOT, folder)
-
-
-@pytest.fixture(scope="module")
-def demo(stages: dict[str, Stage], folder: Path, image: list[Path]) -> list[Path]:
-    return build(stages, "demo", ROOT, folder)
+def demo(stages: dict[str, Stage], containers: Path) -> list[Path]:
+    return build(stages, "demo", ROOT, containers)
 
 
 @pytest.fixture

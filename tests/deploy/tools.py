@@ -72,8 +72,9 @@ def python_with(*packages: str) -> str:
 
 
 def _cache() -> Path:
-    own = os.environ.get("GENOPS_TOOLS_CACHE")
-    return Path(own) if own else Path.home() / ".cache" / "genops-tools"
+    if own := os.environ.get("GENOPS_TOOLS_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genops-tools"
 
 
 @contextmanager
