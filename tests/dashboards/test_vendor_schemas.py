@@ -127,6 +127,7 @@ HEALTHY: Mapping[str, str] = {
     f"genops_exporter_delivered_items_total{_D}}}": f"0+600x{MINUTES}",
     f"genops_exporter_dead_lettered_items_total{_D}}}": f"0x{MINUTES}",
     f"genops_exporter_queued_items{_D}}}": f"0x{MINUTES}",
+    f"genops_exporter_oldest_item_age_seconds{_D}}}": f"0x{MINUTES}",
     f"genops_exporter_queue_bytes{_D}}}": f"1000x{MINUTES}",
     f"genops_exporter_queue_capacity_bytes{_D}}}": f"1000000000x{MINUTES}",
     f'genops_exporter_attempts_total{_D},outcome="delivered"}}': f"0+10x{MINUTES}",
@@ -154,6 +155,10 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
             f"genops_exporter_queued_items{_D}}}": "5x60",
         },
         40,
+    ),
+    "GenopsItemsWaitLong": (
+        {f"genops_exporter_oldest_item_age_seconds{_D}}}": "0+60x120"},
+        70,
     ),
     "GenopsDestinationRefuses": (
         {f'genops_exporter_attempts_total{_D},outcome="held"}}': "0+1x60"},

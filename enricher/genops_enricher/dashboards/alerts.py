@@ -86,6 +86,16 @@ ALERTS = (
         "15m",
     ),
     Alert(
+        "GenopsItemsWaitLong",
+        "warning",
+        "genops_exporter_oldest_item_age_seconds > 3600",
+        "{{ $labels.signal }} for {{ $labels.exporter }} has waited for "
+        "{{ $value | humanizeDuration }}.",
+        "The destination is slow or away. Where `sending_queue.max_age` is set, what is older is "
+        "lost.",
+        "5m",
+    ),
+    Alert(
         "GenopsDestinationRefuses",
         "critical",
         f'sum by ({_BY}) (increase(genops_exporter_attempts_total{{outcome="held"}}[10m])) > 0',

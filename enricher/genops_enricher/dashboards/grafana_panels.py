@@ -205,6 +205,17 @@ _ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel("Items that wait", (_gauge("genops_exporter_queued_items", _BY),)),
             Panel(
+                "The oldest that waits",
+                (
+                    (
+                        "max by (exporter, signal) "
+                        f"(genops_exporter_oldest_item_age_seconds{{{_ALL}}})",
+                        "{{exporter}} {{signal}}",
+                    ),
+                ),
+                unit="s",
+            ),
+            Panel(
                 "Items accepted and delivered",
                 (
                     _rate(
