@@ -186,19 +186,22 @@ def test_a_change_of_a_config_map_reaches_it(
 
         publish("..2", "debug")
 
-        wait_for(enricher, '"reloaded: ')
+        wait_for_reload(enricher, "applied")
         publish("..3", "loud")
-        wait_for(enricher, "not reloaded: ")
+        wait_for_reload(enricher, "failed")
         assert healthy(enricher), "a wrong file on disk is no reason to end what runs"
     finally:
         enricher.kill()
 
 
-def wait_for(container: Container, text: str) -> None:
+def wait_for_reload(container: Container, outcome: str) -> None:
+    page = "from urllib.request import *; print(urlopen('http://127.0.0.1:13133/metrics').read())"
     deadline_s = time.monotonic() + TIMEOUT_S
-    while text not in container.log.read_text():
+    while f'genops_config_reloads_total{{outcome="{outcome}"}} 1.0' not in (
+        container.exec(["/opt/genops/bin/python", "-c", page]).stdout
+    ):
         assert time.monotonic() < deadline_s, container.log.read_text()
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 def test_the_health_check_fails_where_the_enricher_does_not_answer(
