@@ -213,6 +213,10 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
     ),
     "GenopsCatalogOld": ({'genops_catalog_age_seconds{instance="a"}': "6000000x200"}, 90),
     "GenopsReloadFailed": ({'genops_config_last_reload_successful{instance="a"}': "0x60"}, 10),
+    "GenopsCertificateNotReloaded": (
+        {'genops_file_reloads_total{instance="a",key="k",outcome="failed"}': "_x100 1x60"},
+        105,
+    ),
     "GenopsMemoryLimit": (
         {'genops_memory_refused_requests_total{instance="a"}': "0+1x60"},
         30,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 
 from deploy import tools
 from deploy.manifests import CHART, FOLDER, GATEWAY, KUBERNETES, documents, helm, only, render
+from genops_enricher.config.load import load_config
 
 Document = dict[str, Any]
 
@@ -95,9 +97,10 @@ VARIANTS: dict[str, Document] = {
         "image": {"repository": "r.example/e", "tag": "1.2.3", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],
         "overlays": {"b.yaml": "overlay: b\n", "a.yml": "overlay: a\n"},
+        "receivers": {"tlsSecretName": "enricher-tls", "tokensSecretName": "senders"},
         "extraEnv": [{"name": "REGION", "value": "eu"}],
-        "extraVolumes": [{"name": "tls", "secret": {"secretName": "enricher-tls"}}],
-        "extraVolumeMounts": [{"name": "tls", "mountPath": "/tls", "readOnly": True}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "own-ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": True}],
         "shutdownTimeoutSeconds": 120,
         "memoryLimitMiB": 2048,
         "persistence": {"size": "1Ti", "storageClassName": "fast"},
@@ -135,6 +138,32 @@ def test_the_chart_makes_valid_manifests_of_other_values(name: str, tmp_path: Pa
             "/etc/genops-enricher/overlays/b.yaml",
         ]
         assert pod["containers"][0]["resources"]["limits"] == {"memory": "2304Mi", "cpu": "4"}
+
+
+def test_with_both_secrets_the_receivers_are_not_open(tmp_path: Path) -> None:
+    secrets = "receivers.tlsSecretName=enricher-tls,receivers.tokensSecretName=senders"
+    done = helm("template", "x", str(CHART), "--kube-version", KUBERNETES, "--set", secrets)
+
+    assert done.returncode == 0, done.stderr
+    all_of = [d for d in yaml.safe_load_all(done.stdout) if d]
+    (text,) = [d["data"]["enricher.yaml"] for d in all_of if "enricher.yaml" in d.get("data", {})]
+    (container,) = only("StatefulSet", all_of)["spec"]["template"]["spec"]["containers"]
+    for mount in container["volumeMounts"]:
+        text = text.replace(mount["mountPath"] + "/", f"{tmp_path}/{mount['name']}/")
+    certificates = Path(__file__).parents[1] / "certificates"
+    (tmp_path / "tls").mkdir()
+    shutil.copy(certificates / "server.pem", tmp_path / "tls" / "tls.crt")
+    shutil.copy(certificates / "server.key", tmp_path / "tls" / "tls.key")
+    (tmp_path / "tokens").mkdir()
+    (tmp_path / "tokens" / "tokens").write_text("0123456789abcdef0123456789abcdef\n")
+    config = tmp_path / "enricher.yaml"
+    config.write_text(text)
+
+    loaded = load_config(config, {"POD_IP": "10.1.2.3", "HONEYCOMB_API_KEY": "x"})
+
+    assert loaded.warnings == ()
+    assert loaded.config.receiver
+    assert loaded.config.http_receiver
 
 
 def test_helm_refuses_a_value_that_is_not_there() -> None:

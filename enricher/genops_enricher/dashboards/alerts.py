@@ -200,6 +200,13 @@ ALERTS = (
         "The log and /status name each mistake. A restart with these files would fail.",
     ),
     Alert(
+        "GenopsCertificateNotReloaded",
+        "warning",
+        _grows('genops_file_reloads_total{outcome="failed"}', "1h", "instance, key"),
+        "A changed certificate, key or file of tokens can't be used ({{ $labels.key }}).",
+        "What was read before stays in use, until it expires. The log says what is wrong.",
+    ),
+    Alert(
         "GenopsMemoryLimit",
         "warning",
         "increase(genops_memory_refused_requests_total[10m]) > 0",
