@@ -9,7 +9,7 @@ import pytest
 
 from enricher_process import free_port
 from genops_enricher.cli import main
-from genops_enricher.health import Health, HealthServer
+from genops_enricher.life.health import Health, HealthServer
 from genops_enricher.telemetry import Telemetry
 
 
