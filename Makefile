@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 MINUTES ?= 30
 
-.PHONY: help demo test test-all soak check bench format clean
+.PHONY: help demo test test-all parts soak check bench format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: $(STAMP) ## run the tests
 
 test-all: $(STAMP) ## run the tests that need heavy real parts
 	$(BIN)/python -m pytest -m heavy
+
+parts: $(STAMP) ## build the OpenTelemetry Collector and what else the heavy tests run; needs Go
+	cd tests && ../$(BIN)/python -m real_parts.build
 
 soak: $(STAMP) ## audit delivery across kills and faults, fuzz, watch memory; at most MINUTES=30 for each
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.audit --minutes $(MINUTES)

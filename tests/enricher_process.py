@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from genops_enricher.config.load import load_config
+
 START_TIMEOUT_S = 30.0
 
 
@@ -73,19 +75,33 @@ def serve_http(config: Path) -> str:
 class EnricherProcess:
     """`genops-enricher run`, ready when the constructor returns unless it is not to wait."""
 
-    def __init__(self, config: Path, *, under: Sequence[str] = (), wait: bool = True) -> None:
-        """`under` is a command that runs it, such as a tracer of system calls."""
-        settings = yaml.safe_load(config.read_text())
-        self.grpc = settings["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]
-        self.health = f"http://{settings['service']['telemetry']['health']['endpoint']}"
-        self.data = Path(settings["service"]["data_dir"])
-        self.log = config.parent / "enricher.log"
-        with self.log.open("ab") as log:
+    def __init__(
+        self,
+        config: Path,
+        *,
+        under: Sequence[str] = (),
+        wait: bool = True,
+        environ: Mapping[str, str] = {},
+        log: Path | None = None,
+    ) -> None:
+        """`under` is a command that runs it, such as a tracer of system calls.
+
+        `environ` are more variables for the file; `log` is where it logs, if not beside the file.
+        """
+        env = {**os.environ, **environ}
+        settings = load_config(config, env).config
+        self.grpc = settings.receiver.grpc_endpoint if settings.receiver else ""
+        self.http = settings.http_receiver.endpoint if settings.http_receiver else ""
+        self.health = f"http://{settings.service.health_endpoint}"
+        self.data = settings.service.data_dir
+        self.log = log or config.parent / "enricher.log"
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*under, sys.executable, "-m", "genops_enricher", "run", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
+                env=env,
                 start_new_session=True,
             )
         if wait:
@@ -164,8 +180,14 @@ class EnricherProcess:
 
 
 @contextmanager
-def running(config: Path, *, under: Sequence[str] = ()) -> Iterator[EnricherProcess]:
-    process = EnricherProcess(config, under=under)
+def running(
+    config: Path,
+    *,
+    under: Sequence[str] = (),
+    environ: Mapping[str, str] = {},
+    log: Path | None = None,
+) -> Iterator[EnricherProcess]:
+    process = EnricherProcess(config, under=under, environ=environ, log=log)
     try:
         yield process
         process.stop()
