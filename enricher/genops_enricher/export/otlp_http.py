@@ -28,7 +28,14 @@ from genops_enricher.export.otlp import (
     secrets_of,
     shown,
 )
-from genops_enricher.export.outcome import Delivered, Hold, Outcome, Retry, of_http_status
+from genops_enricher.export.outcome import (
+    Delivered,
+    Hold,
+    Outcome,
+    Retry,
+    of_http_status,
+    wants_tls,
+)
 from genops_enricher.export.timed_http import POOLS
 from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Signal
@@ -128,6 +135,8 @@ class HttpSender:
         is_otlp = response.headers.get("Content-Type", "").startswith(_CONTENT_TYPE)
         status = parse_status(body) if is_otlp and body and not response.ok else None
         reason = f"HTTP {response.status_code} {response.reason or ''}"
+        if wants_tls(response.status_code, body or b""):
+            return Hold(f"{reason}: the destination speaks TLS; write https:// in the endpoint")
         if status is not None and status.message:
             reason = f"{reason}: {status.message}"
         outcome = of_http_status(

@@ -31,6 +31,7 @@ __all__ = [
     "TooLarge",
     "of_grpc_code",
     "of_http_status",
+    "wants_tls",
 ]
 
 
@@ -115,6 +116,13 @@ _HTTP_RETRY = frozenset({429, 502, 503, 504})
 _HTTP_HOLD = frozenset({401, 402, 403, 404, 405, 407, 415})
 _HTTP_DOUBTFUL = frozenset({408})
 
+# A port with TLS that gets plain HTTP answers 400 as well, before it has seen any data. Go's
+# net/http (the Collector), nginx and Apache httpd, in their words.
+_SAYS_WANTS_TLS = re.compile(
+    rb"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port"
+    rb"|speaking plain HTTP to an SSL-enabled server port"
+)
+
 
 def of_grpc_code(code: grpc.StatusCode, reason: str, retry_after_s: float | None) -> Outcome:
     """What a gRPC status other than OK means. `retry_after_s` is that of its RetryInfo, if any."""
@@ -151,3 +159,8 @@ def of_http_status(status: int, reason: str, retry_after_s: float | None) -> Out
     if status == 413:
         return TooLarge(reason)
     return Rejected(reason)
+
+
+def wants_tls(status: int, body: bytes) -> bool:
+    """Whether this is what a port with TLS answers to plain HTTP."""
+    return status == 400 and _SAYS_WANTS_TLS.search(body) is not None

@@ -134,6 +134,27 @@ def test_a_redirect_is_not_followed() -> None:
     assert elsewhere.received == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",  # Go's net/http
+        b"<center>The plain HTTP request was sent to HTTPS port</center>",  # nginx
+        b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",  # Apache
+    ],
+)
+def test_a_port_that_wants_tls_holds_and_nothing_becomes_a_dead_letter(text: bytes) -> None:
+    with http_destination(answering(HttpAnswer(400, text))) as destination:
+        outcome = send(http_exporter(destination.port))
+
+    assert isinstance(outcome, Hold)
+    assert outcome.reason.startswith("HTTP 400 Bad Request: the destination speaks TLS")
+
+
+def test_what_is_wrong_with_data_is_no_matter_of_tls() -> None:
+    with http_destination(answering(HttpAnswer(400, b"HTTPS is fine, the span is not"))) as there:
+        assert isinstance(send(http_exporter(there.port)), Rejected)
+
+
 def test_cookies_are_not_kept() -> None:
     answer = HttpAnswer(headers={"Set-Cookie": "session=1"})
     with http_destination(answering(answer)) as destination:
