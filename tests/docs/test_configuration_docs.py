@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from genops_enricher.config.load import load_config
-from genops_enricher.config.model import ReceiverConfig
 from genops_enricher.reference import PAGES, main
 
 _ROOT = Path(__file__).parents[2]
@@ -44,13 +43,3 @@ def test_every_example_of_the_page_is_a_valid_configuration(text: str, tmp_path:
     file.write_text(text, encoding="utf-8")
 
     assert load_config(file, _with_variables(text)).warnings == ()
-
-
-def test_the_sample_configuration_is_valid_and_states_the_defaults() -> None:
-    file = _ROOT / "collector-config" / "enricher.yaml"
-    text = file.read_text(encoding="utf-8")
-
-    loaded = load_config(file, _with_variables(text))
-
-    assert loaded.warnings == ()
-    assert loaded.config.receiver == ReceiverConfig()

@@ -1,0 +1,5 @@
+"""Failed checks inside the runs show their values too."""
+
+import pytest
+
+pytest.register_assert_rewrite("topologies.runs")
