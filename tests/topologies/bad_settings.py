@@ -80,6 +80,7 @@ BAD_SETTINGS = {
             "otlp_http",
             {"compression": "zstd"},
             f"responded with HTTP Status Code 415, Message={_ENCODING}",
+            ours=f"refused traces for good: {_ENCODING}",
             metric='genops_refused_requests_total{code="INVALID_ARGUMENT",signal="traces"}',
         ),
         BadSetting(
@@ -87,6 +88,7 @@ BAD_SETTINGS = {
             "otlp_http",
             {"compression": "snappy"},
             f"responded with HTTP Status Code 415, Message={_ENCODING}",
+            ours=f"refused traces for good: {_ENCODING}",
             metric='genops_refused_requests_total{code="INVALID_ARGUMENT",signal="traces"}',
         ),
         BadSetting(
@@ -112,6 +114,7 @@ BAD_SETTINGS = {
             "responded with HTTP Status Code 413, Message=the request is larger than",
             large=True,
             enricher=_SMALL,
+            ours="refused traces for good: the request is larger than",
             metric='genops_refused_requests_total{code="RESOURCE_EXHAUSTED",signal="traces"}',
         ),
         BadSetting(

@@ -162,6 +162,8 @@ class GrpcReceiver:
                 if answer.code is grpc.StatusCode.UNAVAILABLE:
                     expected = isinstance(error, RetryableError)
                     _LOG.warning("refused %s: %s", signal, error, exc_info=not expected)
+                else:
+                    _LOG.warning("refused %s for good: %s", signal, answer.message)
                 self._refuse(signal, answer, context)
             if payload is None:  # or it was too large, which gRPC has answered already
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, "Export takes one message")

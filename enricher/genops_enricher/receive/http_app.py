@@ -203,6 +203,8 @@ class OtlpHttpApp:
             headers["retry_after"] = str(max(math.ceil(answer.retry_after_s), 1))
             expected = isinstance(error, RetryableError)
             _LOG.warning("refused %s: %s", signal, error, exc_info=None if expected else error)
+        elif signal is not None and answer.code is not UNAUTHENTICATED.code:  # that is logged
+            _LOG.warning("refused %s for good: %s", signal, answer.message)
         if signal is not None:
             self._telemetry.add(
                 "genops_refused_requests_total", signal=signal, code=answer.code.name

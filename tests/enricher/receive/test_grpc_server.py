@@ -152,6 +152,16 @@ def test_a_defect_of_ours_is_logged_with_its_trace(caplog: pytest.LogCaptureFixt
     assert not pressure.exc_info
 
 
+def test_what_the_sender_drops_because_of_the_answer_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(Recorder(PermanentError("this is no OTLP"))) as target:
+        refused(lambda: export(target, b"x"))
+
+    (logged,) = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert logged.getMessage() == "refused traces for good: this is no OTLP"
+
+
 def test_a_health_watch_does_not_hold_up_the_stop() -> None:
     health = Health()
     receiver = GrpcReceiver(

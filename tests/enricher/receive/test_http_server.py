@@ -215,6 +215,17 @@ def test_h5_a_defect_of_ours_never_makes_the_sender_drop_its_data(
     assert logged.exc_info
 
 
+def test_what_the_sender_drops_because_of_the_answer_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(Recorder()) as receiver:
+        answer, _ = ask(receiver, b"x", headers={"Content-Encoding": "zstd"})
+
+    assert answer.status == 415
+    (logged,) = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert logged.getMessage().startswith("refused traces for good: the content encoding")
+
+
 def test_h5_what_a_stop_interrupts_is_never_answered_500() -> None:
     gate = Gate()
     answers: list[int] = []
