@@ -1,0 +1,167 @@
+"""The sender of a benchmark, in a process of its own: a steady rate, or as fast as answers come."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from urllib.parse import urlsplit
+
+import grpc
+
+from bench.peers.workload import Stamper
+
+__all__ = ["Load", "Sent", "send"]
+
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_TIMEOUT_S = 30.0
+_RETRY_S = 0.05
+_GZIP_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How a workload is sent. A rate of 0 is as fast as answers come on each connection."""
+
+    target: str  # host:port for gRPC, http://host:port for HTTP
+    template: bytes
+    spans: int  # in each request
+    seconds: float
+    spans_per_s: float = 0.0
+    connections: int = 4
+    gzip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent."""
+
+    spans: int  # of acknowledged requests
+    retries: int
+    seconds: float
+    answers_ns: list[int]  # how long each request took until it was acknowledged
+
+
+def send(load: Load) -> Sent:
+    """Send it all, in a process of its own.
+
+    Raises:
+        RuntimeError: a request was refused for good.
+    """
+    ours, theirs = get_context("spawn").Pipe()
+    process = get_context("spawn").Process(target=_run, args=(load, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        answer = ours.recv()
+    except EOFError:
+        raise RuntimeError("the sender ended without a word") from None
+    finally:
+        process.join()
+    if not isinstance(answer, Sent):
+        raise RuntimeError(f"the load could not be sent: {answer}")
+    return answer
+
+
+def _run(load: Load, connection: Connection) -> None:
+    try:
+        connection.send(_Sender(load).run())
+    except Exception as error:  # noqa: BLE001 - told to the process that asked
+        connection.send(repr(error))
+
+
+class _Sender:
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._retries = 0
+        self._answers_ns: list[int] = []
+        self._error: Exception | None = None
+        self._began_ns = time.monotonic_ns()
+
+    def run(self) -> Sent:
+        threads = [threading.Thread(target=self._send) for _ in range(self._load.connections)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
+        spans = len(self._answers_ns) * self._load.spans
+        return Sent(spans, self._retries, seconds, self._answers_ns)
+
+    def _send(self) -> None:
+        try:
+            call = _http(self._load) if "://" in self._load.target else _grpc(self._load)
+            stamper = Stamper(self._load.template)
+            while self._wait_for_turn() and self._error is None:
+                sent_ns = time.monotonic_ns()
+                payload = stamper.request(sent_ns)
+                while not call(payload):
+                    self._retries += 1
+                    time.sleep(_RETRY_S)
+                with self._lock:
+                    self._answers_ns.append(time.monotonic_ns() - sent_ns)
+        except Exception as error:  # noqa: BLE001 - raised by `run`
+            self._error = error
+
+    def _wait_for_turn(self) -> bool:
+        load = self._load
+        with self._lock:
+            number = self._requests
+            self._requests += 1
+        now_ns = time.monotonic_ns()
+        due_ns = now_ns
+        if load.spans_per_s:
+            due_ns = self._began_ns + round(number * load.spans / load.spans_per_s * 1e9)
+        if due_ns - self._began_ns >= load.seconds * 1e9:
+            return False
+        time.sleep(max(due_ns - now_ns, 0) / 1e9)
+        return True
+
+
+def _grpc(load: Load) -> Callable[[bytes], bool]:
+    channel = grpc.insecure_channel(
+        load.target,
+        [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
+    )
+    export = channel.unary_unary(_EXPORT, None, None)
+    compression = grpc.Compression.Gzip if load.gzip else grpc.Compression.NoCompression
+
+    def call(payload: bytes) -> bool:
+        try:
+            export(payload, timeout=_TIMEOUT_S, compression=compression)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return False
+            raise
+        return True
+
+    return call
+
+
+def _http(load: Load) -> Callable[[bytes], bool]:
+    connection = http.client.HTTPConnection(urlsplit(load.target).netloc, timeout=_TIMEOUT_S)
+    headers = {"Content-Type": "application/x-protobuf"}
+    if load.gzip:
+        headers["Content-Encoding"] = "gzip"
+
+    def call(payload: bytes) -> bool:
+        body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if load.gzip else payload
+        connection.request("POST", "/v1/traces", body, headers)
+        with connection.getresponse() as answer:
+            answer.read()
+            if answer.status == 503:
+                return False
+            if answer.status != 200:
+                raise RuntimeError(f"HTTP {answer.status}")
+        return True
+
+    return call

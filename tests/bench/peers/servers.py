@@ -1,0 +1,212 @@
+"""The servers that are compared: how each is started, one row a server.
+
+Each takes OTLP on `grpc` and `http` and passes it on over gRPC to the sink.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+
+from bench.peers import otelcol
+from pathlib import Path as _P
+
+
+def collector_binary():
+    import glob, os
+
+    return glob.glob(os.path.expanduser("~/.cache/genops-tools/otelcol-*/otelcol"))[0]
+
+
+from bench.peers.sink import Sink
+from bench.peers.workload import plain_prices
+from enricher_process import free_port
+from genops_pricing import bundled_catalog
+
+__all__ = ["SERVERS", "Running", "Server", "running"]
+
+MODELS = 60
+_START_TIMEOUT_S = 60.0
+_ROTEL_PROCESSOR = Path(__file__).with_name("rotel_processor.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a server is to listen."""
+
+    grpc: int
+    http: int
+    health: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that takes requests."""
+
+    pid: int
+    grpc: str
+    http: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One row of the comparison. `command` writes what the server needs into the folder."""
+
+    name: str
+    command: Callable[[Path, Ports, Sink], Sequence[str]]
+
+
+@contextmanager
+def running(server: Server, folder: Path, sink: Sink) -> Iterator[Running]:
+    """The server as a process, from when it takes connections."""
+    ports = Ports(free_port(), free_port(), free_port())
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            server.command(folder, ports, sink),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait_until_reachable(process, f"127.0.0.1:{ports.grpc}", log)
+        yield Running(process.pid, f"127.0.0.1:{ports.grpc}", f"http://127.0.0.1:{ports.http}")
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_reachable(process: subprocess.Popen[bytes], target: str, log: Path) -> None:
+    deadline_s = time.monotonic() + _START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline_s:
+        with grpc.insecure_channel(target) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(1)
+            except grpc.FutureTimeoutError:
+                continue
+            return
+    raise RuntimeError(f"the server does not listen:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _enricher(storage: str) -> Callable[[Path, Ports, Sink], Sequence[str]]:
+    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+        queue = {"storage": storage} if storage != "durable" else {}
+        config: Mapping[str, Any] = {
+            "receivers": {
+                "otlp": {
+                    "protocols": {
+                        "grpc": {"endpoint": f"127.0.0.1:{ports.grpc}"},
+                        "http": {"endpoint": f"127.0.0.1:{ports.http}"},
+                    }
+                }
+            },
+            "exporters": {
+                "otlp_grpc": {
+                    "endpoint": f"127.0.0.1:{sink.grpc_port}",
+                    "tls": {"insecure": True},
+                    "compression": "none",
+                    "sending_queue": queue,
+                }
+            },
+            "service": {
+                "data_dir": str(folder / "data"),
+                "telemetry": {"health": {"endpoint": f"127.0.0.1:{ports.health}"}},
+            },
+        }
+        path = folder / "enricher.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return [sys.executable, "-m", "genops_enricher", "run", "--config", str(path)]
+
+    return command
+
+
+def _otelcol(*, enriching: bool, durable: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
+    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+        config = otelcol.write_config(
+            folder,
+            grpc_port=ports.grpc,
+            http_port=ports.http,
+            sink_port=sink.grpc_port,
+            prices=plain_prices(MODELS) if enriching else (),
+            durable=durable,
+        )
+        return [str(collector_binary()), "--config", str(config)]
+
+    return command
+
+
+def _rotel(*, enriching: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
+    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+        options = {
+            "--otlp-grpc-endpoint": f"127.0.0.1:{ports.grpc}",
+            "--otlp-http-endpoint": f"127.0.0.1:{ports.http}",
+            "--exporter": "otlp",
+            "--otlp-exporter-endpoint": f"http://127.0.0.1:{sink.grpc_port}",
+            "--otlp-exporter-protocol": "grpc",
+            "--otlp-exporter-compression": "none",
+            "--pid-file": str(folder / "rotel.pid"),
+        }
+        environment = ["env"]
+        if enriching:
+            table = folder / "prices.json"
+            table.write_text(json.dumps(_price_table()))
+            environment.append(f"GENOPS_BENCH_PRICES={table}")
+            options["--otlp-with-trace-processor"] = str(_ROTEL_PROCESSOR)
+        words = [word for pair in options.items() for word in pair]
+        return [*environment, str(_rotel_binary()), "start", *words]
+
+    return command
+
+
+def _price_table() -> dict[str, Any]:
+    return {
+        "version": bundled_catalog().version,
+        "prices": {
+            price.model: {
+                **price.usd,
+                "family": price.family,
+                "tier": price.offer.tier,
+                "entry": price.offer.entry,
+                "since": price.offer.effective_from,
+            }
+            for price in plain_prices(MODELS)
+        },
+    }
+
+
+def _rotel_binary() -> Path:
+    spec = importlib.util.find_spec("rotel")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("rotel is not installed: pip install rotel==0.0.1a15")
+    return Path(spec.origin).parent / "rotel-agent"
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server("enricher, durable queue", _enricher("durable")),
+        Server("enricher, memory queue", _enricher("memory")),
+        Server("Collector passing on, file_storage", _otelcol(enriching=False, durable=True)),
+        Server("Collector passing on, memory", _otelcol(enriching=False, durable=False)),
+        Server("Collector transform, file_storage", _otelcol(enriching=True, durable=True)),
+        Server("Collector transform, memory", _otelcol(enriching=True, durable=False)),
+        Server("rotel passing on, memory", _rotel(enriching=False)),
+        Server("rotel Python processor, memory", _rotel(enriching=True)),
+    )
+}
