@@ -16,9 +16,9 @@ import grpc
 
 from bench.peers.workload import Stamper
 
-__all__ = ["Load", "Sent", "send"]
+__all__ = ["EXPORT", "Load", "Sent", "send"]
 
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _TIMEOUT_S = 30.0
 _RETRY_S = 0.05
 _GZIP_LEVEL = 1
@@ -132,7 +132,7 @@ def _grpc(load: Load) -> Callable[[bytes], bool]:
         load.target,
         [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
     )
-    export = channel.unary_unary(_EXPORT, None, None)
+    export = channel.unary_unary(EXPORT, None, None)
     compression = grpc.Compression.Gzip if load.gzip else grpc.Compression.NoCompression
 
     def call(payload: bytes) -> bool:

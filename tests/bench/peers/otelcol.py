@@ -126,9 +126,9 @@ def _statements(prices: Sequence[PlainPrice]) -> list[str]:
         f'set(attributes["genops.tokens.input"], {_IN})',
         f'set(attributes["genops.tokens.output"], {_OUT})',
         f'set(attributes["genops.tokens.total"], {_IN} + {_OUT})',
-        f'set(attributes["genops.cost.input"], Double({_IN} - {_READ}) * cache["p"]["input"] / 1000000.0)',
-        f'set(attributes["genops.cost.output"], Double({_OUT}) * cache["p"]["output"] / 1000000.0)',
-        f'set(attributes["genops.cost.cache_read"], Double({_READ}) * cache["p"]["cache_read"] / 1000000.0)',
+        _cost("input", f"{_IN} - {_READ}"),
+        _cost("output", _OUT),
+        _cost("cache_read", _READ),
         'set(attributes["genops.cost.total"], attributes["genops.cost.input"] '
         '+ attributes["genops.cost.output"] + attributes["genops.cost.cache_read"])',
         'set(attributes["genops.cost.currency"], "USD")',
@@ -140,6 +140,11 @@ def _statements(prices: Sequence[PlainPrice]) -> list[str]:
         'set(attributes["genops.pricing.entry"], cache["p"]["entry"])',
         'set(attributes["genops.pricing.effective_from"], cache["p"]["since"])',
     ]
+
+
+def _cost(unit: str, tokens: str) -> str:
+    usd = f'Double({tokens}) * cache["p"]["{unit}"] / 1000000.0'
+    return f'set(attributes["genops.cost.{unit}"], {usd})'
 
 
 def _number(value: float) -> str:

@@ -57,7 +57,7 @@ def measure(server: Server, workload: Workload, shape: Shape, sink: Sink) -> Fig
     template = workload.template()
     with (
         tempfile.TemporaryDirectory(prefix="genops-bench-") as folder,
-        running(server, Path(folder), sink) as process,
+        running(server, Path(folder), sink, workload) as process,
     ):
         target = process.grpc if shape.protocol == "grpc" else process.http
 

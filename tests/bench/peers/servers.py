@@ -10,9 +10,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,15 @@ import grpc
 import yaml
 
 from bench.peers import otelcol
-from pathlib import Path as _P
-
-
-def collector_binary():
-    import glob, os
-
-    return glob.glob(os.path.expanduser("~/.cache/genops-tools/otelcol-*/otelcol"))[0]
-
-
 from bench.peers.sink import Sink
-from bench.peers.workload import plain_prices
+from bench.peers.workload import Workload, plain_prices
 from enricher_process import free_port
 from genops_pricing import bundled_catalog
+from life import overlay
+from real_parts.build import otelcol as otelcol_binary
 
-__all__ = ["SERVERS", "Running", "Server", "running"]
+__all__ = ["SERVERS", "Running", "Server", "running", "versions"]
 
-MODELS = 60
 _START_TIMEOUT_S = 60.0
 _ROTEL_PROCESSOR = Path(__file__).with_name("rotel_processor.py")
 
@@ -59,22 +52,26 @@ class Running:
     http: str
 
 
+Command = Callable[[Path, Ports, Sink, Workload], Sequence[str]]
+"""Writes what the server needs into the folder; gives the command that starts it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One row of the comparison. `command` writes what the server needs into the folder."""
+    """One row of the comparison."""
 
     name: str
-    command: Callable[[Path, Ports, Sink], Sequence[str]]
+    command: Command
 
 
 @contextmanager
-def running(server: Server, folder: Path, sink: Sink) -> Iterator[Running]:
+def running(server: Server, folder: Path, sink: Sink, workload: Workload) -> Iterator[Running]:
     """The server as a process, from when it takes connections."""
     ports = Ports(free_port(), free_port(), free_port())
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            server.command(folder, ports, sink),
+            server.command(folder, ports, sink, workload),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -104,10 +101,10 @@ def _wait_until_reachable(process: subprocess.Popen[bytes], target: str, log: Pa
     raise RuntimeError(f"the server does not listen:\n{log.read_text(errors='replace')[-4000:]}")
 
 
-def _enricher(storage: str) -> Callable[[Path, Ports, Sink], Sequence[str]]:
-    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+def _enricher(storage: str) -> Command:
+    def command(folder: Path, ports: Ports, sink: Sink, workload: Workload) -> Sequence[str]:
         queue = {"storage": storage} if storage != "durable" else {}
-        config: Mapping[str, Any] = {
+        config: dict[str, Any] = {
             "receivers": {
                 "otlp": {
                     "protocols": {
@@ -129,6 +126,9 @@ def _enricher(storage: str) -> Callable[[Path, Ports, Sink], Sequence[str]]:
                 "telemetry": {"health": {"endpoint": f"127.0.0.1:{ports.health}"}},
             },
         }
+        if workload.catalog_models:
+            (folder / "overlay.yaml").write_text(overlay("10", workload.catalog_models))
+            config["enrichment"] = {"overlays": ["overlay.yaml"]}
         path = folder / "enricher.yaml"
         path.write_text(yaml.safe_dump(config))
         return [sys.executable, "-m", "genops_enricher", "run", "--config", str(path)]
@@ -136,23 +136,23 @@ def _enricher(storage: str) -> Callable[[Path, Ports, Sink], Sequence[str]]:
     return command
 
 
-def _otelcol(*, enriching: bool, durable: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
-    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+def _otelcol(*, enriching: bool, durable: bool) -> Command:
+    def command(folder: Path, ports: Ports, sink: Sink, workload: Workload) -> Sequence[str]:
         config = otelcol.write_config(
             folder,
             grpc_port=ports.grpc,
             http_port=ports.http,
             sink_port=sink.grpc_port,
-            prices=plain_prices(MODELS) if enriching else (),
+            prices=plain_prices(workload.models) if enriching else (),
             durable=durable,
         )
-        return [str(collector_binary()), "--config", str(config)]
+        return [str(otelcol_binary()), "--config", str(config)]
 
     return command
 
 
-def _rotel(*, enriching: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
-    def command(folder: Path, ports: Ports, sink: Sink) -> Sequence[str]:
+def _rotel(*, enriching: bool) -> Command:
+    def command(folder: Path, ports: Ports, sink: Sink, workload: Workload) -> Sequence[str]:
         options = {
             "--otlp-grpc-endpoint": f"127.0.0.1:{ports.grpc}",
             "--otlp-http-endpoint": f"127.0.0.1:{ports.http}",
@@ -165,7 +165,7 @@ def _rotel(*, enriching: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
         environment = ["env"]
         if enriching:
             table = folder / "prices.json"
-            table.write_text(json.dumps(_price_table()))
+            table.write_text(json.dumps(_price_table(workload.models)))
             environment.append(f"GENOPS_BENCH_PRICES={table}")
             options["--otlp-with-trace-processor"] = str(_ROTEL_PROCESSOR)
         words = [word for pair in options.items() for word in pair]
@@ -174,7 +174,7 @@ def _rotel(*, enriching: bool) -> Callable[[Path, Ports, Sink], Sequence[str]]:
     return command
 
 
-def _price_table() -> dict[str, Any]:
+def _price_table(models: int) -> dict[str, Any]:
     return {
         "version": bundled_catalog().version,
         "prices": {
@@ -185,7 +185,7 @@ def _price_table() -> dict[str, Any]:
                 "entry": price.offer.entry,
                 "since": price.offer.effective_from,
             }
-            for price in plain_prices(MODELS)
+            for price in plain_prices(models)
         },
     }
 
@@ -195,6 +195,20 @@ def _rotel_binary() -> Path:
     if spec is None or spec.origin is None:
         raise RuntimeError("rotel is not installed: pip install rotel==0.0.1a15")
     return Path(spec.origin).parent / "rotel-agent"
+
+
+def versions() -> dict[str, str]:
+    """The versions of the others."""
+    collector = subprocess.run(
+        [otelcol_binary(), "--version"], capture_output=True, text=True, check=True
+    )
+    agent = subprocess.run(
+        [_rotel_binary(), "--version"], capture_output=True, text=True, check=True
+    )
+    return {
+        "OpenTelemetry Collector": collector.stdout.split()[-1],
+        "rotel": f"{metadata.version('rotel')} ({agent.stdout.split()[-1]})",
+    }
 
 
 SERVERS = {

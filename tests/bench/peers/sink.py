@@ -107,7 +107,7 @@ def _serve(connection: Connection) -> None:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     http_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

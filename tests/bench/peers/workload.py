@@ -16,14 +16,14 @@ from genops_pricing import Miss, bundled_catalog
 from genops_pricing.answers import Offer
 from otlp import OCT_2026_NS, Value, chat, request, span
 
-__all__ = ["STAMP", "PlainPrice", "Stamper", "Workload", "plain_prices", "stamps"]
+__all__ = ["STAMP", "PlainPrice", "Stamper", "Workload", "plain_prices", "stamps", "traffic"]
 
 STAMP = b"\xc5genops\xa7"
 """Begins the trace id of the span whose trace id ends in the time when it was sent."""
 
 _ID_DIGITS = 12
 _ID_MARK = "#" * _ID_DIGITS
-_FIRST_TRACE = struct.pack(">QQ", 7, 0)  # of span number 0, as `otlp.span` writes it
+_FIRST_TRACE = struct.pack(">QQ", 7, 1)  # of span number 1, as `otlp.span` writes it
 _UNITS = {"input", "output", "cache_read"}
 
 
@@ -45,11 +45,12 @@ class Workload:
     llm_every: int = 10
     attributes: int = 20
     prompt_bytes: int = 0
-    models: int = 60
+    models: int = 60  # different ones in the traffic
+    catalog_models: int = 0  # in an overlay, on top of the bundled catalog
 
     def template(self) -> bytes:
         """A request of it, with marks where it is to be stamped."""
-        names = [price.model for price in plain_prices(self.models)]
+        names = traffic(self.models)
         made = []
         for number in range(self.spans):
             values: dict[str, Value] = {}
@@ -70,7 +71,7 @@ class Workload:
                     values["gen_ai.input.messages"] = whole[: self.prompt_bytes]
             for filler in range(self.attributes - len(values)):
                 values[f"app.attribute.number.{filler}"] = f"some value of usual length {filler}"
-            made.append(span(values, number=number))
+            made.append(span(values, number=number + 1))  # an id of 0 is none
         return request(*made)
 
 
@@ -91,6 +92,21 @@ class Stamper:
             self._count += 1
             parts += (f"{self._prefix}{self._count:08x}".encode(), piece)
         return b"".join(parts)
+
+
+def traffic(count: int) -> list[str]:
+    """So many priced models, those first that all servers of a comparison can price."""
+    names = [price.model for price in plain_prices(count)]
+    known = set(names)
+    catalog = bundled_catalog()
+    for model in catalog.models("openrouter"):
+        if len(names) >= count:
+            break
+        if model.id not in known and not isinstance(
+            catalog.find(model.id, market="openrouter", at_ns=OCT_2026_NS), Miss
+        ):
+            names.append(model.id)
+    return names
 
 
 def plain_prices(count: int) -> list[PlainPrice]:
