@@ -26,7 +26,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
-from genops_enricher.enrich.tally import Tally
+from genops_enricher.enrich.tally import LabelTexts, Tally
 from genops_enricher.spend import Ledger
 from genops_pricing import Catalog, Charge, Miss, Usage, bundled_catalog
 from otlp import Value, chat, request, span
@@ -139,8 +139,10 @@ def measure(payload: bytes, spans: int, rounds: int, catalog: Catalog) -> dict[s
     enricher = Enricher(catalog)
     with_labels, ledger = Enricher(catalog, labels=LABELS), Ledger(LABELS, 2000)
 
+    texts = LabelTexts(LABELS)
+
     def with_metrics() -> None:
-        tally = Tally(LABELS)
+        tally = Tally(texts)
         enrich_request(payload, with_labels, tally=tally)
         ledger.add(tally.amounts())
 

@@ -15,7 +15,7 @@ from genops_enricher.decode.lens import DecodeError, parse_traces
 from genops_enricher.enrich.enricher import NOT_LLM, Enricher
 from genops_enricher.enrich.once import LlmSpan, mark_duplicates, mark_nested, price_orphans
 from genops_enricher.enrich.status import Status
-from genops_enricher.enrich.tally import RedactLabel, Tally
+from genops_enricher.enrich.tally import LabelTexts, RedactLabel, Tally
 from genops_enricher.errors import not_otlp
 from genops_enricher.pipeline import Batch, Consumer, PartialSuccess, Signal
 from genops_enricher.seen.duplicates import Duplicates, Request
@@ -149,7 +149,7 @@ class EnrichStage:
         self._telemetry = telemetry
         self._ledger = ledger
         self._drift = drift
-        self._redact_label = redact_label
+        self._texts = LabelTexts(ledger.names, redact_label) if ledger else None
 
     def swap(
         self, enricher: Enricher, *, duplicates: Duplicates | None, orphans: Orphans | None
@@ -163,7 +163,7 @@ class EnrichStage:
     def accept(self, payload: bytes) -> PartialSuccess | None:
         """Enrich the request and pass it on. See `Intake.accept`."""
         enricher, duplicates, orphans = self._tools
-        tally = Tally(self._ledger.names, self._redact_label) if self._ledger else None
+        tally = Tally(self._texts) if self._texts else None
         told = None
         with duplicates.request() if duplicates is not None else nullcontext() as seen:
             try:

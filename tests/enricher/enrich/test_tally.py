@@ -10,7 +10,7 @@ import pytest
 from genops_enricher.config.model import AttributionRule
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import EnrichStage, enrich_request
-from genops_enricher.enrich.tally import Tally
+from genops_enricher.enrich.tally import LabelTexts, Tally
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Batch
 from genops_enricher.spend import Amounts, Labels, Ledger
@@ -23,7 +23,7 @@ CATALOG = bundled_catalog()
 
 
 def tally(data: bytes, *names: str, rules: Sequence[AttributionRule] = ()) -> dict[Labels, Amounts]:
-    sums = Tally(names)
+    sums = Tally(LabelTexts(names))
     enrich_request(data, Enricher(CATALOG, rules, labels=names), tally=sums)
     return sums.amounts()
 
@@ -73,7 +73,7 @@ def test_the_cost_is_the_sum_of_what_stands_on_the_spans() -> None:
         )
     )
 
-    sums = Tally(())
+    sums = Tally(LabelTexts(()))
     payload = enrich_request(data, Enricher(CATALOG), tally=sums).payload
     (row,) = sums.amounts().values()
     on_spans = [plain_attributes(one).get("genops.cost.total") for one in spans_of(payload)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from genops_enricher.config.model import Vocabulary
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
-from genops_enricher.enrich.tally import Tally
+from genops_enricher.enrich.tally import LabelTexts, Tally
 from genops_enricher.enrich.vocabularies import VOCABULARIES
 from genops_enricher.spend import Ledger
 from genops_enricher.spend.otlp import Interval, encode
@@ -169,7 +169,7 @@ def test_no_values_break_a_request_or_repeat_a_name(values: dict[str, Value]) ->
     enricher = Enricher(CATALOG, (), tuple(Vocabulary), labels)
     ledger = Ledger(labels, 10)
 
-    tally = Tally(labels)
+    tally = Tally(LabelTexts(labels))
     (after,) = spans_of(enrich_request(request(before), enricher, tally=tally).payload)
     ledger.add(tally.amounts())
     rows = [(ledger.attributes(row), amounts) for row, amounts in ledger.rows().items()]
