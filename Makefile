@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 MINUTES ?= 30
 
-.PHONY: help demo test test-all parts soak check bench format clean
+.PHONY: help demo test test-all parts soak check bench bench-peers format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,11 @@ bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; th
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_reload.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_client.py
 	$(BIN)/python tests/bench/bench_catalog.py
+
+bench-peers: $(STAMP) ## whole servers side by side: ours, the Collector, rotel; half an hour, alone on the machine
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check rotel==0.0.1a15
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --json docs/benchmarks.json
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --page docs/benchmarks.json > docs/benchmarks.md
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff format .
