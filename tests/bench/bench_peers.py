@@ -84,7 +84,9 @@ def _machine() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default="", help="servers whose name has this in it")
-    parser.add_argument("--scenario", default="", help="scenarios whose name begins so")
+    parser.add_argument(
+        "--scenario", nargs="+", default=[""], help="scenarios whose name begins so; all by default"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--page", type=Path, help="print the page for the results in this file")
@@ -92,7 +94,7 @@ def main() -> None:
     if options.page:
         print(page(json.loads(options.page.read_text())), end="")
         return
-    scenarios = [each for each in SCENARIOS if each.name.startswith(options.scenario)]
+    scenarios = [each for each in SCENARIOS if each.name.startswith(tuple(options.scenario))]
     result: dict[str, Any] = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": _machine(),
