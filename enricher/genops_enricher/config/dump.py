@@ -24,6 +24,7 @@ from genops_enricher.config.model import (
     ServerAuth,
     ServerTls,
     Storage,
+    TracesConfig,
 )
 
 __all__ = ["REDACTED", "dump_config"]
@@ -78,6 +79,7 @@ def dump_config(config: Config) -> str:
                     "level": config.service.log_level,
                     "encoding": config.service.log_encoding,
                 },
+                **_traces(config.service.traces),
             },
             "pipelines": {
                 signal.value: {"receivers": ["otlp"], "exporters": list(exporters)}
@@ -233,6 +235,13 @@ def _durations(**seconds: float | None) -> _Tree:
 
 def _with_intervals(**seconds: float | None) -> _Tree:
     return {name: _duration(value) for name, value in seconds.items() if value is not None}
+
+
+def _traces(traces: TracesConfig | None) -> _Tree:
+    if traces is None:
+        return {}
+    root = {"trace_id_ratio_based": {"ratio": traces.ratio}}
+    return {"traces": {"exporter": traces.exporter, "sampler": {"parent_based": {"root": root}}}}
 
 
 def _memory_limit(limit_bytes: int | None) -> _Tree:

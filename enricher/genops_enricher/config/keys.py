@@ -574,7 +574,19 @@ _SERVICE = (
         "console",
         "Lines for people, or one JSON object a line. Logs go to standard error.",
     ),
-    Key("service.telemetry.traces.exporter", TEXT, None, "Exporter for own spans.", "0.5"),
+    Key(
+        "service.telemetry.traces.exporter",
+        TEXT,
+        None,
+        "The exporter whose destination gets spans of the enricher's own work; turns them on. See "
+        "[tracing](tracing.md).",
+    ),
+    Key(
+        "service.telemetry.traces.sampler.parent_based.root.trace_id_ratio_based.ratio",
+        number(0, 1),
+        "0.01",
+        "The share of requests that have such spans, where no sender has decided.",
+    ),
     Key(
         "service.memory_limit_mib",
         integer(64, 10**6),
@@ -593,6 +605,9 @@ ELSEWHERE = {
     "connectors": "the enricher has none; remove it",
     "extensions": "the enricher has none; health is on by itself, see `service.telemetry.health`",
     "service.extensions": "the enricher has none; remove it",
+    "service.telemetry.traces.processors": "set `service.telemetry.traces.exporter` instead",
+    "service.telemetry.traces.propagators": "W3C Trace Context is always understood; remove it",
+    "service.telemetry.traces.level": "own spans are off without `exporter`; remove it",
     "service.telemetry.metrics": "metrics are at /metrics of `service.telemetry.health.endpoint`",
     **{
         f"service.pipelines.{signal}.processors": "the enricher has none; remove it"

@@ -30,6 +30,7 @@ from genops_enricher.config.nodes import KeyPath, Place, Problem
 from genops_enricher.config.pipelines import read_pipelines
 from genops_enricher.config.reading import Reading
 from genops_enricher.config.receivers import listeners, read_receivers
+from genops_enricher.config.traces import read_traces
 from genops_enricher.config.values import split_address
 from genops_enricher.config.yaml_file import read_yaml
 from genops_enricher.errors import ConfigError
@@ -96,8 +97,8 @@ def load_config(path: Path | None, env: Mapping[str, str]) -> Loaded:
 
 def _read(reading: Reading) -> Config:
     receivers = read_receivers(reading)
-    service = _service(reading)
     exporters = read_exporters(reading)
+    service = _service(reading, exporters)
     pipelines = read_pipelines(reading, exporters)
     enrichment = read_enrichment(reading, pipelines)
     addresses = listeners(receivers)
@@ -106,7 +107,7 @@ def _read(reading: Reading) -> Config:
     return Config(*receivers, exporters, pipelines, enrichment, service)
 
 
-def _service(reading: Reading) -> ServiceConfig:
+def _service(reading: Reading, exporters: Mapping[str, ExporterConfig]) -> ServiceConfig:
     get, find = reading.settings.get, reading.settings.find
     limit_mib = find(int, "service", "memory_limit_mib")
     return ServiceConfig(
@@ -117,6 +118,7 @@ def _service(reading: Reading) -> ServiceConfig:
         memory_limit_bytes=None if limit_mib is None else limit_mib << 20,
         log_level=get(str, "service", "telemetry", "logs", "level"),
         log_encoding=get(str, "service", "telemetry", "logs", "encoding"),
+        traces=read_traces(reading, exporters),
     )
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "ServerTls",
     "ServiceConfig",
     "Storage",
+    "TracesConfig",
     "Vocabulary",
 ]
 
@@ -262,6 +263,14 @@ class EnrichmentConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TracesConfig:
+    """Own spans: the exporter that sends them, and the share of traces that is recorded."""
+
+    exporter: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceConfig:
     """The process itself."""
 
@@ -272,6 +281,7 @@ class ServiceConfig:
     memory_limit_bytes: int | None = None
     log_level: str = "info"
     log_encoding: str = "console"  # console | json
+    traces: TracesConfig | None = None  # None: no own spans
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from genops_enricher.config.model import ExporterConfig, OnFull, Protocol, Stora
 from genops_enricher.config.reading import Reading
 from genops_enricher.pipeline import Signal
 
-__all__ = ["Pipelines", "read_pipelines"]
+__all__ = ["Exporters", "Pipelines", "read_pipelines", "takes"]
 
 Exporters = Mapping[str, ExporterConfig]
 Pipelines = dict[Signal, tuple[str, ...]]
 
 _ROOT = ("service", "pipelines")
+_OWN_SPANS = ("service", "telemetry", "traces", "exporter")
 
 
 def read_pipelines(reading: Reading, exporters: Exporters) -> Pipelines:
@@ -24,7 +25,7 @@ def read_pipelines(reading: Reading, exporters: Exporters) -> Pipelines:
         pipelines = _written(reading, exporters)
     else:
         takers = {
-            signal: tuple(name for name, e in exporters.items() if _takes(e, signal))
+            signal: tuple(name for name, e in exporters.items() if takes(e, signal))
             for signal in Signal
         }
         pipelines = {signal: names for signal, names in takers.items() if names}
@@ -42,6 +43,7 @@ def _written(reading: Reading, exporters: Exporters) -> Pipelines:
     if not pipelines and _ROOT not in reading.settings.broken:
         reading.note(_ROOT, "has no pipeline; add `traces` with `exporters`, or remove it")
     used = {name for names in pipelines.values() for name in names}
+    used.add(reading.settings.find(str, *_OWN_SPANS) or "")
     for name in exporters:
         if name not in used:
             reading.warn(("exporters", name), "is in no pipeline and gets nothing")
@@ -64,7 +66,7 @@ def _pipeline(reading: Reading, signal: Signal, exporters: Exporters) -> tuple[s
             hint = closest(name, reading.settings.exporters) or "; define it under `exporters`"
             shown = reading.shown((*path, "exporters"), name)
             reading.note((*path, "exporters"), f"there is no exporter {shown}{hint}")
-        elif name in exporters and not _takes(exporters[name], signal):
+        elif name in exporters and not takes(exporters[name], signal):
             vendor = endpoints.vendor_at(exporters[name].endpoint)
             who = f"{vendor.name} does" if vendor else f"it has no `{signal}_endpoint` and does"
             reading.note(
@@ -105,7 +107,8 @@ def _check_losses(reading: Reading, exporters: Exporters, pipelines: Pipelines) 
         )
 
 
-def _takes(exporter: ExporterConfig, signal: Signal) -> bool:
+def takes(exporter: ExporterConfig, signal: Signal) -> bool:
+    """Whether the exporter has a way to send the signal that its destination is known to take."""
     if exporter.endpoint.protocol is Protocol.HTTP:
         return signal in exporter.endpoint.urls
     vendor = endpoints.vendor_at(exporter.endpoint)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 from genops_enricher.config.model import ExporterConfig
 from genops_enricher.errors import OversizeError, PermanentError, RetryableError
-from genops_enricher.export.attempt import Attempts
+from genops_enricher.export.attempt import Attempts, AttemptTracer
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Rejected, Retry, TooLarge
@@ -43,12 +43,14 @@ class DirectExporter:
         signal: Signal,
         open_sender: Callable[[], Sender],
         telemetry: Telemetry,
+        tracer: AttemptTracer | None = None,
     ) -> None:
         """`open_sender` is called by `start`; it may raise StartError."""
         self._config = config
         self._signal = signal
         self._open_sender = open_sender
         self._telemetry = telemetry
+        self._tracer = tracer
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._notices = Notices(
             f"{config.id} ({signal})", meanwhile="Senders keep their data, and try again as they do"
@@ -72,7 +74,12 @@ class DirectExporter:
         ):
             telemetry.set(gauge, 0, **labels)
         self._attempts = Attempts(
-            self._config.id, self._signal, self._open_sender(), telemetry, self._stopping.is_set
+            self._config.id,
+            self._signal,
+            self._open_sender(),
+            telemetry,
+            self._stopping.is_set,
+            self._tracer,
         )
 
     def consume(self, batch: Batch) -> PartialSuccess | None:

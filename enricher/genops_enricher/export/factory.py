@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from genops_enricher.config.model import ExporterConfig, Protocol
+from genops_enricher.export.attempt import AttemptTracer
 from genops_enricher.export.direct import DirectExporter
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.otlp_grpc import GrpcSender
@@ -43,7 +44,12 @@ def build_sender(
 
 
 def build_exporter(
-    config: ExporterConfig, signal: Signal, reader: Reader, data_dir: Path, telemetry: Telemetry
+    config: ExporterConfig,
+    signal: Signal,
+    reader: Reader,
+    data_dir: Path,
+    telemetry: Telemetry,
+    tracer: AttemptTracer | None = None,
 ) -> Exporter:
     """An exporter that delivers one signal of `reader` to the destination, once it is started.
 
@@ -54,14 +60,21 @@ def build_exporter(
     """
     dead_letters = DeadLetters(data_dir, signal, config.id, config.dead_letter_size_bytes)
     sender = build_sender(config, signal, telemetry)
-    return Exporter(config, signal, reader, sender, dead_letters, telemetry)
+    return Exporter(config, signal, reader, sender, dead_letters, telemetry, tracer)
 
 
 def build_direct_exporter(
-    config: ExporterConfig, signal: Signal, telemetry: Telemetry
+    config: ExporterConfig,
+    signal: Signal,
+    telemetry: Telemetry,
+    tracer: AttemptTracer | None = None,
 ) -> DirectExporter:
     """An exporter that delivers one signal while the sender waits, once it is started."""
     queue = replace(config.queue, num_consumers=_DIRECT_CONNECTIONS)
     return DirectExporter(
-        config, signal, lambda: build_sender(replace(config, queue=queue), signal), telemetry
+        config,
+        signal,
+        lambda: build_sender(replace(config, queue=queue), signal),
+        telemetry,
+        tracer,
     )

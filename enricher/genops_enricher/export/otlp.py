@@ -38,8 +38,11 @@ _SECRET_CHARACTERS_MIN = 4
 class Sender(Protocol):
     """One way to one destination. Thread safe."""
 
-    def send(self, payload: bytes) -> Outcome:
-        """Try once to deliver a serialized Export…ServiceRequest."""
+    def send(self, payload: bytes, headers: Mapping[str, str] | None = None) -> Outcome:
+        """Try once to deliver a serialized Export…ServiceRequest.
+
+        `headers`, in lower case, go with this one beside those of the configuration.
+        """
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import grpc
@@ -90,8 +91,9 @@ class GrpcSender:
         self._compression = _COMPRESSION[config.compression]
         self._timeout_s = config.timeout_s
 
-    def send(self, payload: bytes) -> Outcome:
+    def send(self, payload: bytes, headers: Mapping[str, str] | None = None) -> Outcome:
         """Try once, within the timeout of the exporter."""
+        metadata = (*self._metadata, *headers.items()) if headers else self._metadata
         lane = self._lane
         if self._files is not None and self._files.get() != lane.files:
             self._leave(lane)
@@ -100,14 +102,14 @@ class GrpcSender:
             body = lane.call(
                 payload,
                 timeout=self._timeout_s,
-                metadata=self._metadata,
+                metadata=metadata,
                 compression=self._compression,
             )
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._leave(lane)
             return self._failure(error)
-        return self._service.read_response(body, self._secrets)
+        return replace(self._service.read_response(body, self._secrets), code="OK")
 
     def close(self) -> None:
         """Close the channels; calls on them end with CANCELLED."""
@@ -134,7 +136,8 @@ class GrpcSender:
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _OUR_LIMIT in (error.details() or ""):
             return Delivered(message="the response is too long; it was not read")
         text = shown(f"{code.name}: {error.details() or 'no details'}", self._secrets)
-        return of_grpc_code(code, text, retry_delay_s(parse_status(details)))
+        outcome = of_grpc_code(code, text, retry_delay_s(parse_status(details)))
+        return replace(outcome, code=code.name)
 
 
 def _opener(

@@ -7,7 +7,8 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -87,7 +88,7 @@ class HttpSender:
         self._lock = threading.Lock()
         self._context, self._session = self._open()
 
-    def send(self, payload: bytes) -> Outcome:
+    def send(self, payload: bytes, headers: Mapping[str, str] | None = None) -> Outcome:
         """Try once, within the timeout of the exporter."""
         body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if self._compress else payload
         deadline_s = time.monotonic() + self._timeout_s
@@ -95,12 +96,14 @@ class HttpSender:
             with self._current().post(
                 self._url,
                 data=body,
+                headers=headers,
                 timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 answer = _read(response, deadline_s)
-                return self._outcome(response, answer)
+                outcome = self._outcome(response, answer)
+                return replace(outcome, code=str(response.status_code))
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
             if _is_refused_handshake(error):
                 return Hold(shown(f"TLS: {error}", self._secrets))

@@ -18,7 +18,7 @@ Knows codes; knows no sockets and no time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -35,8 +35,15 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """`code` is the gRPC or HTTP status that was answered; empty if there was no answer."""
+
+    code: str = field(default="", compare=False)
+
+
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(_Answered):
     """The destination took it, but for `rejected` items; `message` is its warning, if any."""
 
     rejected: int = 0
@@ -44,7 +51,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(_Answered):
     """Not now.
 
     `after_s` is the wait that the destination asks for, in seconds. `doubtful`: the data may be the
@@ -57,21 +64,21 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(_Answered):
     """The destination refuses us, not this data, which waits until someone repairs the cause."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(_Answered):
     """This data can never be delivered."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge:
+class TooLarge(_Answered):
     """The destination takes less than this at a time."""
 
     reason: str

@@ -73,6 +73,10 @@ class Parcel:
         """How many items are in it."""
         return sum(part.items for part in self.parts)
 
+    def carries(self) -> Iterator[bytes]:
+        """The entries of which it has at least a part, as they were queued."""
+        return (part.account.entry.payload for part in self.parts)
+
     def halves(self, signal: Signal) -> tuple[Parcel, Parcel] | None:
         """Two parcels of about half the size; None if there is only one item."""
         if len(self.parts) > 1:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from genops_enricher.config.model import ExporterConfig
-from genops_enricher.export.attempt import Attempts
+from genops_enricher.export.attempt import Attempts, AttemptTracer
 from genops_enricher.export.collect import Collecting
 from genops_enricher.export.doubt import Doubt, Others
 from genops_enricher.export.lane import Lane
@@ -61,6 +61,7 @@ class Exporter:
         sender: Sender,
         dead_letters: DeadLetters,
         telemetry: Telemetry,
+        tracer: AttemptTracer | None = None,
     ) -> None:
         """Nothing runs before `start`."""
         self._name = f"{config.id} ({signal})"
@@ -74,7 +75,9 @@ class Exporter:
         self._lane: Lane[Trial] = Lane(config.queue.num_consumers)
         telemetry.watch("genops_exporter_waiting_apart", lambda: len(self._lane), **self._labels)
         self._stopping = threading.Event()
-        self._attempts = Attempts(config.id, signal, sender, telemetry, self._stopping.is_set)
+        self._attempts = Attempts(
+            config.id, signal, sender, telemetry, self._stopping.is_set, tracer
+        )
         self._notices = Notices(self._name)
         self._collecting = Collecting(self._name, config, reader, self._stopping)
         self._settling = Settling(
@@ -177,7 +180,7 @@ class Exporter:
         if size > limit:
             outcome = TooLarge(f"{size} bytes; the destination takes {limit}")
         else:
-            outcome = self._attempts.send(parcel.payload)
+            outcome = self._attempts.send(parcel.payload, parcel.carries())
             if self._stopping.is_set() and isinstance(outcome, Retry | Hold):
                 return ()  # perhaps cancelled by `stop`: nothing to conclude or to give up
             self._weigh(trial, outcome)

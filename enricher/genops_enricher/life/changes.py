@@ -26,6 +26,7 @@ class Part(Enum):
     """What is stopped and started as one."""
 
     HEALTH = auto()
+    TRACING = auto()
     PIPELINES = auto()
     RECEIVERS = auto()
 
@@ -40,6 +41,8 @@ def changed_parts(old: Config, new: Config) -> frozenset[Part]:
         parts.add(Part.RECEIVERS)
     if _rest(old) != _rest(new):
         parts.add(Part.PIPELINES)
+    if _tracing(old) != _tracing(new):
+        parts |= {Part.TRACING, Part.PIPELINES, Part.RECEIVERS}  # it is put around their stages
     return frozenset(parts)
 
 
@@ -61,6 +64,11 @@ def check_changeable(old: Config, new: Config) -> None:
 
 def _receivers(config: Config) -> tuple[object, ...]:
     return config.receiver, config.http_receiver, frozenset(config.pipelines)
+
+
+def _tracing(config: Config) -> tuple[object, ...] | None:
+    traces = config.service.traces
+    return None if traces is None else (traces, config.exporters[traces.exporter])
 
 
 def _rest(config: Config) -> Config:

@@ -35,12 +35,13 @@ class Kept:
         self._memory: dict[Signal, MemoryStore] = {}
         self._sums: dict[_By, _Sums] = {}
         self._shown: _Sums | None = None
-        self._resource = {
+        self.resource = {
             "service.name": "genops-enricher",
             "service.version": version("genops-ai"),
             # Without it the sums of two replicas would be taken for one that jumps.
             "service.instance.id": str(uuid.uuid4()),
         }
+        """Who this process is, in metrics and spans."""
 
     def memory(self, signal: Signal) -> MemoryStore:
         """What waits in memory for the exporters of a signal."""
@@ -94,7 +95,7 @@ class Kept:
             next_consumer,
             interval_s=metrics.export_interval_s,
             delta=metrics.delta,
-            resource=self._resource,
+            resource=self.resource,
             start_ns=sums.start_ns,
             after=sums.reporter,
         )

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from google.protobuf.internal import api_implementation
 
@@ -37,6 +38,9 @@ from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
+
+if TYPE_CHECKING:  # loads the OpenTelemetry SDK
+    from genops_enricher.tracing import Tracing
 
 __all__ = ["Service"]
 
@@ -65,6 +69,7 @@ class Service:
         self._data_dir = DataDir(config.service.data_dir)
         self._kept = Kept(self.telemetry)
         self._gates = {signal: Gate() for signal in Signal}
+        self._tracing: Tracing | None = None
         self._stages: Stages | None = None
         self._receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
         self._health_server: HealthServer | None = None
@@ -169,8 +174,11 @@ class Service:
                 self._health_server = HealthServer(endpoint, self.health, self.telemetry)
                 self._health_server.start()
                 started.add(Part.HEALTH)
+            if Part.TRACING in parts:
+                self._tracing = self._make_tracing(config)
+                started.add(Part.TRACING)
             if Part.PIPELINES in parts:
-                self._stages = Stages(config, catalog, self._kept, self.telemetry)
+                self._stages = Stages(config, catalog, self._kept, self.telemetry, self._tracing)
                 self._stages.start()
                 started.add(Part.PIPELINES)
                 for signal, intake in self._stages.intakes.items():
@@ -199,8 +207,21 @@ class Service:
                 gate.close(left_s())
             if self._stages is not None:
                 self._stages.stop(left_s(), drain=drain)
+        if Part.TRACING in parts and self._tracing is not None:
+            self._tracing.stop(left_s())
         if Part.HEALTH in parts and self._health_server is not None:
             self._health_server.stop()
+
+    def _make_tracing(self, config: Config) -> Tracing | None:
+        traces = config.service.traces
+        if traces is None:
+            return None
+        # Here, so that the OpenTelemetry SDK is loaded only where it is used.
+        from genops_enricher.own_spans import OwnSpans
+        from genops_enricher.tracing import Tracing
+
+        exporter = config.exporters[traces.exporter]
+        return Tracing(OwnSpans(exporter, traces.ratio, self._kept.resource, self.telemetry))
 
     def _make_receivers(self, config: Config) -> dict[str, GrpcReceiver | HttpReceiver]:
         intakes = {signal: self._gates[signal] for signal in config.pipelines}
@@ -209,11 +230,20 @@ class Service:
         allow_open_files(sum(receiver.max_connections for receiver in served if receiver))
         if config.receiver is not None:
             receivers["OTLP/gRPC"] = GrpcReceiver(
-                config.receiver, intakes, self.telemetry, self._grpc_health, self._memory.admit
+                config.receiver,
+                intakes,
+                self.telemetry,
+                self._grpc_health,
+                self._memory.admit,
+                interceptors=[self._tracing.interceptor()] if self._tracing else [],
             )
         if config.http_receiver is not None:
             receivers["OTLP/HTTP"] = HttpReceiver(
-                config.http_receiver, intakes, self.telemetry, self._memory.admit
+                config.http_receiver,
+                intakes,
+                self.telemetry,
+                self._memory.admit,
+                self._tracing.around_http if self._tracing else None,
             )
         return receivers
 

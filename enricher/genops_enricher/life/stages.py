@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from genops_enricher.config.model import Config, Storage
 from genops_enricher.decode.pass_through import PassThrough
 from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import EnrichStage
 from genops_enricher.export import (
+    AttemptTracer,
     DirectExporter,
     Exporter,
     build_direct_exporter,
@@ -29,6 +31,9 @@ from genops_enricher.redact import Redactor, redacting
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
+if TYPE_CHECKING:  # loads the OpenTelemetry SDK
+    from genops_enricher.tracing import Tracing
+
 __all__ = ["Stages"]
 
 _log = logging.getLogger(__name__)
@@ -37,8 +42,16 @@ _log = logging.getLogger(__name__)
 class Stages:
     """The pipelines of one configuration, from `start` to `stop`. Each is called once."""
 
-    def __init__(self, config: Config, catalog: Catalog, kept: Kept, telemetry: Telemetry) -> None:
-        """Touches no disk."""
+    def __init__(
+        self,
+        config: Config,
+        catalog: Catalog,
+        kept: Kept,
+        telemetry: Telemetry,
+        tracing: Tracing | None = None,
+    ) -> None:
+        """Touches no disk. With `tracing` it is put around the stages."""
+        self._tracing = tracing
         self._config = config
         self._kept = kept
         self._telemetry = telemetry
@@ -54,7 +67,12 @@ class Stages:
             if not self._is_direct(signal)
         }
         self._direct = {  # of signals without a queue
-            signal: build_direct_exporter(config.exporters[exporters[0]], signal, telemetry)
+            signal: build_direct_exporter(
+                config.exporters[exporters[0]],
+                signal,
+                telemetry,
+                self._attempt_tracer(exporters[0], signal),
+            )
             for signal, exporters in config.pipelines.items()
             if self._is_direct(signal)
         }
@@ -63,7 +81,7 @@ class Stages:
         self._redactor = Redactor.of(config.enrichment.redaction)
         self._enriching: EnrichStage | None = None
         self.intakes: Mapping[Signal, Intake] = {
-            signal: self._intake(signal, catalog) for signal in config.pipelines
+            signal: self._traced_intake(signal, catalog) for signal in config.pipelines
         }
         """The first stage of each signal that has a pipeline."""
         self._to_stop = ExitStack()  # what was started, to be stopped last first
@@ -95,6 +113,7 @@ class Stages:
                         queue.reader(name),
                         data_dir,
                         self._telemetry,
+                        self._attempt_tracer(name, signal),
                     )
                     self._exporters.append((f"{name} ({signal})", exporter))
             for _, each in self._exporters:
@@ -174,8 +193,20 @@ class Stages:
         """What takes the requests that have passed the intake."""
         return self._direct.get(signal) or self._queues[signal]
 
+    def _attempt_tracer(self, exporter: str, signal: Signal) -> AttemptTracer | None:
+        if self._tracing is None:
+            return None
+        return self._tracing.attempts(self._config.exporters[exporter], signal)
+
+    def _traced_intake(self, signal: Signal, catalog: Catalog) -> Intake:
+        intake = self._intake(signal, catalog)
+        return self._tracing.around_intake(intake, signal) if self._tracing else intake
+
     def _intake(self, signal: Signal, catalog: Catalog) -> Intake:
-        queue = redacting(self._next(signal), self._redactor, self._telemetry)
+        last = self._next(signal)
+        if self._tracing is not None and signal in self._queues:
+            last = self._tracing.around_queue(last)
+        queue = redacting(last, self._redactor, self._telemetry)
         if signal is not Signal.TRACES:
             return PassThrough(signal, queue, self._telemetry)
         enrichment = self._config.enrichment

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, NoReturn
 
@@ -79,6 +79,7 @@ class GrpcReceiver:
         add_services: Callable[[grpc.Server], None],
         admit: Callable[[], None] = lambda: None,
         *,
+        interceptors: Sequence[grpc.ServerInterceptor[bytes, bytes]] = (),
         arrival_max_s: float | None = None,
     ) -> None:
         """`admit` is asked before each request; see `InFlight`."""
@@ -93,6 +94,7 @@ class GrpcReceiver:
         self._credentials = _credentials(config.tls, telemetry) if config.tls else None
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
+            interceptors=list(interceptors),
             options=_options(config),
         )
         for signal, intake in intakes.items():

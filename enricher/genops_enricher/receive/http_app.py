@@ -13,6 +13,7 @@ because OpenRouter's Broadcast sends the first and tests a destination by the se
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 import math
@@ -34,7 +35,7 @@ from genops_enricher.receive.in_flight import InFlight
 from genops_enricher.receive.status import Refusal, refusal, to_response, to_status
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["JSON", "PROTOBUF", "OtlpHttpApp", "encode_refusal"]
+__all__ = ["JSON", "PROTOBUF", "App", "OtlpHttpApp", "encode_refusal"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Take = Callable[[int], None]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class _GoneError(Exception):
@@ -186,7 +188,9 @@ class OtlpHttpApp:
                 content = json_to_protobuf(signal, content)
             return self._intakes[signal].accept(content)
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, accept)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, contextvars.copy_context().run, accept
+        )
 
     def _refuse(
         self, error: Exception, signal: Signal | None, encoding: str

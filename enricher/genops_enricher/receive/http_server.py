@@ -14,7 +14,7 @@ import math
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -29,7 +29,7 @@ from genops_enricher.errors import StartError
 from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Intake, Signal
 from genops_enricher.receive.auth import BearerTokens
-from genops_enricher.receive.http_app import PROTOBUF, OtlpHttpApp, encode_refusal
+from genops_enricher.receive.http_app import PROTOBUF, App, OtlpHttpApp, encode_refusal
 from genops_enricher.receive.status import Refusal
 from genops_enricher.telemetry import Telemetry
 
@@ -53,15 +53,21 @@ class HttpReceiver:
         intakes: Mapping[Signal, Intake],
         telemetry: Telemetry,
         admit: Callable[[], None] = lambda: None,
+        wrap: Callable[[App, Iterable[str]], App] | None = None,
     ) -> None:
-        """Nothing is bound before `start`. `admit` is asked before each request; see `InFlight`."""
+        """Nothing is bound before `start`.
+
+        `admit` is asked before each request, see `InFlight`. `wrap` puts something around the
+        requests to our paths.
+        """
         self._config = config
         self._pool = ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-http")
         tokens = BearerTokens(_KEY, config.auth, telemetry) if config.auth else None
         tls = _follow(config.tls, telemetry).get if config.tls else None
+        app: App = OtlpHttpApp(config, intakes, telemetry, self._pool, admit, tokens)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                OtlpHttpApp(config, intakes, telemetry, self._pool, admit, tokens),
+                wrap(app, config.url_paths.values()) if wrap else app,
                 http=_connection_type(config, tls),
                 h11_max_incomplete_event_size=_HEADERS_MAX_BYTES,
                 timeout_keep_alive=math.ceil(config.idle_timeout_s),

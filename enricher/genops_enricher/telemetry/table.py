@@ -276,6 +276,18 @@ METRICS: tuple[Instrument, ...] = (
         "Requests that were refused because the process was above its memory limit. They are in "
         "`genops_refused_requests_total` as well.",
     ),
+    _counter(
+        "genops_own_spans_recorded_total",
+        "spans",
+        (),
+        "Spans of the enricher's own work, with `service.telemetry.traces`.",
+    ),
+    _counter(
+        "genops_own_spans_sent_total",
+        "spans",
+        (),
+        "Those of them that were sent. The others were lost, but for what waits some seconds.",
+    ),
     _gauge(
         "genops_process_start_time_seconds",
         "seconds",

@@ -62,7 +62,10 @@ enrichment:
   metrics: {export_interval: 30s}
   catalog: {max_age: 720h, reload_interval: 10s}
   redaction: {drop: ["group:content"], hash: [user.id], hash_key: "0123456789abcdef"}
-service: {memory_limit_mib: 512, reload_interval: 1m}
+service:
+  memory_limit_mib: 512
+  reload_interval: 1m
+  telemetry: {traces: {exporter: otlp_grpc/plain}}
 """
 
 

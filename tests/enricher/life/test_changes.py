@@ -36,6 +36,10 @@ def config(folder: Path, more: str = "", base: str = BASE) -> Config:
         ("service: {memory_limit_mib: 500, reload_interval: 1s, shutdown_timeout: 1s}", set()),
         ("service: {telemetry: {logs: {level: debug, encoding: json}}}", set()),
         ("service: {telemetry: {health: {endpoint: '127.0.0.1:14133'}}}", {Part.HEALTH}),
+        (
+            "service: {telemetry: {traces: {exporter: otlp_grpc}}}",
+            {Part.TRACING, Part.PIPELINES, Part.RECEIVERS},
+        ),
         (GRPC.format("max_workers: 3"), {Part.RECEIVERS}),
         ("enrichment: {metrics: {labels: [genops.team]}}", {Part.PIPELINES}),
         ("enrichment: {metrics: {export_interval: 1s}}", {Part.PIPELINES}),
@@ -60,6 +64,15 @@ def test_whatever_an_exporter_has_concerns_the_pipelines(tmp_path: Path) -> None
     )
 
     assert changed_parts(config(tmp_path), config(tmp_path, base=with_key)) == {Part.PIPELINES}
+
+
+def test_whatever_the_exporter_of_own_spans_has_concerns_them(tmp_path: Path) -> None:
+    on = "service: {telemetry: {traces: {exporter: otlp_grpc}}}"
+    other = BASE.replace("backend", "other")
+
+    changed = changed_parts(config(tmp_path, on), config(tmp_path, on, base=other))
+
+    assert changed == {Part.TRACING, Part.PIPELINES, Part.RECEIVERS}
 
 
 def test_the_data_folder_cannot_change(tmp_path: Path) -> None:
