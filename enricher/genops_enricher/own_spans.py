@@ -40,13 +40,13 @@ from genops_enricher.export.outcome import Delivered
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["OwnSpans", "traceparent"]
+__all__ = ["WAITING_MAX", "OwnSpans", "traceparent"]
 
 _log = logging.getLogger(__name__)
 
 # Said here, since the SDK would otherwise read OTEL_BSP_* and OTEL_SPAN_* variables, which are set
 # for applications. A span takes about 2 KB.
-_WAITING_MAX = 2048
+WAITING_MAX = 2048
 _BATCH = 512
 _DELAY_MS = 2000.0
 _LIMITS = SpanLimits(
@@ -131,7 +131,7 @@ class _Processor(BatchSpanProcessor):
     def __init__(self, exporter: SpanExporter, telemetry: Telemetry) -> None:
         super().__init__(
             exporter,
-            max_queue_size=_WAITING_MAX,
+            max_queue_size=WAITING_MAX,
             schedule_delay_millis=_DELAY_MS,
             max_export_batch_size=_BATCH,
             export_timeout_millis=30_000,  # not used by the SDK; the exporter has its timeout

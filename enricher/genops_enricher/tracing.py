@@ -46,7 +46,7 @@ from genops_enricher.export.outcome import Delivered, Outcome
 from genops_enricher.own_spans import OwnSpans, traceparent
 from genops_enricher.pipeline import Batch, Consumer, Intake, PartialSuccess, Signal
 
-__all__ = ["Tracing"]
+__all__ = ["CARRIED_MAX", "Tracing"]
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _PROPAGATED = frozenset({"traceparent", "tracestate"})
@@ -58,7 +58,7 @@ _COMPONENTS = {Signal.TRACES: "span", Signal.METRICS: "metric", Signal.LOGS: "lo
 _SERVER_ERRORS = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
-_CARRIED_MAX = 4096  # about 2 MB
+CARRIED_MAX = 4096  # about 2 MB
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -144,7 +144,7 @@ class _Carried:
     def add(self, payload: bytes, context: SpanContext) -> None:
         with self._lock:
             self._contexts[hash(payload)] = context
-            if len(self._contexts) > _CARRIED_MAX:
+            if len(self._contexts) > CARRIED_MAX:
                 self._contexts.popitem(last=False)
 
     def find(self, payloads: Iterable[bytes]) -> list[SpanContext | None]:

@@ -444,3 +444,40 @@ def test_without_them_the_sdk_is_not_loaded_and_nothing_stands_around_the_stages
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_an_attempt_is_linked_to_every_request_of_which_it_has_a_part(tmp_path: Path) -> None:
+    batch = {"flush_timeout": "2s", "min_size": "1MiB", "max_size": "64KiB"}
+    with (
+        grpc_destination() as backend,
+        http_destination() as observer,
+        running(
+            traced(
+                tmp_path,
+                at(backend),
+                own_at(observer),
+                more={"sending_queue": {"batch": batch, "num_consumers": 1}},
+            )
+        ) as enricher,
+    ):
+        send(enricher, SAMPLED, number=1)
+        send(enricher, SAMPLED, number=2)
+        large = {f"key.{number}": "x" * 2000 for number in range(25)}
+        with grpc.insecure_channel(enricher.grpc) as channel:
+            channel.unary_unary(EXPORT, None, None)(
+                request(*(span(large, number=number) for number in (3, 4))),
+                timeout=WAIT_S,
+                metadata=(("traceparent", SAMPLED),),
+            )
+        wait_until(lambda: len(spans_at(backend)) == 4, "not all was delivered")
+        wait_until(lambda: len(named(observer, "queue traces")) == 3, "not all was queued")
+        wait_until(
+            lambda: len(named(observer, METHOD, Span.SPAN_KIND_CLIENT)) == len(backend.received),
+            "not every attempt has a span",
+        )
+        attempts = named(observer, METHOD, Span.SPAN_KIND_CLIENT)
+
+    linked = sorted(sorted(link.span_id for link in each.links) for each in attempts)
+    by_start = sorted(named(observer, "queue traces"), key=lambda each: each.start_time_unix_nano)
+    one, two, three = (each.span_id for each in by_start)
+    assert linked == sorted([sorted([one, two]), [three], [three]])
