@@ -225,6 +225,7 @@ class _Attempts:
         endpoint = exporter.endpoint
         over_grpc = endpoint.protocol is Protocol.GRPC
         self._status = "rpc.response.status_code" if over_grpc else "http.response.status_code"
+        self._success = "OK" if over_grpc else "200"
         host, port = addresses(endpoint)[0]
         kind = "grpc" if over_grpc else "http"
         self._attributes: dict[str, str | int] = {
@@ -274,9 +275,8 @@ class _Attempts:
 
     def _describe(self, span: Span, outcome: Outcome) -> None:
         span.set_attribute("genops.export.outcome", label_of(outcome))
-        if outcome.code:
-            over_http = outcome.code.isdecimal()
-            span.set_attribute(self._status, int(outcome.code) if over_http else outcome.code)
+        if code := outcome.code or (self._success if isinstance(outcome, Delivered) else ""):
+            span.set_attribute(self._status, int(code) if code.isdecimal() else code)
         if not isinstance(outcome, Delivered):
             _fail(span, outcome.code or "_OTHER")
 

@@ -109,7 +109,7 @@ class GrpcSender:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._leave(lane)
             return self._failure(error)
-        return replace(self._service.read_response(body, self._secrets), code="OK")
+        return self._service.read_response(body, self._secrets)
 
     def close(self) -> None:
         """Close the channels; calls on them end with CANCELLED."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -103,6 +104,8 @@ class HttpSender:
             ) as response:
                 answer = _read(response, deadline_s)
                 outcome = self._outcome(response, answer)
+                if response.status_code == HTTPStatus.OK:
+                    return outcome
                 return replace(outcome, code=str(response.status_code))
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
             if _is_refused_handshake(error):

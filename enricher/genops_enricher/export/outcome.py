@@ -37,7 +37,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answered:
-    """`code` is the gRPC or HTTP status that was answered; empty if there was no answer."""
+    """`code` is the gRPC or HTTP status that was answered.
+
+    Empty: there was no answer, or, of what was delivered, it is OK or 200.
+    """
 
     code: str = field(default="", compare=False)
 
