@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from genops_enricher import own_spans, tracing
 from genops_enricher.config.load import load_config
 from genops_enricher.config.model import TracesConfig
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import METRICS
+from genops_enricher.tracing import around, own_spans
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tracing.md").read_text(encoding="utf-8")
 
@@ -28,7 +28,7 @@ def test_the_example_is_valid_and_keeps_data_and_own_spans_apart(tmp_path: Path)
 
 def test_figures_and_metrics_that_are_named_are_right() -> None:
     assert f"up to {own_spans.WAITING_MAX:,} spans" in PAGE
-    assert f"the {tracing.CARRIED_MAX:,} latest requests" in PAGE
+    assert f"the {around.CARRIED_MAX:,} latest requests" in PAGE
     named = set(re.findall(r"genops_own_\w+", PAGE))
 
     assert named == {metric.name for metric in METRICS if metric.name.startswith("genops_own_")}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Mapping
 
 import genops_enricher.cli
 from genops_enricher.export.otlp_http import HttpSender
@@ -17,8 +18,10 @@ SHARE = 0.02
 _send = HttpSender.send
 
 
-def _send_or_lose(self: HttpSender, payload: bytes) -> Outcome:
-    return Delivered() if random.random() < SHARE else _send(self, payload)
+def _send_or_lose(
+    self: HttpSender, payload: bytes, headers: Mapping[str, str] | None = None
+) -> Outcome:
+    return Delivered() if random.random() < SHARE else _send(self, payload, headers)
 
 
 if __name__ == "__main__":

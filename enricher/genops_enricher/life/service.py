@@ -40,7 +40,7 @@ from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
 if TYPE_CHECKING:  # loads the OpenTelemetry SDK
-    from genops_enricher.tracing import Tracing
+    from genops_enricher.tracing.around import Tracing
 
 __all__ = ["Service"]
 
@@ -217,8 +217,8 @@ class Service:
         if traces is None:
             return None
         # Here, so that the OpenTelemetry SDK is loaded only where it is used.
-        from genops_enricher.own_spans import OwnSpans
-        from genops_enricher.tracing import Tracing
+        from genops_enricher.tracing.around import Tracing
+        from genops_enricher.tracing.own_spans import OwnSpans
 
         exporter = config.exporters[traces.exporter]
         return Tracing(OwnSpans(exporter, traces.ratio, self._kept.resource, self.telemetry))

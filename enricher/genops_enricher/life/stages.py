@@ -32,7 +32,7 @@ from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
 
 if TYPE_CHECKING:  # loads the OpenTelemetry SDK
-    from genops_enricher.tracing import Tracing
+    from genops_enricher.tracing.around import Tracing
 
 __all__ = ["Stages"]
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destinations import http_destination, http_exporter
-from genops_enricher.own_spans import OwnSpans
 from genops_enricher.pipeline import Batch, PartialSuccess, Signal
 from genops_enricher.telemetry import Telemetry
-from genops_enricher.tracing import CARRIED_MAX, Tracing
+from genops_enricher.tracing.around import CARRIED_MAX, Tracing
+from genops_enricher.tracing.own_spans import OwnSpans
 from otlp import spans_of
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -43,8 +43,8 @@ from genops_enricher.config.model import ExporterConfig, Protocol
 from genops_enricher.export.attempt import AttemptTracer, label_of
 from genops_enricher.export.otlp import SERVICES
 from genops_enricher.export.outcome import Delivered, Outcome
-from genops_enricher.own_spans import OwnSpans, traceparent
 from genops_enricher.pipeline import Batch, Consumer, Intake, PartialSuccess, Signal
+from genops_enricher.tracing.own_spans import OwnSpans, traceparent
 
 __all__ = ["CARRIED_MAX", "Tracing"]
 

@@ -1,7 +1,7 @@
 """Own spans on their way out: sampled, held for some seconds within a bound, sent once.
 
 Decides which traces are recorded and how their spans leave; what has a span is decided in
-`tracing`. Own spans are lossy by design: they take no part of the queue, a failed attempt loses
+`around`. Own spans are lossy by design: they take no part of the queue, a failed attempt loses
 what it carried, and what comes in faster than it can be sent is dropped. They are sent by the
 exporter's own sender, so endpoint, headers, TLS and proxies are those of its configuration.
 
