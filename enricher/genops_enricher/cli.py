@@ -21,6 +21,9 @@ _FAILURE, _USAGE = 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. Commands import what they need when they run."""
+    from genops_pricing.streams import prepare_streams
+
+    prepare_streams()
     options = _parser().parse_args(arguments)
     try:
         from genops_enricher.errors import ConfigError, EnricherError
@@ -28,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         try:
             code = int(options.run(options))
-            sys.stdout.flush()
+            if sys.stdout is not None:  # which it is where it was closed
+                sys.stdout.flush()
             return code
         except ConfigError as error:
             for problem in error.problems:

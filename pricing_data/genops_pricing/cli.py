@@ -26,6 +26,7 @@ from .changelog import changelog_lines
 from .errors import CatalogError, PricingError
 from .instants import instant_of
 from .load import load_any, load_catalog, load_directory
+from .streams import prepare_streams
 from .units import Usage
 
 __all__ = ["main"]
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    prepare_streams()
     options = make_parser().parse_args(arguments)
     try:
         return _RUN[options.command](options)

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    from genops_pricing.streams import prepare_streams
+
+    prepare_streams()
     options = _parser().parse_args(arguments)
     result = validate_setup(live=options.live, timeout=options.timeout)
     try:
@@ -32,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(asdict(result)))
         else:
             print_validation_result(result)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # which it is where it was closed
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has what it wanted; nothing may be flushed to it on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -126,7 +126,7 @@ def _data_dir(reading: Reading) -> Path:
     # https://specifications.freedesktop.org/basedir-spec/latest/ for the folder of a user.
     name = "genops-enricher"
     if given := reading.settings.find(str, "service", "data_dir"):
-        return reading.folder / given
+        return reading.named(("service", "data_dir"), given)
     if os.geteuid() == 0:
         return Path("/var/lib") / name
     if state := reading.env.get("XDG_STATE_HOME"):

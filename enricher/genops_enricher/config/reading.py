@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,10 +39,21 @@ class Reading:
         name = self.settings.find(str, *path)
         return None if name is None else self.readable(path, name)
 
+    def named(self, path: KeyPath, name: str) -> Path:
+        """The place called `name` by the key. It is a mistake if no file can be called so here."""
+        file = self.folder / name
+        if not _fits(file):
+            self.note(
+                path,
+                f"{self.shown(path, name)} can't be the name of a file in this environment, whose "
+                f"names are {sys.getfilesystemencoding()}; set LC_ALL=C.UTF-8, or PYTHONUTF8=1",
+            )
+        return file
+
     def readable(self, path: KeyPath, name: str) -> Path:
         """The file called `name` by the key. It is a mistake if it can't be read."""
-        file = self.folder / name
-        if not file.is_file() or not os.access(file, os.R_OK):
+        file = self.named(path, name)
+        if _fits(file) and not (file.is_file() and os.access(file, os.R_OK)):
             self.note(
                 path,
                 f"there is no file {self.shown(path, str(file))} that can be read; check the path",
@@ -51,3 +63,11 @@ class Reading:
     def shown(self, path: KeyPath, text: str) -> str:
         """A value of the key as messages may show it."""
         return "of that name" if path in self.settings.private else f"`{text}`"
+
+
+def _fits(file: Path) -> bool:
+    try:
+        os.fsencode(file)
+    except UnicodeEncodeError:
+        return False
+    return True
