@@ -25,7 +25,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-__all__ = ["WrongValueError", "form_of"]
+__all__ = ["WrongValueError", "form_of", "is_repeated"]
 
 _DEPTH_MAX = 100
 _SHOWN_CHARACTERS = 60
@@ -114,7 +114,7 @@ def _reader(field: FieldDescriptor, known: dict[str, _Form]) -> _Read:
         read = _id
     else:
         read = _SCALARS[field.type]
-    return _list_of(read) if field.is_repeated else read
+    return _list_of(read) if is_repeated(field) else read
 
 
 def _list_of(read: _Read) -> _Read:
@@ -229,3 +229,11 @@ _SCALARS: dict[int, _Read] = {
     FieldDescriptor.TYPE_UINT64: _UINT64,
     FieldDescriptor.TYPE_FIXED64: _UINT64,
 }
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Whether a field is a list, in protobuf 5 too: what that has for it later versions warn of."""
+    if hasattr(field, "is_repeated"):
+        return bool(field.is_repeated)
+    label = field.label  # type: ignore[attr-defined]  # the stubs are those of later versions
+    return bool(label == 3)  # LABEL_REPEATED of descriptor.proto

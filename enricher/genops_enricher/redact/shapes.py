@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from genops_enricher.decode.json_forms import is_repeated
 from genops_enricher.pipeline import Signal
 
 __all__ = ["BYTES", "REQUESTS", "Shape", "shape_of", "tag_of"]
@@ -42,7 +43,7 @@ def _shape(descriptor: Descriptor) -> Shape:
     for each in descriptor.fields:
         if each.message_type is not None:
             shape.fields[tag_of(each.number)] = _shape(each.message_type)
-        elif each.is_repeated or each.type in _TEXTS:  # a single number never has a length
+        elif is_repeated(each) or each.type in _TEXTS:  # a single number never has a length
             shape.fields[tag_of(each.number)] = None
     return shape
 

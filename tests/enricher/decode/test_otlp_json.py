@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
+from genops_enricher.decode.json_forms import is_repeated
 from genops_enricher.decode.otlp_json import OtlpJsonError, from_json, to_json
 from otlp import request, span
 
@@ -249,3 +251,11 @@ def test_a_key_that_no_field_can_have_is_ignored(key: str) -> None:
     message = from_json(document, ExportTraceServiceRequest())
 
     assert message.resource_spans[0].schema_url == "s"
+
+
+def test_lists_are_told_in_protobuf_5_which_has_another_name_for_it() -> None:
+    a_list = cast("Field", SimpleNamespace(label=3))
+    a_single_value = cast("Field", SimpleNamespace(label=1))
+
+    assert is_repeated(a_list)
+    assert not is_repeated(a_single_value)
