@@ -30,8 +30,13 @@ from genops_enricher.config.model import HttpReceiverConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Intake, PartialSuccess, Signal
 from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
-from genops_enricher.receive.http_body import TooLargeError, gunzip, json_to_protobuf
-from genops_enricher.receive.in_flight import InFlight
+from genops_enricher.receive.http_body import (
+    TooLargeError,
+    gunzip,
+    json_needs,
+    json_to_protobuf,
+)
+from genops_enricher.receive.in_flight import CrowdedError, InFlight, Share
 from genops_enricher.receive.status import Refusal, refusal, to_response, to_status
 from genops_enricher.telemetry import Telemetry
 
@@ -46,6 +51,8 @@ _SUCCESS = {PROTOBUF: b"", JSON: b"{}"}  # `partial_success` stays unset in full
 # Content encoding -> whether it is gzip, of which RFC 9110 knows an older name.
 _PACKED = {"": False, "identity": False, "gzip": True, "x-gzip": True}
 _METHODS = ("POST", "PUT")
+# How long a request may arrive when there is no room for others, as over gRPC (`arrival`).
+_CROWDED_S = 2.0
 _STATUSES = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
     grpc.StatusCode.RESOURCE_EXHAUSTED: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -94,6 +101,7 @@ class OtlpHttpApp:
         self._pool = pool
         self._tokens = tokens
         self._in_flight = InFlight(config.max_in_flight_bytes, admit)
+        self._arriving: set[_Body] = set()
         self._paths = {config.url_paths[signal]: signal for signal in intakes}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -103,12 +111,11 @@ class OtlpHttpApp:
         }
         encoding = _media_type(headers)
         signal = self._paths.get(_path(scope["path"]))
-        deadline_s = asyncio.get_running_loop().time() + self._config.read_timeout_s
-        body = _Body(receive, deadline_s)
+        body = _Body(receive, asyncio.get_running_loop().time(), self._config.read_timeout_s)
         status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
         try:
-            with self._in_flight.request() as take:
-                told = await self._handle(scope["method"], signal, headers, body, take)
+            with self._in_flight.request() as share:
+                told = await self._handle(scope["method"], signal, headers, body, share)
             if told is not None and signal is not None:
                 answer = _encode(to_response(signal, told), encoding)
         except _GoneError:
@@ -116,6 +123,8 @@ class OtlpHttpApp:
         except asyncio.CancelledError:  # by the server, at the end of its grace
             status, answer, more = self._refuse(RetryableError("shutting down"), signal, encoding)
         except Exception as error:  # noqa: BLE001 - every escape would be 500: data lost
+            if isinstance(error, CrowdedError):
+                self._make_room()
             status, answer, more = self._refuse(error, signal, encoding)
         if status is not HTTPStatus.OK:
             await self._drain(headers, body, status)
@@ -133,7 +142,7 @@ class OtlpHttpApp:
         signal: Signal | None,
         headers: Mapping[str, str],
         body: _Body,
-        take: Take,
+        share: Share,
     ) -> PartialSuccess | None:
         if self._tokens and not self._tokens.allow(headers.get("authorization", "")):
             _LOG.warning("refused %s: no valid token", signal)
@@ -169,10 +178,13 @@ class OtlpHttpApp:
         length = headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             raise TooLargeError.of_bytes(limit)
+        self._arriving.add(body)
         try:
-            data = await body.read(limit, take)
+            data = await body.read(limit, share.take)
         except TimeoutError:
             raise RetryableError("the request did not arrive in time") from None
+        finally:
+            self._arriving.discard(body)
         encoding = _media_type(headers)
         if data and encoding not in _SUCCESS:
             raise _RefusedError(
@@ -183,14 +195,29 @@ class OtlpHttpApp:
             )
 
         def accept() -> PartialSuccess | None:
-            content = gunzip(data, limit, take) if data and _PACKED[packed] else data
+            content = gunzip(data, limit, share.take) if data and _PACKED[packed] else data
             if encoding == JSON and content:
+                needed = json_needs(content)
+                share.take(needed)
                 content = json_to_protobuf(signal, content)
+                share.give_back(needed)
             return self._intakes[signal].accept(content)
 
         return await asyncio.get_running_loop().run_in_executor(
             self._pool, contextvars.copy_context().run, accept
         )
+
+    def _make_room(self) -> None:
+        """End the request that takes most for longest, of those that have had time to arrive.
+
+        Else a few that stop halfway would keep all others away until `read_timeout`.
+        """
+        now_s = asyncio.get_running_loop().time()
+        late = [body for body in self._arriving if now_s - body.began_s > _CROWDED_S]
+        if late:
+            heaviest = max(late, key=lambda body: body.size * (now_s - body.began_s))
+            self._arriving.discard(heaviest)
+            heaviest.end()
 
     def _refuse(
         self, error: Exception, signal: Signal | None, encoding: str
@@ -231,11 +258,15 @@ class OtlpHttpApp:
 
 
 class _Body:
-    """The body of one request, which arrives before `deadline_s` of the loop's clock or never."""
+    """The body of one request, which arrives in time or never."""
 
-    def __init__(self, receive: Receive, deadline_s: float) -> None:
+    def __init__(self, receive: Receive, began_s: float, timeout_s: float) -> None:
+        """`began_s` is of the loop's clock."""
         self._receive = receive
-        self._deadline_s = deadline_s
+        self._waiting: asyncio.Timeout | None = None
+        self._deadline_s = began_s + timeout_s
+        self.began_s = began_s
+        self.size = 0  # of what is held
         self.complete = False  # all of it has arrived
 
     async def read(self, limit: int, take: Take) -> bytes:
@@ -247,7 +278,14 @@ class _Body:
                 raise TooLargeError.of_bytes(limit)
             take(len(piece))
             data += piece
+            self.size = len(data)
         return bytes(data)
+
+    def end(self) -> None:
+        """Let its time be over."""
+        self._deadline_s = asyncio.get_running_loop().time()
+        if self._waiting is not None:
+            self._waiting.reschedule(self._deadline_s)
 
     async def skip(self, limit: int | None) -> None:
         """Throw the rest away, up to `limit` bytes if there is one."""
@@ -256,8 +294,9 @@ class _Body:
             skipped += len(await self._next())
 
     async def _next(self) -> bytes:
-        async with asyncio.timeout_at(self._deadline_s):
+        async with asyncio.timeout_at(self._deadline_s) as self._waiting:
             message = await self._receive()
+        self._waiting = None
         if message["type"] == "http.disconnect":
             raise _GoneError
         self.complete = not message.get("more_body", False)

@@ -21,7 +21,7 @@ from genops_enricher.decode.otlp_json import OtlpJsonError, from_json
 from genops_enricher.errors import OversizeError, PermanentError, not_otlp
 from genops_enricher.pipeline import Signal
 
-__all__ = ["TooLargeError", "gunzip", "json_to_protobuf"]
+__all__ = ["TooLargeError", "gunzip", "json_needs", "json_to_protobuf"]
 
 _REQUESTS: dict[Signal, Callable[[], Message]] = {
     Signal.TRACES: ExportTraceServiceRequest,
@@ -31,6 +31,9 @@ _REQUESTS: dict[Signal, Callable[[], Message]] = {
 _GZIP = 31  # zlib's word for a gzip header and the largest window
 _PIECE = 64 << 10  # read at a time: zlib copies what it has not read yet
 _JSON_VALUES_MAX = 1_000_000  # a value of two bytes takes a hundred and more once it is read
+# What reading a document takes beside it, measured (tests/enricher/receive/test_http_json.py): for
+# each byte, since Python keeps a text by its widest character; and for each value, `{}` as a span.
+_JSON_PER_BYTE, _JSON_PER_WIDE_BYTE, _JSON_PER_VALUE = 4, 11, 256
 # In linear time, also where a text has no end.
 _TEXT_OR_MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{,]', re.DOTALL)
 _QUOTE = ord('"')
@@ -107,8 +110,19 @@ def json_to_protobuf(signal: Signal, document: bytes) -> bytes:
         raise not_otlp(signal, error) from error
 
 
+def json_needs(document: bytes) -> int:
+    """How many bytes it may take at most to read a document of OTLP/JSON, beside the document."""
+    per_byte = _JSON_PER_BYTE if document.isascii() else _JSON_PER_WIDE_BYTE
+    return len(document) * per_byte + _marks(document) * _JSON_PER_VALUE
+
+
+def _marks(document: bytes) -> int:
+    """At least as many as there are values."""
+    return sum(document.count(mark) for mark in (b",", b"[", b"{"))
+
+
 def _has_too_many_values(document: bytes) -> bool:
-    if sum(document.count(mark) for mark in (b",", b"[", b"{")) <= _JSON_VALUES_MAX:
+    if _marks(document) <= _JSON_VALUES_MAX:
         return False
     # A prompt may hold as many commas as it likes, so texts are left out where it matters. JSON
     # has two texts for a mark at most.

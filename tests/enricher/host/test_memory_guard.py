@@ -89,12 +89,12 @@ def test_a_refused_request_takes_nothing_of_what_is_in_flight() -> None:
     guard.set_limit(MIB)
     in_flight = InFlight(10, guard.admit)
 
-    with pytest.raises(RetryableError), in_flight.request() as take:
-        take(10)
+    with pytest.raises(RetryableError), in_flight.request() as share:
+        share.take(10)
     guard.set_limit(None)
-    with in_flight.request() as take, in_flight.request() as other:
-        take(5)
-        other(5)
+    with in_flight.request() as share, in_flight.request() as other:
+        share.take(5)
+        other.take(5)
 
 
 def test_the_resident_set_is_that_of_this_process() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -20,7 +21,7 @@ import pytest
 
 from genops_enricher.config.model import HttpReceiverConfig, ReceiverConfig, ServerTls
 from genops_enricher.pipeline import Signal
-from genops_enricher.receive import arrival, grpc_server
+from genops_enricher.receive import arrival, grpc_server, http_app
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
 from genops_enricher.telemetry import Telemetry
@@ -323,3 +324,33 @@ def test_slow_headers_over_https_are_closed_and_hold_up_nobody() -> None:
         assert status == 200
         assert closed_by_the_other_side(slow)
         slow.close()
+
+
+def test_uploads_that_hold_all_there_is_for_requests_and_stall_make_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_app, "_CROWDED_S", 0.2)
+    headers = {"Content-Type": "application/x-protobuf"}
+    with (
+        http_receiver(max_in_flight_bytes=1000, read_timeout_s=3600.0) as port,
+        ExitStack() as held,
+    ):
+        for size in (400, 500):  # together nearly all
+            slow = held.enter_context(dial(port))
+            slow.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            slow.sendall(b"x" * size)
+        answers = []
+        deadline_s = time.monotonic() + WAIT_S
+        while 200 not in answers and time.monotonic() < deadline_s:
+            connection = HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+            connection.request("POST", "/v1/traces", b"x" * 300, headers)
+            answers.append(connection.getresponse().status)
+            connection.close()
+            time.sleep(0.05)  # as a sender that is told to try again
+
+        assert answers[-1] == 200
+        assert set(answers) <= {503, 200}
+        said = slow.recv(1 << 16)  # of the larger: it is told to come again, and to hang up
+
+    assert b" 503 " in said
+    assert b"connection: close" in said

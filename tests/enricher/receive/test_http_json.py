@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +136,52 @@ def test_values_nested_deeply_are_refused_or_taken_but_do_no_harm(sender: Sender
         status, _ = sender.send(text)
         assert status in (200, 400)
     assert sender.span(name="after").name == "after"
+
+
+_MEASURE = """
+import sys
+from pathlib import Path
+from genops_enricher.pipeline import Signal
+from genops_enricher.receive.http_body import json_needs, json_to_protobuf
+
+def highest():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+json_to_protobuf(Signal.TRACES, b'{"resourceSpans":[]}')
+document = Path(sys.argv[1]).read_bytes()
+before = highest()
+json_to_protobuf(Signal.TRACES, document)
+print(len(document), json_needs(document), highest() - before)
+"""
+_CALL = (
+    '{"traceId":"0102030405060708090a0b0c0d0e0f10","name":"chat","endTimeUnixNano":"170000000000",'
+    '"attributes":[{"key":"gen_ai.usage.input_tokens","value":{"intValue":"5"}}]}'
+)
+_TEXT = '{"name":"%s"}'
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize(
+    ("span", "count"),
+    [
+        ("{}", 490_000),
+        (_CALL, 40_000),
+        (_TEXT % ("a" * (8 << 20)), 1),
+        (_TEXT % ("\U0001f600" + "a" * (8 << 20)), 1),
+    ],
+    ids=["empty spans", "calls", "a long text", "a long text with one emoji"],
+)
+def test_reading_a_document_takes_no_more_than_is_counted_for_it(
+    tmp_path: Path, span: str, count: int
+) -> None:
+    document = tmp_path / "document.json"
+    document.write_text(
+        '{"resourceSpans":[{"scopeSpans":[{"spans":[' + ",".join([span] * count) + "]}]}]}", "utf-8"
+    )
+    command = [sys.executable, "-c", _MEASURE, str(document)]
+    measured = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    size, counted, taken = (int(word) for word in measured.stdout.split())
+
+    print(f"{size:,} bytes take {taken:,}, counted {counted:,}")
+    assert size < taken < 1.1 * counted

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
@@ -342,6 +343,40 @@ def test_requests_above_the_bytes_in_flight_are_told_to_come_again() -> None:
 
     assert (answer.status, again.status, alone.status) == (503, 200, 200)
     assert answer.headers["Retry-After"] == "1"
+
+
+def test_what_json_takes_while_it_is_read_counts() -> None:
+    gate = Gate()
+    document = json_of(request(span(chat())))
+    with serving(gate, max_in_flight_bytes=1000 + 3 * len(document)) as receiver:
+        first = threading.Thread(target=ask, args=(receiver, bytes(1000)))
+        first.start()
+        assert gate.reached.wait(30)
+        beside, _ = ask(receiver, document, content_type=JSON)
+        gate.opened.set()
+        first.join(30)
+        alone, _ = ask(receiver, document, content_type=JSON)
+
+    assert (beside.status, alone.status) == (503, 200)
+    assert beside.headers["Retry-After"] == "1"
+
+
+def test_what_json_takes_is_given_back_when_it_is_read() -> None:
+    gate = Gate()
+    document = json_of(request(span(chat())))
+    with serving(gate, max_in_flight_bytes=1000 + 3 * len(document)) as receiver:
+        read = threading.Thread(target=partial(ask, receiver, document, content_type=JSON))
+        read.start()
+        assert gate.reached.wait(30)
+        gate.reached.clear()
+        other = threading.Thread(target=ask, args=(receiver, bytes(1000)))
+        other.start()
+        reached = gate.reached.wait(10)
+        gate.opened.set()
+        read.join(30)
+        other.join(30)
+
+    assert reached, "it was refused"
 
 
 def raw(receiver: HttpReceiver, data: bytes) -> bytes:
