@@ -59,7 +59,8 @@ def read_redaction(reading: Reading, attribution: Mapping[str, tuple[str, ...]])
         for pattern in patterns:
             _check_pattern(reading, action, pattern)
     has_key = reading.settings.is_set(*_PATH, "hash_key")
-    if lists[Action.HASH] and not has_key:
+    is_wrong = find(tuple, *_PATH, "hash") is None and reading.settings.is_set(*_PATH, "hash")
+    if (lists[Action.HASH] or is_wrong) and not has_key:
         reading.note(
             (*_PATH, "hash"),
             "needs `hash_key` beside it: without a secret anyone can hash all ids that there may "

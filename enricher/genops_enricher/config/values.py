@@ -162,7 +162,7 @@ def integer(minimum: int, maximum: int) -> Kind:
 
     def read(text: str) -> int:
         if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
-            raise ValueError("is not a whole number")
+            raise ValueError(f"is not a whole number; write one from {minimum} to {maximum}")
         if not minimum <= int(text) <= maximum:
             raise ValueError(f"is out of range; use {minimum} to {maximum}")
         return int(text)

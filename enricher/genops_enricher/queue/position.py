@@ -75,9 +75,9 @@ class PositionFile:
         Raises:
             OSError: the state is not written; the one before it stands.
         """
-        where, unfinished = state.next, sorted(state.unfinished[: _UNFINISHED_MAX + 1])
-        if len(unfinished) > _UNFINISHED_MAX:
-            where, unfinished = min(state.unfinished), []  # repeats more after a crash, and fits
+        where, unfinished = state.next, sorted(state.unfinished)
+        if len(unfinished) > _UNFINISHED_MAX:  # repeats what is done behind the last that fits
+            where, unfinished = unfinished[_UNFINISHED_MAX], unfinished[:_UNFINISHED_MAX]
         self._counter += 1
         slot = _HEAD.pack(_MARKER, _FORMAT_VERSION, len(unfinished), self._counter, *where)
         slot += b"".join(_PLACE.pack(*place) for place in unfinished)

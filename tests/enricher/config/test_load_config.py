@@ -193,6 +193,16 @@ service:
     ]
 
 
+def test_a_wrong_pattern_hides_no_missing_key(problems: Problems) -> None:
+    found = problems(f"{_MINIMAL}enrichment: {{redaction: {{hash: ['group:users']}}}}\n")
+
+    assert [line.partition("redaction.")[2].partition("; ")[0] for line in found] == [
+        'hash: "group:users" is no group',
+        "hash: needs `hash_key` beside it: without a secret anyone can hash all ids that there may "
+        "be, and compare",
+    ]
+
+
 def _cases(name: str) -> list[tuple[str, str]]:
     """The blocks of a file beside this one: (configuration, message)."""
     text = (Path(__file__).parent / name).read_text(encoding="utf-8")

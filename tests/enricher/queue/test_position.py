@@ -7,6 +7,7 @@ import pytest
 from genops_enricher.errors import StartError
 from genops_enricher.queue.position import PositionFile, State, list_positions, read_state
 from genops_enricher.queue.segment import Position
+from queues import batch, drain, opened
 
 TAIL = Position(7, 0)
 
@@ -74,12 +75,30 @@ def test_a_new_file_has_all_the_space_it_will_need(tmp_path: Path) -> None:
     assert (created.st_size, created.st_blocks) == (later.st_size, later.st_blocks)
 
 
-def test_more_unfinished_records_than_fit_are_repeated_from_the_oldest_on(tmp_path: Path) -> None:
-    unfinished = tuple(Position(1, n) for n in range(1000))
+def test_where_more_unfinished_records_are_than_fit_it_goes_on_at_the_first_that_does_not(
+    tmp_path: Path,
+) -> None:
+    unfinished = tuple(Position(1, n) for n in reversed(range(1000)))
 
-    path = written(tmp_path, State(Position(2, 0), unfinished))
+    state = read_state(written(tmp_path, State(Position(2, 0), unfinished)))
 
-    assert read_state(path) == State(Position(1, 0))
+    assert state is not None
+    assert state.next == Position(1, len(state.unfinished)) > Position(1, 250)
+    assert state.unfinished == tuple(Position(1, n) for n in range(len(state.unfinished)))
+
+
+def test_what_is_done_among_very_many_that_are_out_is_not_taken_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as queue:
+        reader = queue.reader("otlp_grpc/a")
+        for number in range(400):
+            queue.consume(batch(str(number)))
+        out = [entry for _ in range(400) if (entry := reader.take(10))]
+        for entry in out[50:100]:
+            reader.delivered(entry)
+    with opened(tmp_path) as queue:
+        again = drain(queue.reader("otlp_grpc/a"))
+
+    assert sorted(map(int, again)) == [*range(50), *range(100, 400)]
 
 
 def test_a_later_format_is_refused_with_a_way_out(tmp_path: Path) -> None:
