@@ -39,8 +39,9 @@ __all__ = ["Exporter"]
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 5.0  # how long to wait for work at a time; closing the reader ends the wait
-# Halvings, but those for size, of parts of one request. Twelve find one item among four thousand; a
-# destination that refuses everything must not get every item by itself.
+# Halvings, but those for size, of parts of one request of which none was taken meanwhile. Twelve
+# find one item among four thousand; a destination that refuses everything must not get every item
+# by itself.
 _HALVINGS_MAX = 64
 # A request of which halving saves less than this share is mostly the envelope of its items.
 _SAVED_MIN = 0.05
@@ -186,6 +187,7 @@ class Exporter:
             self._weigh(trial, outcome)
         match outcome:
             case Delivered(rejected, message):
+                trial.family.halvings = 0
                 self._settling.delivered(parcel, rejected, message)
                 return ()
             case Retry() | Hold():
@@ -249,7 +251,11 @@ class Exporter:
         return ()
 
     def _trials(self, parcels: Iterable[Parcel], parent: Trial) -> list[Trial]:
-        return [self._trial(parcel, parent.family) for parcel in parcels]
+        """Parts of a refused parcel, next in line: so what is well in there is soon accepted."""
+        trials = [self._trial(parcel, parent.family) for parcel in parcels]
+        for trial in trials:
+            trial.due_s = parent.due_s
+        return trials
 
     def _smaller(self, trial: Trial, outcome: Outcome) -> Sequence[Parcel]:
         """What to send in place of a refused parcel; nothing if it can't be made smaller."""

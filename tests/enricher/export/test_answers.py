@@ -270,6 +270,16 @@ def test_a_destination_that_refuses_everything_is_not_asked_for_every_span(tmp_p
     assert delivery.count("dead_lettered") == 4000
 
 
+def test_however_many_spans_are_wrong_their_neighbours_arrive(tmp_path: Path) -> None:
+    wrong = range(0, 400, 8)
+    taker = poisoned_by(*wrong)
+    with http_destination(taker) as destination:
+        delivery = deliver(tmp_path, http_exporter(destination.port), many(range(400)))
+
+    assert sorted(taker.accepted, key=str) == sorted(set(range(400)) - set(wrong), key=str)
+    assert Counter(delivery.dead) == Counter(wrong)
+
+
 def test_rejected_spans_of_a_joined_request_are_counted_and_not_sent_again(
     tmp_path: Path,
 ) -> None:
