@@ -77,6 +77,7 @@ class FaultProxy:
         self._random = random.Random(seed)
         self._fault = Fault.NONE
         self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy")
@@ -97,14 +98,13 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _set(self, fault: Fault) -> None:
         self._fault = fault
         if fault is Fault.DOWN and self._server is not None:
-            self._server.close()
-            self._server = None
+            await self._stop_listening()
             self.struck[fault] += 1
             for connection in self._connections:
                 connection.reset()
@@ -112,12 +112,39 @@ class FaultProxy:
             await self._listen()
 
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        await self._stop_listening()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await self._turns()  # a transport closes its socket in a later turn
+
+    async def _stop_listening(self) -> None:
+        """First nothing new, then what was accepted becomes a connection, and only then the end.
+
+        asyncio forgets a socket that it has accepted if the server is closed, or its own task
+        cancelled, before there is a transport for it.
+        """
+        if self._server is not None:
+            for listener in self._server.sockets:
+                self._loop.remove_reader(listener.fileno())
+            await self._turns()
+            self._server.close()
+            self._server = None
+
+    async def _turns(self) -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    def _accept(self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._accepted(from_client, client))
+        self._tasks.add(task)
+
+        def end(task: asyncio.Task[None]) -> None:  # also where the task never began
+            client.transport.abort()
+            self._tasks.discard(task)
+
+        task.add_done_callback(end)
 
     async def _accepted(
         self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter
@@ -125,7 +152,6 @@ class FaultProxy:
         try:
             from_server, server = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
-            client.transport.abort()
             return
         connection = _Connection(client, server)
         self._connections.add(connection)
@@ -142,7 +168,6 @@ class FaultProxy:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             self._connections.discard(connection)
-            client.transport.abort()
             server.transport.abort()
 
     async def _pass(

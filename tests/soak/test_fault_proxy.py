@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -137,3 +140,19 @@ def test_while_it_is_down_nobody_gets_in_and_afterwards_everybody(proxy: FaultPr
     with connected(proxy) as client:
         client.sendall(b"y")
         assert received(client, 1) == b"y"
+
+
+@pytest.mark.parametrize("last", [Fault.NONE, Fault.DOWN])
+def test_connections_that_come_as_it_ends_leave_no_socket_open(last: Fault) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as target:
+        for _ in range(10):
+            with ExitStack() as held, warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                with fault_proxy(target.getsockname()[1]) as proxy:
+                    for _ in range(5):
+                        address = ("127.0.0.1", proxy.port)
+                        held.enter_context(socket.create_connection(address, timeout=30))
+                    proxy.set(last)
+                gc.collect()
+
+            assert [str(each.message) for each in seen] == []
