@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from soak.senders import EXPORT, retry_delay_s
 
 _MIB = 1 << 20
 _TIMEOUT_S = 60.0
+# On a busy machine it takes longer until enough requests are in work at a time.
+_LONGER_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,17 @@ def run(plan: Plan, folder: Path) -> Report:
                 for each in spans_of(payload)
             }
         report.recovered = _accepts(enricher.grpc, plan)
+        _wait_until_told(enricher, report)
     finally:
         enricher.kill()
     return report
 
 
 def _load(plan: Plan, target: str, url: str, report: Report) -> None:
-    """Send from all senders, every fourth over HTTP, until the time is over."""
+    """Send from all senders, every fourth over HTTP, until the time is over.
+
+    That is at the first refusal for memory, if there was none by then.
+    """
     deadline_s = time.monotonic() + plan.seconds
     lock = threading.Lock()
     padding = "x" * (plan.request_mib * _MIB)
@@ -129,7 +135,9 @@ def _load(plan: Plan, target: str, url: str, report: Report) -> None:
     def send(sender: int) -> None:
         with grpc.insecure_channel(target, _OPTIONS) as channel, requests.Session() as session:
             call = channel.unary_unary(EXPORT, None, None)
-            while time.monotonic() < deadline_s:
+            while time.monotonic() < deadline_s or (
+                not report.memory_refused and time.monotonic() < deadline_s + _LONGER_S
+            ):
                 with lock:
                     number = next(numbers)
                 payload = request(span(chat(more={"app.padding": padding}), number=number))
@@ -184,6 +192,19 @@ def _accepts(target: str, plan: Plan) -> bool:
     return False
 
 
+def _wait_until_told(enricher: EnricherProcess, report: Report) -> None:
+    """It says that it is within the limit after its next look, which may take ten seconds."""
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while report.memory_refused and time.monotonic() < deadline_s:
+        above, within = (
+            enricher.log.read_text().count(text)
+            for text in ("above the limit; senders", "within the limit again")
+        )
+        if above == within:
+            return
+        time.sleep(0.1)
+
+
 @contextmanager
 def _watching(enricher: EnricherProcess, report: Report) -> Iterator[None]:
     stopping = threading.Event()
@@ -193,6 +214,9 @@ def _watching(enricher: EnricherProcess, report: Report) -> Iterator[None]:
             report.highest = max(report.highest, _resident(enricher))
             queued = sum(f.stat().st_size for f in enricher.data.rglob("*.segment"))
             report.queued = max(report.queued, queued)
+            with suppress(OSError):  # too busy to say
+                refused = enricher.metric("genops_memory_refused_requests_total ")
+                report.memory_refused = int(refused)
 
     thread = threading.Thread(target=watch)
     thread.start()
