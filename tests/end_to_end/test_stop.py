@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,3 +187,28 @@ def children(enricher: EnricherProcess) -> list[int]:
         if int(parent) == enricher.pid:
             found.append(int(stat.parent.name))
     return found
+
+
+def test_at_a_stop_nothing_waits_for_others_even_beside_a_destination_that_is_away(
+    tmp_path: Path, port: int
+) -> None:
+    """What waits in memory would be lost."""
+    with grpc_destination() as backend:
+        config = write_config(tmp_path, f"127.0.0.1:{port}", shutdown_timeout="10s")
+
+        def add(settings: Any) -> None:
+            settings["exporters"]["otlp_grpc/joining"] = {
+                "endpoint": f"127.0.0.1:{backend.port}",
+                "tls": {"insecure": True},
+                "sending_queue": {"storage": "memory", "batch": {"flush_timeout": "1h"}},
+            }
+            settings["service"]["pipelines"]["traces"]["exporters"].append("otlp_grpc/joining")
+
+        edit(config, add)
+        enricher = EnricherProcess(config)
+        fill(enricher)
+        assert numbers(backend) == []
+
+        assert enricher.stop(timeout_s=60) == 0
+        assert sorted(numbers(backend)) == [1, 2, 3, 4, 5]
+        assert LEFT in enricher.log.read_text()

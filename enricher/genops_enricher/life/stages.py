@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -227,22 +227,23 @@ class Stages:
         queue.close(lose_memory=self._may_drain)
 
     def _stop_exporters(self) -> None:
-        """Stop all at once: a destination that hangs must not use up the time of the others."""
-        stops = [
-            threading.Thread(target=exporter.stop, args=(self._remaining_s(),))
-            for _, exporter in self._exporters
+        self._at_once(lambda exporter: exporter.stop(self._remaining_s()))
+
+    def _at_once(self, work: Callable[[Exporter | DirectExporter], object]) -> None:
+        """Do it with all exporters: one that hangs must not use up the time of the others."""
+        threads = [
+            threading.Thread(target=work, args=(exporter,)) for _, exporter in self._exporters
         ]
-        for stop in stops:
-            stop.start()
-        for stop in stops:
-            stop.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def _drain(self) -> None:
         """Wait until everything is delivered, as long as there is time, and say what is left."""
         if not self._may_drain:
             return
-        for _, exporter in self._exporters:
-            exporter.flush(self._remaining_s())
+        self._at_once(lambda exporter: exporter.flush(self._remaining_s()))
         for signal, queue in self._queues.items():
             for name in self._config.pipelines[signal]:
                 reader = queue.reader(name)

@@ -118,6 +118,7 @@ class Reader:
         self._emptied = threading.Condition(lock)
         self._refused_bytes: int | None = None  # the last request that found no room
         self._dropping = False  # the last request made others go
+        self._draining = 0  # how many wait until it is empty
         self._closed = False
         self._shut = False
         self._loses = False  # everything that there is and that comes
@@ -158,15 +159,17 @@ class Reader:
         """The oldest record that nobody has taken yet.
 
         Several records may be out at once. None after `timeout_s` seconds without one, if it is
-        larger than `bytes_max`, and from `close` on.
+        larger than `bytes_max`, and from `close` on. With `bytes_max` it is to go out with others,
+        and is not waited for while someone waits until the queue is empty.
 
         Raises:
             OSError: the file can't be opened or read now (too many open files). The record stays,
                 as it does for want of memory.
         """
+        joining = bytes_max is not None
         while True:
             with self._lock:
-                self._arrival.wait_for(lambda: self._closed or self._first() is not None, timeout_s)
+                self._arrival.wait_for(lambda: self._may_go_on(joining=joining), timeout_s)
                 first = None if self._closed else self._first()
                 if first is None or (bytes_max is not None and first.length > bytes_max):
                     return None
@@ -210,7 +213,12 @@ class Reader:
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until every record is finished; False if that takes longer."""
         with self._lock:
-            return self._emptied.wait_for(lambda: not self.queued_bytes, timeout_s)
+            self._draining += 1
+            self._arrival.notify_all()
+            try:
+                return self._emptied.wait_for(lambda: not self.queued_bytes, timeout_s)
+            finally:
+                self._draining -= 1
 
     def close(self) -> None:
         """Give no more records; wake those who wait. Records that are out may still be finished."""
@@ -272,6 +280,10 @@ class Reader:
         if self._loses:
             self._lose_all()
         self._losses.close()
+
+    def _may_go_on(self, *, joining: bool) -> bool:
+        in_a_hurry = joining and self._draining > 0
+        return self._closed or in_a_hurry or self._first() is not None
 
     def _first(self) -> Frame | None:
         self._expire()

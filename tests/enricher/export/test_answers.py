@@ -32,6 +32,7 @@ from genops_enricher.export import Exporter, build_exporter
 from genops_enricher.pipeline import Signal
 from genops_enricher.queue import SignalQueue
 from genops_enricher.telemetry import Telemetry
+from life import wait_until
 from otlp import plain_attributes, request, span, spans_of
 from queues import assert_books_balance, batch, list_letters, opened
 
@@ -146,14 +147,32 @@ def test_small_requests_wait_for_others_as_long_as_is_configured(
             for n in range(100):  # one by one, while consumers wait for them
                 queue.consume(batch(sized(n)))
                 time.sleep(0.001)
-            assert exporter.flush(20)  # fifty are as many as may be joined: no need to wait longer
+            # Fifty are as many as may be joined: no need to wait longer.
+            wait_until(lambda: queue.reader(config.id).queued_items == 0, "they still wait")
             queue.consume(batch(sized(100)))
-            assert not exporter.flush(0.3)
+            time.sleep(0.3)
+            assert queue.reader(config.id).queued_items == 1
             queue.consume(batch(sized(101, 2 * MIB)))  # no room for it beside the other
             assert exporter.flush(20)
 
     assert [len(numbers(payload)) for payload in destination.payloads[:2]] == [50, 50]
     assert sorted(map(numbers, destination.payloads[2:])) == [[100], [101]]
+
+
+def test_while_it_drains_no_request_waits_for_others(tmp_path: Path) -> None:
+    with http_destination() as destination:
+        config = http_exporter(
+            destination.port, batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=3600)
+        )
+        with running(tmp_path, config, Telemetry()) as (queue, exporter):
+            queue.consume(batch(sized(1)))
+            assert exporter.flush(20)
+            queue.consume(batch(sized(2)))
+            time.sleep(0.3)
+            assert queue.reader(config.id).queued_items == 1  # the drain is over
+            assert exporter.flush(20)
+
+    assert list(map(numbers, destination.payloads)) == [[1], [2]]
 
 
 def test_after_that_time_a_small_request_goes_out_alone(tmp_path: Path) -> None:
