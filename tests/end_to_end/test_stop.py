@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from destinations import GrpcAnswer, Received, grpc_destination
 from enricher_process import EnricherProcess, free_port, running, write_config
-from life import arrived, edit, numbers, overlay, reloads, send, set_header, wait_until
+from life import WAIT_S, arrived, edit, numbers, overlay, reloads, send, set_header, wait_until
 
 LEFT = "otlp_grpc (traces): 5 items are not delivered yet; they are kept in"
+LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 BIG = 4000  # models of an overlay that takes a second and more to read
 
 
@@ -212,3 +216,49 @@ def test_at_a_stop_nothing_waits_for_others_even_beside_a_destination_that_is_aw
         assert enricher.stop(timeout_s=60) == 0
         assert sorted(numbers(backend)) == [1, 2, 3, 4, 5]
         assert LEFT in enricher.log.read_text()
+
+
+def test_at_a_stop_a_destination_that_hangs_without_a_queue_leaves_time_for_the_others(
+    tmp_path: Path,
+) -> None:
+    reached, ended = threading.Event(), threading.Event()
+
+    def hang(_number: int, _received: Received) -> GrpcAnswer:
+        reached.set()
+        ended.wait(WAIT_S)
+        return GrpcAnswer()
+
+    records = ExportLogsServiceRequest()
+    records.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
+    with grpc_destination() as backend, grpc_destination(hang) as hanging:
+        config = write_config(
+            tmp_path,
+            f"127.0.0.1:{backend.port}",
+            shutdown_timeout="20s",
+            more={"sending_queue": {"storage": "memory", "batch": {"flush_timeout": "1h"}}},
+        )
+
+        def add(settings: Any) -> None:
+            settings["exporters"]["otlp_grpc/direct"] = {
+                "endpoint": f"127.0.0.1:{hanging.port}",
+                "tls": {"insecure": True},
+                "timeout": "1m",
+                "sending_queue": {"storage": "none"},
+            }
+            settings["service"]["pipelines"]["logs"]["exporters"] = ["otlp_grpc/direct"]
+
+        edit(config, add)
+        enricher = EnricherProcess(config)
+        fill(enricher)
+        with grpc.insecure_channel(enricher.grpc) as channel:
+            call = channel.unary_unary(LOGS, None, None)
+            waiting = call.future(records.SerializeToString(), timeout=WAIT_S)
+            assert reached.wait(WAIT_S)
+
+            assert enricher.stop(timeout_s=60) == 0
+            waiting.exception()
+            code = waiting.code()
+        ended.set()
+
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert sorted(numbers(backend)) == [1, 2, 3, 4, 5]

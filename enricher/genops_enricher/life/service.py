@@ -203,8 +203,11 @@ class Service:
                 receiver.stop(left_s())
             self._receivers = {}
         if Part.PIPELINES in parts:
+            # At a stop senders have their answers by now: a request that hangs in a destination
+            # without a queue must not use up the time of the others.
+            idle_s = time.monotonic() + min(left_s(), _GRACE_S)
             for gate in self._gates.values():
-                gate.close(left_s())
+                gate.close(max(idle_s - time.monotonic(), 0.0))
             if self._stages is not None:
                 self._stages.stop(left_s(), drain=drain)
         if Part.TRACING in parts and self._tracing is not None:
