@@ -10,9 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -20,6 +18,7 @@ import pytest
 import yaml
 
 from destinations import GRPC_SERVICES, GrpcAnswer, grpc_destination
+from disks import mounted
 from enricher_process import EnricherProcess, free_port, running, write_config
 from genops_enricher.pipeline import Signal
 from otlp import chat, request, span, spans_of
@@ -164,26 +163,6 @@ def test_a_queue_of_garbage_is_no_crash_loop(tmp_path: Path) -> None:
                 (reason,) = degraded(process)
                 assert reason.startswith("traces: 5 damaged ranges of the queue")
         assert numbers(destination.payloads) == {1, 2, 3, 4}
-
-
-@contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of a size of its own."""
-    folder.mkdir()
-    if not (shutil.which("mount") and os.geteuid() == 0):
-        pytest.skip("needs root and mount")
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "genops-test", str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if made.returncode:
-        pytest.skip(f"can't mount: {made.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_refuses_loses_nothing_and_goes_on_when_there_is_room(tmp_path: Path) -> None:

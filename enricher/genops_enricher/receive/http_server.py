@@ -98,9 +98,10 @@ class HttpReceiver:
         try:
             listener = socket.create_server((host, port), family=family, backlog=128)
         except OSError as error:
+            why = str(error.strerror).partition(" (while")[0]  # `create_server` adds the address
             raise StartError(
                 f"receivers.otlp.protocols.http.endpoint: can't listen on {self._config.endpoint}: "
-                f"{error.strerror}. Stop what uses the port, or choose another: 127.0.0.1:14318 "
+                f"{why}. Stop what uses the port, or choose another: 127.0.0.1:14318 "
                 "beside an OpenTelemetry Collector"
             ) from error
         self.port = int(listener.getsockname()[1])
