@@ -153,7 +153,7 @@ def test_spans_of_other_instrumentations(desk: Desk, emitter: str, app: str) -> 
 
     assert attributes["genops.cost.status"] == "priced"
     assert attributes["genops.cost.total"] > 0
-    assert attributes["genops.provider"] == "openrouter"
+    assert attributes["genops.model"] == "openai/gpt-4o-mini"
 
 
 def test_every_block_is_run() -> None:
