@@ -217,7 +217,7 @@ def test_what_is_in_the_data_folder(tmp_path: Path) -> None:
             assert (enricher.data / "lock").read_text() == f"{enricher.pid}\n"
             modes = {path.stat().st_mode & 0o077 for path in enricher.data.rglob("*")}
 
-    # A row for each kind of file, and a file for each row but those of trouble and of other signals.
+    # A row for each kind of file, and a file for each row but that of damage.
     for signal in ("metrics", "logs"):
         found = [path.replace(signal, "traces", 1) for path in found]
     patterns = [one.replace("SIGNAL/EXPORTER", "traces/otlp_http") for one in paths]
