@@ -95,7 +95,7 @@ class Reader:
         self._addresses = addresses
         self._environment = {**clean_environment(), "OPENROUTER_API_KEY": KEY, **environment}
 
-    def run(self, block: str, language: str = "bash") -> Ran:
+    def run(self, block: str, language: str = "bash", *, timeout_s: float = TIMEOUT_S) -> Ran:
         done = subprocess.run(
             [*_PROGRAMS[language], self.here(block)],
             cwd=self.folder,
@@ -104,7 +104,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
         return Ran(done.returncode, done.stdout)

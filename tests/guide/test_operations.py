@@ -108,7 +108,7 @@ def is_let_in(address: str, token: str) -> bool:
             call(
                 request(span(chat())),
                 timeout=60,
-                metadata=[("authorization", f"Bearer {token}")],
+                metadata=(("authorization", f"Bearer {token}"),),
                 wait_for_ready=True,
             )
         except grpc.RpcError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import venv
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -156,8 +158,23 @@ def test_spans_of_other_instrumentations(desk: Desk, emitter: str, app: str) -> 
     assert attributes["genops.model"] == "openai/gpt-4o-mini"
 
 
+@pytest.mark.heavy
+def test_what_is_installed_has_the_commands(tmp_path: Path) -> None:
+    """In an environment of its own, from this tree in place of the package index."""
+    (install,) = section(PAGE, "1. Install").blocks("bash")
+    venv.create(tmp_path / "venv", with_pip=True)
+    path = {"PATH": f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    reader = Reader(tmp_path, {"genops-ai[all]": f"{ROOT}[all]"}, **path)
+
+    installed = reader.run(install, timeout_s=600)
+    ran = reader.run("genops-enricher --version && genops --help && genops-pricing list | head -1")
+
+    assert installed.code == 0, installed.output
+    assert ran.code == 0, ran.output
+
+
 def test_every_block_is_run() -> None:
-    """By the tests above; installing is what `make` does for them."""
+    """By the tests above."""
     assert [len(PLAIN.blocks(kind)) for kind in ("python", "bash")] == [1, 2]
     assert [len(INSTRUMENTED.blocks(kind)) for kind in ("python", "bash")] == [3, 1]
     assert [len(SEEN.blocks(kind)) for kind in ("json", "bash", "text")] == [1, 1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
@@ -22,7 +24,7 @@ from destinations import (
     grpc_destination,
     http_destination,
 )
-from enricher_process import EnricherProcess, running
+from enricher_process import EnricherProcess, free_port, running
 from life import wait_until
 from otlp import chat, plain_attributes, request, span, spans_of
 from pages import ROOT, Section
@@ -222,6 +224,8 @@ def test_dead_letters_are_at_their_bound(symptom: Section, tmp_path: Path) -> No
                 send(enricher, request(span(chat() | {"padding": "x" * 900_000}, number=number)))
             degraded(enricher)
             ran = reader_of(config).run_all(symptom)
+            lost = 'reason="dead_letters_full",signal="traces"} 1'
+            assert lost in enricher.get("/metrics")
 
     check(symptom, ran.output)
 
@@ -265,19 +269,59 @@ def test_the_destination_rejects_spans(symptom: Section, tmp_path: Path) -> None
     assert 'reason="rejected",signal="traces"} 1' in ran.output
 
 
-def test_spans_were_dropped(symptom: Section, tmp_path: Path) -> None:
-    """The one that a setting of the retries causes; the table is compared with docs/metrics.md."""
-    config = configured(tmp_path, retry_on_failure={"enabled": False})
-    with running(config) as enricher:
-        send(enricher)
-        wait_until(
-            lambda: enricher.metric("genops_exporter_dropped_items_total{") == 1, "nothing is lost"
-        )
-        ran = reader_of(config).run_all(symptom)
+LARGE = request(span(chat() | {"padding": "x" * 400_000}))
+FULL_SOON = {
+    "queue_size": "1MiB",
+    "on_full": "drop_oldest",
+    "num_consumers": 1,  # what is being sent is not dropped
+    "batch": {"min_size": 0},
+}
+# Reason: settings of the exporter under which what waits is lost, and what is sent.
+LOSING: dict[str, tuple[dict[str, Any], bytes]] = {
+    "queue_full": ({"sending_queue": FULL_SOON}, LARGE),
+    "expired": ({"sending_queue": {"max_age": "1s"}}, request(span(chat()))),
+    "retries_exhausted": ({"retry_on_failure": {"enabled": False}}, request(span(chat()))),
+    "shutdown": ({"sending_queue": {"storage": "memory"}}, request(span(chat()))),
+    "exporter_removed": ({}, request(span(chat()))),
+}
+# In the tests of these symptoms; what is damaged while it waits, in tests/enricher/queue.
+LOST_ELSEWHERE = {"rejected", "dead_letters_full", "corrupt"}
 
-    check(symptom, ran.output)
-    assert 'reason="retries_exhausted"' in ran.output
-    assert "| `retries_exhausted` |" in symptom.text
+
+@pytest.mark.parametrize("reason", LOSING)
+def test_spans_were_dropped(symptom: Section, tmp_path: Path, reason: str) -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \|", symptom.text, re.MULTILINE)) - {"reason"}
+    assert rows == LOSING.keys() | LOST_ELSEWHERE
+    settings, payload = LOSING[reason]
+    config = configured(tmp_path, **settings)
+    ran = ""
+
+    def shows() -> bool:
+        nonlocal ran
+        ran = reader_of(config).run_all(symptom).output
+        return f'reason="{reason}"' in ran
+
+    with running(config) as enricher:
+        for _ in range(4):
+            send(enricher, payload)
+        if reason == "shutdown":
+            enricher.stop()
+            check(symptom, "genops_exporter_dropped_items_total{} 1\n" + enricher.log.read_text())
+            return
+        if reason == "exporter_removed":
+            name = "otlp_http/other"
+            change(config, exporters={name: {"endpoint": f"http://127.0.0.1:{free_port()}"}})
+            pipelines = {signal: {"exporters": [name]} for signal in ("traces", "metrics", "logs")}
+            change(config, service={"pipelines": pipelines})
+            enricher.hang_up()
+        wait_until(shows, f"no {reason}: {enricher.log.read_text()}")
+        lost = ran.count("genops_exporter_dropped_items_total{")
+        assert lost
+        if reason == "exporter_removed":
+            assert "that it had not delivered are given up" in enricher.log.read_text()
+        else:
+            check(symptom, ran + enricher.log.read_text())
+        enricher.kill()
 
 
 def test_queue_files_are_damaged(symptom: Section, tmp_path: Path) -> None:
@@ -298,6 +342,9 @@ def test_queue_files_are_damaged(symptom: Section, tmp_path: Path) -> None:
             degraded(enricher)
             ran = reader_of(config).run_all(symptom)
             check(symptom, enricher.log.read_text() + ran.output)
+            assert 'genops_queue_damaged_ranges_total{signal="traces"} 1' in enricher.get(
+                "/metrics"
+            )
             subprocess.run(
                 ["rm", "-r", str(enricher.data / "traces" / "corrupt")], check=True, timeout=10
             )
