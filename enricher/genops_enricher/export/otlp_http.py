@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import ssl
 import threading
 import time
@@ -53,6 +54,8 @@ _CONTENT_TYPE = "application/x-protobuf"
 _GZIP_LEVEL = 1
 _CHUNK_BYTES = 64 << 10
 _CAUSES_MAX = 50
+# urllib3 begins with what failed, such as `HTTPConnectionPool(host='…', port=4318): `.
+_OBJECT = re.compile(r"^\w+\(host=[^)]*\): ")
 
 
 class HttpSender:
@@ -109,8 +112,8 @@ class HttpSender:
                 return replace(outcome, code=str(response.status_code))
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
             if _is_refused_handshake(error):
-                return Hold(shown(f"TLS: {error}", self._secrets))
-            return Retry(shown(f"{type(error).__name__}: {error}", self._secrets))
+                return Hold(shown(f"TLS: {_words(error)}", self._secrets))
+            return Retry(shown(f"{type(error).__name__}: {_words(error)}", self._secrets))
         except requests.RequestException as error:
             # The request could not even be made, for example because of a line end in a header.
             # The text of the error may hold the header.
@@ -185,6 +188,13 @@ def _is_refused_handshake(error: BaseException) -> bool:
         if isinstance(cause, BaseException) and len(causes) < _CAUSES_MAX:
             causes += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
     return False
+
+
+def _words(error: BaseException) -> str:
+    """What an error says, without what the libraries put around it: their objects and our URL."""
+    wrapped = error.args[0] if error.args else error
+    reason = getattr(wrapped, "reason", None)  # of urllib3's "Max retries exceeded"
+    return _OBJECT.sub("", str(reason if isinstance(reason, Exception) else wrapped))
 
 
 def _now() -> datetime:

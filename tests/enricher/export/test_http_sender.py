@@ -281,6 +281,29 @@ def test_an_answer_whose_head_drips_can_not_outlast_the_timeout(beginning: bytes
     assert "timed out" in outcome.reason
 
 
+def test_a_failure_is_told_without_the_objects_of_the_library() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        slow = send(http_exporter(silent.getsockname()[1], timeout_s=0.2))
+        port = silent.getsockname()[1]
+    refused = send(http_exporter(port))
+    base = "http://no-such-host.invalid:4318"
+    urls = {signal: f"{base}/v1/{signal}" for signal in Signal}
+    unknown = send(http_exporter(port, endpoint=Endpoint(Protocol.HTTP, base, False, urls)))
+    with http_destination(tls=server_tls()) as destination:
+        untrusted = send(secure(destination.port))
+
+    assert isinstance(slow, Retry)
+    assert slow.reason.startswith("ReadTimeout: Read timed out.")
+    assert isinstance(refused, Retry)
+    start = "ConnectionError: Failed to establish a new connection: [Errno "
+    assert refused.reason.startswith(start)
+    assert refused.reason.endswith("Connection refused")
+    assert isinstance(unknown, Retry)
+    assert unknown.reason.startswith("ConnectionError: Failed to resolve 'no-such-host.invalid'")
+    assert isinstance(untrusted, Hold)
+    assert untrusted.reason.startswith("TLS: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify")
+
+
 def server_tls(*, mutual: bool = False) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
