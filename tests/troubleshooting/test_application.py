@@ -111,12 +111,35 @@ def test_calls_work_and_nothing_is_recorded(symptom: Section, tmp_path: Path) ->
     assert "'openai'" in cured.output
 
 
-def test_nothing_listens_at_the_otlp_endpoint(symptom: Section, tmp_path: Path) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
-    ran = Reader(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=nobody).run_all(symptom)
+def test_the_application_has_a_tracer_provider_of_its_own(symptom: Section, tmp_path: Path) -> None:
+    ran = Reader(tmp_path).run_all(symptom)
+    (block,) = symptom.blocks("python")
+    (cure,) = [part for part in symptom.text.split("`") if part.startswith("genops.init(otlp_")]
+    fixed = block.replace('genops.init(service_name="my-app")', cure)
+    cured = Reader(tmp_path).run(fixed, "python")
 
     check(symptom, ran.output)
-    assert nobody in ran.output
+    assert "127.0.0.1:4317" in cured.output
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_nothing_listens_at_the_otlp_endpoint(
+    symptom: Section, tmp_path: Path, router: FakeOpenRouter, protocol: str
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    reader = Reader(
+        tmp_path,
+        OTEL_EXPORTER_OTLP_ENDPOINT=nobody,
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        GENOPS_OPENROUTER_BASE_URL=router.base_url,
+    )
+    ran = reader.run_all(symptom)
+    app = (ROOT / "docs/examples/openrouter/zero_code.py").read_text()
+    logged = reader.run(f"import logging\nlogging.basicConfig()\n{app}", "python")
+
+    check(symptom, ran.output + logged.output)
+    assert logged.code == 0
+    assert nobody.removeprefix("http://") in ran.output
 
 
 @pytest.mark.parametrize(("port", "protocol"), [(GRPC, "http/protobuf"), (HTTP, "grpc")])
