@@ -5,7 +5,6 @@ The real SDK calls the fake OpenRouter; spans and metrics go through a real enri
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import uuid
@@ -25,9 +24,9 @@ from enricher_process import EnricherProcess, running, write_config
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 from genops_enricher.demo.fake_openrouter.server import Asked
 from genops_enricher.spans import Span, spans_of
+from pages import KEY, clean_environment
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "openrouter"
-KEY = "sk-or-v1-" + "0" * 64
 TIMEOUT_S = 60
 
 
@@ -72,7 +71,7 @@ class Guide:
         }
         done = subprocess.run(
             [sys.executable, *command],
-            env={**_clean_environment(), **settings},
+            env={**clean_environment(), **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -93,11 +92,6 @@ class Guide:
     def example(self, name: str, **environment: str) -> Run:
         """Run an example of the documentation."""
         return self.run(str(EXAMPLES / name), environment=environment)
-
-
-def _clean_environment() -> dict[str, str]:
-    private = ("OTEL_", "GENOPS_", "OPENAI_", "OPENROUTER_", "ENVIRONMENT", "HONEYCOMB", "DATADOG")
-    return {name: value for name, value in os.environ.items() if not name.startswith(private)}
 
 
 def spans_with(backend: Destination, mark: str) -> list[Span]:

@@ -16,7 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from destinations import http_destination
 from genops_enricher.spans import spans_of
-from guide.conftest import EXAMPLES, KEY, Guide
+from guide.conftest import EXAMPLES, Guide
+from pages import KEY
 
 OPENROUTER_NAMES = {
     "gen_ai.operation.name": "chat",
