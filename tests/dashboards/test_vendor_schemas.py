@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from genops_enricher.dashboards.alerts import ALERTS
 from genops_enricher.enrich.attributes import REASONS
 from genops_enricher.spend import Ledger, SpendCollector
 from genops_enricher.telemetry import LABELS, METRICS, Kind, Telemetry
+from pages import blocks
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "collector-config" / "dashboards"
@@ -93,13 +94,29 @@ def test_prometheus_parses_every_expression_of_the_dashboard(tmp_path: Path) -> 
         expressions = [expression.replace(variable, value) for expression in expressions]
     assert len(expressions) > 30
     assert not any("$" in expression for expression in expressions)
-    file = tmp_path / "expressions.yaml"
+    assert parse(expressions, tmp_path) == ""
+
+
+def test_prometheus_parses_every_expression_of_the_pages(tmp_path: Path) -> None:
+    pages = ((ROOT / "docs" / name).read_text() for name in ("operations.md", "dashboards.md"))
+    expressions = [
+        line for page in pages for block in blocks(page, "promql") for line in block.splitlines()
+    ]
+    assert len(expressions) > 20
+
+    assert parse(expressions, tmp_path) == ""
+    assert "unclosed" in parse([*expressions, "sum(genops_cost_total"], tmp_path)
+
+
+def parse(expressions: Sequence[str], folder: Path) -> str:
+    """What promtool finds wrong."""
+    file = folder / "expressions.yaml"
     rules = [{"record": f"r:{n}", "expr": expression} for n, expression in enumerate(expressions)]
     file.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
 
     done = promtool("check", "rules", str(file))
 
-    assert done.returncode == 0, done.stderr
+    return done.stderr if done.returncode else ""
 
 
 def test_the_page_that_they_read_is_as_prometheus_wants_it() -> None:
