@@ -324,6 +324,22 @@ def test_spans_were_dropped(symptom: Section, tmp_path: Path, reason: str) -> No
         enricher.kill()
 
 
+def test_items_can_t_be_read_and_redaction_is_on(symptom: Section, tmp_path: Path) -> None:
+    """A sound span, and one whose bytes say that they hold more than there is."""
+    broken = b"\x12\x1dgen_ai.prompt.secret"
+    scope = b"\x12" + bytes([len(broken)]) + broken
+    spans = b"\x12" + bytes([len(scope)]) + scope
+    resource = b"\x0a" + bytes([len(spans)]) + spans
+    redaction = {"redaction": {"drop": ["group:content"]}}
+    config = change(configured(tmp_path), enrichment=redaction)
+    with running(config) as enricher:
+        send(enricher, request(span(chat())) + resource)
+        ran = reader_of(config).run_all(symptom)
+        enricher.kill()
+
+    check(symptom, ran.output)
+
+
 def test_queue_files_are_damaged(symptom: Section, tmp_path: Path) -> None:
     config = configured(tmp_path)
     with running(config) as enricher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 from pathlib import Path
 
@@ -125,6 +126,25 @@ def test_a_request_over_http_is_refused(symptom: Section, tmp_path: Path) -> Non
         ran = reader_of(config).run_all(symptom)
 
     assert ran.output.startswith("HTTP/1.1 200 ")
+
+
+def test_a_request_does_not_arrive_in_time(symptom: Section, tmp_path: Path) -> None:
+    protocols = {"http": {"read_timeout": "1s"}}
+    config = change(configured(tmp_path), receivers={"otlp": {"protocols": protocols}})
+    with running(config):
+        host, _, port = addresses(config)[HTTP].partition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as sender:
+            sender.sendall(
+                b"POST /v1/traces HTTP/1.1\r\nHost: here\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+            )
+            answer = b""
+            while piece := sender.recv(1 << 16):
+                answer += piece
+        ran = reader_of(config).run_all(symptom)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    check(symptom, answer.decode() + ran.output)
 
 
 @pytest.mark.parametrize("secure", [True, False], ids=["receiver", "sender"])
