@@ -47,6 +47,7 @@ bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; th
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_hot_path.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_redaction.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_reload.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_service.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_client.py
 	$(BIN)/python tests/bench/bench_catalog.py
 
