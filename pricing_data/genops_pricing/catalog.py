@@ -18,7 +18,7 @@ from .instants import instant_of, parse_instant
 from .lookup import LONGEST_REMEMBERED, Lookup
 from .markets import Markets
 from .model import Model
-from .shelf import Shelf
+from .shelf import Shelf, canonical
 from .stock import Stock
 from .tiers import Tiers
 from .units import Usage
@@ -59,6 +59,7 @@ class Catalog:
     ) -> None:
         self.version: Final = version
         self.digest: Final = digest
+        self._overlays: Final = overlays
         self.released: Final[datetime] = parse_instant(content["released"])
         self._markets = Markets(content["markets"], content["vendor_prefixed"])
         self._tiers = Tiers(content["tiers"])
@@ -70,6 +71,11 @@ class Catalog:
             for raw in overlay.get("discounts", ())
         )
         self._latest = lru_cache(_REMEMBERED_ANSWERS)(_Latest)
+
+    @property
+    def overlays(self) -> str:
+        """What the overlays say, as `catalog_with` takes it; empty without any."""
+        return canonical(self._overlays) if self._overlays else ""
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
         """Who bills a call: by server host, then provider name, then a vendor-prefixed model id.

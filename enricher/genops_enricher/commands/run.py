@@ -20,6 +20,7 @@ from genops_enricher.life.reload import Reloader
 from genops_enricher.life.service import Service
 from genops_enricher.life.sources import read_sources
 from genops_enricher.telemetry.logs import set_up_logging
+from genops_enricher.workers.supervisor import Supervisor, is_needed
 
 __all__ = ["run"]
 
@@ -52,7 +53,7 @@ class _Running:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._reloader: Reloader | None = None
-        self._service: Service | None = None
+        self._service: Service | Supervisor | None = None
         self._error: BaseException | None = None
         self._asked = False
         self._lock = threading.Lock()
@@ -91,7 +92,11 @@ class _Running:
                 _log.warning("%s", "\n".join(candidate.loaded.warnings))
             if self._stopping.is_set():
                 return
-            service = Service(config, candidate.catalog)
+            service: Service | Supervisor
+            if is_needed(config):
+                service = Supervisor(config, candidate.catalog)
+            else:
+                service = Service(config, candidate.catalog)
             reloader = Reloader(service, self._path, os.environ, candidate)
             service.start()
             reloader.start()

@@ -73,6 +73,7 @@ def dump_config(config: Config) -> str:
             "shutdown_timeout": _duration(config.service.shutdown_timeout_s),
             **_with_intervals(reload_interval=config.service.reload_interval_s),
             **_memory_limit(config.service.memory_limit_bytes),
+            "workers": config.service.workers,
             "telemetry": {
                 "health": {"endpoint": config.service.health_endpoint},
                 "logs": {

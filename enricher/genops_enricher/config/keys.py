@@ -594,7 +594,13 @@ _SERVICE = (
         "MiB of memory (resident set) above which senders are told to try again. Idle, the process "
         "takes about 100. Needs /proc.",
     ),
-    Key("service.workers", integer(1, 256), "1", "Processes that share the receivers.", "0.7"),
+    Key(
+        "service.workers",
+        integer(1, 256),
+        "1",
+        "Processes that share the receivers; Linux only. Limits of receivers and exporters, and "
+        "`memory_limit_mib`, hold for each of them. See [scaling](scaling.md).",
+    ),
 )
 
 KEYS: tuple[Key, ...] = (*_RECEIVER, *_EXPORTER, *_ENRICHMENT, *_SERVICE)

@@ -7,6 +7,7 @@ that depend on the machine. Every problem is found before the first is reported.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +117,23 @@ def _service(reading: Reading, exporters: Mapping[str, ExporterConfig]) -> Servi
         shutdown_timeout_s=get(float, "service", "shutdown_timeout"),
         reload_interval_s=find(float, "service", "reload_interval"),
         memory_limit_bytes=None if limit_mib is None else limit_mib << 20,
+        workers=_workers(reading),
         log_level=get(str, "service", "telemetry", "logs", "level"),
         log_encoding=get(str, "service", "telemetry", "logs", "encoding"),
         traces=read_traces(reading, exporters),
     )
+
+
+def _workers(reading: Reading) -> int:
+    path = ("service", "workers")
+    workers = reading.settings.get(int, *path)
+    if workers > 1 and sys.platform != "linux":
+        reading.note(
+            path,
+            f"is {workers}, but only Linux spreads the connections of one port over processes; "
+            "remove it, or run several enrichers behind a load balancer",
+        )
+    return workers
 
 
 def _data_dir(reading: Reading) -> Path:

@@ -272,13 +272,14 @@ class TracesConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServiceConfig:
-    """The process itself."""
+    """The process itself. The limit of memory is that of each worker."""
 
     data_dir: Path
     health_endpoint: str = "127.0.0.1:13133"
     shutdown_timeout_s: float = 10.0
     reload_interval_s: float | None = None  # None: at SIGHUP only
     memory_limit_bytes: int | None = None
+    workers: int = 1
     log_level: str = "info"
     log_encoding: str = "console"  # console | json
     traces: TracesConfig | None = None  # None: no own spans

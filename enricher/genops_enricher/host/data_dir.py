@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from genops_enricher.errors import StartError
 
 __all__ = ["DataDir"]
+
+# Workers end by themselves when the process that started them has died; that takes milliseconds.
+_ORPHANS_S, _LOOK_S = 5.0, 0.05
 
 
 class DataDir:
@@ -21,9 +25,18 @@ class DataDir:
     it would let two processes hold locks on two files of the same name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock: bool = True) -> None:
+        """Without `lock` the process that started this one holds the lock for it."""
         self.path = path
+        self._lock = lock
         self._descriptor: int | None = None
+
+    @property
+    def descriptor(self) -> int:
+        """What holds the lock: as long as a process has it open, nobody else gets the folder."""
+        if self._descriptor is None:
+            raise ValueError(f"{self.path} is not open")
+        return self._descriptor
 
     def open(self) -> None:
         """Make the folder if need be, and lock it.
@@ -39,15 +52,16 @@ class DataDir:
                 f"service.data_dir: can't write to {self.path}: {error.strerror}. "
                 "Give a folder that this user may write."
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not self._lock:
+            os.close(descriptor)
+            return
+        if not _take(descriptor):
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise StartError(
                 f"service.data_dir: {self.path} is in use by process {holder}. "
                 "Stop it, or give this enricher a folder of its own."
-            ) from error
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
@@ -57,3 +71,27 @@ class DataDir:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _take(descriptor: int) -> bool:
+    """Take the lock; where its holder has died, also after the workers of that have ended."""
+    deadline_s = time.monotonic() + _ORPHANS_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _is_alive(os.pread(descriptor, 32, 0)) or time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOOK_S)
+        else:
+            return True
+
+
+def _is_alive(holder: bytes) -> bool:
+    try:
+        os.kill(int(holder), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -52,14 +52,20 @@ def check_changeable(old: Config, new: Config) -> None:
     Raises:
         ConfigError: it needs a restart.
     """
-    before, after = old.service.data_dir, new.service.data_dir
-    if before != after:
-        raise ConfigError(
-            [
-                f"service.data_dir: can't change from {before} to {after} in a running process, "
-                "which has a queue there; restart it, or take the change back"
-            ]
+    before, after = old.service, new.service
+    problems = []
+    if before.data_dir != after.data_dir:
+        problems.append(
+            f"service.data_dir: can't change from {before.data_dir} to {after.data_dir} in a "
+            "running process, which has a queue there; restart it, or take the change back"
         )
+    if before.workers != after.workers:
+        problems.append(
+            f"service.workers: can't change from {before.workers} to {after.workers} in a running "
+            "process; restart it, or take the change back"
+        )
+    if problems:
+        raise ConfigError(problems)
 
 
 def _receivers(config: Config) -> tuple[object, ...]:

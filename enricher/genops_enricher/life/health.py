@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import grpc
@@ -30,9 +31,9 @@ from grpc_health.v1.health import HealthServicer
 
 from genops_enricher.config.values import split_address
 from genops_enricher.errors import StartError
-from genops_enricher.telemetry import METRICS, Telemetry
+from genops_enricher.telemetry import METRICS
 
-__all__ = ["Health", "HealthServer", "State", "grpc_health"]
+__all__ = ["Health", "HealthServer", "Numbers", "State", "grpc_health"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
     RELOADING = "reloading"
+    RESTARTING = "restarting"
     DRAINING = "draining"
 
 
@@ -73,6 +75,10 @@ class Health:
     def reloading(self) -> None:
         """Parts of the service are being replaced, which takes a moment."""
         self._enter(State.RELOADING)
+
+    def restarting(self) -> None:
+        """No worker accepts spans; new ones are being started."""
+        self._enter(State.RESTARTING)
 
     def draining(self) -> None:
         """The service is stopping: what is under way ends, nothing new should come."""
@@ -112,10 +118,23 @@ def grpc_health(health: Health) -> Callable[[grpc.Server], None]:
     return add
 
 
+class Numbers(Protocol):
+    """What the pages need of the metrics: those of this process, or of several."""
+
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """The metrics page and its content type, for an HTTP Accept header."""
+
+    def labelled(self, name: str, /) -> list[tuple[dict[str, str], float]]:
+        """Every series of a metric as (labels, value)."""
+
+    def value(self, name: str, /, **labels: str) -> float:
+        """What a series stands at; 0 if nothing was ever recorded on it."""
+
+
 class HealthServer:
     """Serves the health pages and the metrics page."""
 
-    def __init__(self, endpoint: str, health: Health, telemetry: Telemetry) -> None:
+    def __init__(self, endpoint: str, health: Health, telemetry: Numbers) -> None:
         """`endpoint` is host:port; port 0 takes any free port. Nothing is bound before `start`."""
         self._endpoint = endpoint
         self._pages = _Pages(health, telemetry)
@@ -155,7 +174,7 @@ class HealthServer:
 class _Pages:
     """What stands on each page."""
 
-    def __init__(self, health: Health, telemetry: Telemetry) -> None:
+    def __init__(self, health: Health, telemetry: Numbers) -> None:
         self._health = health
         self._telemetry = telemetry
         self._by_path: dict[str, Callable[[str], tuple[HTTPStatus, str, bytes]]] = {
@@ -222,6 +241,7 @@ class _Pages:
 _NOT_READY = {
     State.STARTING: "starting: spans are not accepted yet",
     State.RELOADING: "reloading: spans are accepted again in a moment",
+    State.RESTARTING: "restarting: no worker accepts spans; they are started again",
     State.DRAINING: "draining: the service stops; send to another one, or again after the restart",
 }
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
+from genops_enricher.config.model import Config
 from genops_enricher.errors import ConfigError, StartError
-from genops_enricher.life.service import Service
+from genops_enricher.life.changes import Part
 from genops_enricher.life.sources import Candidate, Stamp, read_sources, stamp_of
+from genops_enricher.telemetry import Telemetry
 from genops_enricher.telemetry.logs import set_up_logging
 from genops_pricing import Catalog, CatalogError
 from genops_pricing.apart import CancelledError, load_catalog_apart
@@ -31,11 +34,21 @@ _SETTLED_S = 1.0
 _POLL_S_MIN = 0.1
 
 
+class Reloadable(Protocol):
+    """The service of this process, or those of several as one."""
+
+    telemetry: Telemetry
+    reasons: list[Callable[[], list[str]]]
+
+    def apply(self, config: Config, catalog: Catalog) -> frozenset[Part]:
+        """Run with another configuration and catalog, or raise and go on as before."""
+
+
 class Reloader:
     """Keeps a service with its files, in a thread of its own from `start` to `stop`."""
 
     def __init__(
-        self, service: Service, path: Path | None, env: Mapping[str, str], running: Candidate
+        self, service: Reloadable, path: Path | None, env: Mapping[str, str], running: Candidate
     ) -> None:
         """`running` is what the service was made of, `path` and `env` where that came from."""
         self._service = service

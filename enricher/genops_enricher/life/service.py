@@ -55,8 +55,16 @@ _AGAIN_S = 1.0
 class Service:
     """One enricher. `start` and `stop` are called once each; `apply` may come from any thread."""
 
-    def __init__(self, config: Config, catalog: Catalog) -> None:
-        """Touches no disk and opens no port."""
+    def __init__(self, config: Config, catalog: Catalog, *, supervised: bool = False) -> None:
+        """Touches no disk and opens no port.
+
+        Args:
+            config: what to run.
+            catalog: the prices.
+            supervised: one of several, see `workers`: others listen on the same ports, the folder
+                is locked by whoever started them all, and that one serves the health pages.
+        """
+        self._supervised = supervised
         self._config = config
         self._catalog = catalog
         self.telemetry = Telemetry()
@@ -66,7 +74,7 @@ class Service:
         self._memory = MemoryGuard(self.telemetry)
         self._prices = Prices(self.telemetry)
         self._grpc_health = grpc_health(self.health)
-        self._data_dir = DataDir(config.service.data_dir)
+        self._data_dir = DataDir(config.service.data_dir, lock=not supervised)
         self._kept = Kept(self.telemetry)
         self._gates = {signal: Gate() for signal in Signal}
         self._tracing: Tracing | None = None
@@ -169,7 +177,7 @@ class Service:
         """Start these parts with this configuration, or none of them."""
         started: set[Part] = set()
         try:
-            if Part.HEALTH in parts:
+            if Part.HEALTH in parts and not self._supervised:
                 endpoint = config.service.health_endpoint
                 self._health_server = HealthServer(endpoint, self.health, self.telemetry)
                 self._health_server.start()
@@ -239,6 +247,7 @@ class Service:
                 self._grpc_health,
                 self._memory.admit,
                 interceptors=[self._tracing.interceptor()] if self._tracing else [],
+                share_port=self._supervised,
             )
         if config.http_receiver is not None:
             receivers["OTLP/HTTP"] = HttpReceiver(
@@ -247,6 +256,7 @@ class Service:
                 self.telemetry,
                 self._memory.admit,
                 self._tracing.around_http if self._tracing else None,
+                share_port=self._supervised,
             )
         return receivers
 

@@ -5,6 +5,8 @@ made of its content, so that the same one, refused again after a restart, is the
 is synced before it counts as kept: what it holds was acknowledged.
 
     <data_dir>/dead_letters/<signal>/<exporter>/<id>.letter
+
+Each worker has a folder of its own in its part of the data folder; commands see all of them.
 """
 
 from __future__ import annotations
@@ -115,8 +117,9 @@ class DeadLetters:
 
 
 def letter_paths(data_dir: Path) -> list[Path]:
-    """The file of every letter, by signal and exporter."""
-    return sorted((data_dir / _FOLDER).glob(f"*/*/*{_SUFFIX}"))
+    """The file of every letter, also of further workers, by signal and exporter."""
+    letters = f"{_FOLDER}/*/*/*{_SUFFIX}"
+    return [*sorted(data_dir.glob(letters)), *sorted(data_dir.glob(f"worker-*/{letters}"))]
 
 
 def letter_id(path: Path) -> str:

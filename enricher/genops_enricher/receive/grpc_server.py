@@ -81,8 +81,12 @@ class GrpcReceiver:
         *,
         interceptors: Sequence[grpc.ServerInterceptor[bytes, bytes]] = (),
         arrival_max_s: float | None = None,
+        share_port: bool = False,
     ) -> None:
-        """`admit` is asked before each request; see `InFlight`."""
+        """`admit` is asked before each request; see `InFlight`.
+
+        With `share_port` others may listen on the same port, if they do so too.
+        """
         self._config = config
         self._telemetry = telemetry
         self._in_flight = InFlight(config.max_in_flight_bytes, self._admit_one)
@@ -98,7 +102,7 @@ class GrpcReceiver:
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="otlp-grpc"),
             interceptors=list(interceptors),
-            options=_options(config),
+            options=_options(config, share_port=share_port),
         )
         for signal, intake in intakes.items():
             handler = grpc.stream_unary_rpc_method_handler(self._handler(signal, intake))
@@ -191,13 +195,14 @@ class GrpcReceiver:
         raise AssertionError("an abort returns")
 
 
-def _options(config: ReceiverConfig) -> list[tuple[str, int]]:
+def _options(config: ReceiverConfig, *, share_port: bool) -> list[tuple[str, int]]:
     """What grpc-core is told; its names are in grpc/impl/channel_arg_names.h."""
     options = [
         # Holds after decompression too; gRPC answers RESOURCE_EXHAUSTED by itself.
         ("grpc.max_receive_message_length", config.max_recv_msg_size_bytes),
-        # With it a second process would bind the same port in silence and take its share.
-        ("grpc.so_reuseport", 0),
+        # With it a second process would bind the same port in silence and take its share. Workers
+        # may: others are kept away by their supervisor, see workers/ports.py.
+        ("grpc.so_reuseport", int(share_port)),
         # Collectors ping often where the operator has set a short keepalive; the default policy
         # would cut them off with too_many_pings.
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(config.ping_min_time_s)),

@@ -54,13 +54,17 @@ class HttpReceiver:
         telemetry: Telemetry,
         admit: Callable[[], None] = lambda: None,
         wrap: Callable[[App, Iterable[str]], App] | None = None,
+        *,
+        share_port: bool = False,
     ) -> None:
         """Nothing is bound before `start`.
 
         `admit` is asked before each request, see `InFlight`. `wrap` puts something around the
-        requests to our paths.
+        requests to our paths. With `share_port` others may listen on the same port, if they do so
+        too.
         """
         self._config = config
+        self._share_port = share_port
         self._pool = ThreadPoolExecutor(config.max_workers, thread_name_prefix="otlp-http")
         tokens = BearerTokens(_KEY, config.auth, telemetry) if config.auth else None
         tls = _follow(config.tls, telemetry).get if config.tls else None
@@ -96,7 +100,9 @@ class HttpReceiver:
         host, port = split_address(self._config.endpoint)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            listener = socket.create_server((host, port), family=family, backlog=128)
+            listener = socket.create_server(
+                (host, port), family=family, backlog=128, reuse_port=self._share_port
+            )
         except OSError as error:
             why = str(error.strerror).partition(" (while")[0]  # `create_server` adds the address
             raise StartError(

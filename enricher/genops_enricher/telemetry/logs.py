@@ -25,16 +25,19 @@ _LEVELS = {
 _OURS = "genops_enricher"
 
 
-def set_up_logging(level: str, encoding: str, stream: TextIO | None = None) -> None:
+def set_up_logging(
+    level: str, encoding: str, stream: TextIO | None = None, *, worker: int | None = None
+) -> None:
     """Send the log of the process to `stream`, standard error by default.
 
     Args:
         level: debug, info, warn or error. Libraries log from warn on, or from `level` if higher.
         encoding: `console` for lines, `json` for one object a line.
         stream: where to write.
+        worker: the number of this process among several, to be on each line.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_ENCODINGS[encoding]())
+    handler.setFormatter(_ENCODINGS[encoding](worker))
     handler.addFilter(RateLimit())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -88,10 +91,11 @@ class RateLimit(logging.Filter):
 
 
 class _Console(logging.Formatter):
-    """`2026-11-23T06:45:33.120Z WARNING export.worker: text`."""
+    """`2026-11-23T06:45:33.120Z WARNING export.worker: text`, with `worker 2: ` before the name."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(short_name)s: %(message)s")
+    def __init__(self, worker: int | None) -> None:
+        whose = "" if worker is None else f"worker {worker}: "
+        super().__init__(f"%(asctime)s %(levelname)-7s {whose}%(short_name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
         record.short_name = record.name.removeprefix(f"{_OURS}.")
@@ -102,12 +106,20 @@ class _Console(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """`{"time": …, "level": "warning", "logger": …, "message": …}`, with `exception` if any."""
+    """`{"time": …, "level": "warning", "logger": …, "message": …}`.
+
+    With `exception` if there is one, and `worker` if there are several.
+    """
+
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = {} if worker is None else {"worker": worker}
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": _timestamp(record),
             "level": record.levelname.lower(),
+            **self._worker,
             "logger": record.name,
             "message": record.getMessage(),
         }
@@ -116,7 +128,7 @@ class _Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-_ENCODINGS: dict[str, Callable[[], logging.Formatter]] = {"console": _Console, "json": _Json}
+_ENCODINGS: dict[str, Callable[[int | None], logging.Formatter]] = {"console": _Console, "json": _Json}
 
 
 def _timestamp(record: logging.LogRecord) -> str:

@@ -59,6 +59,7 @@ LABELS = {
     "again in smaller parts, to find out what is wrong); `too_large` (again in smaller parts). Of "
     "a reload: `applied`, `unchanged`, or `failed`: what was read before stays in use",
     "key": "where the configuration names the files, such as `receivers.otlp.protocols.grpc.tls`",
+    "worker": "the number of the process, from 1 on",
     "version": "the version, as `genops-pricing` and `genops-enricher --version` print it",
 }
 
@@ -287,6 +288,32 @@ METRICS: tuple[Instrument, ...] = (
         "spans",
         (),
         "Those of them that were sent. The others were lost, but for what waits some seconds.",
+    ),
+    _gauge(
+        "genops_worker_ready",
+        "",
+        ("worker",),
+        "1 if the worker accepts spans. Series of workers are there with `service.workers` above "
+        "1.",
+    ),
+    _counter(
+        "genops_worker_restarts_total",
+        "restarts",
+        ("worker",),
+        "How often a worker was started again because it had ended. Alert on this: the log says "
+        "how it ended.",
+    ),
+    _counter(
+        "genops_worker_cpu_seconds_total",
+        "seconds",
+        ("worker",),
+        "CPU time of a worker. If one has most of it, so has it most connections.",
+    ),
+    _gauge(
+        "genops_worker_resident_memory_bytes",
+        "bytes",
+        ("worker",),
+        "Memory of a worker; `service.memory_limit_mib` bounds it.",
     ),
     _gauge(
         "genops_process_start_time_seconds",

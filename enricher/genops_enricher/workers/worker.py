@@ -1,0 +1,125 @@
+"""What runs in the process of a worker: a whole service, told what to do over a pipe.
+
+`python -m genops_enricher.workers.worker ORDERS SIGHT` with the numbers of two open sockets. When
+the supervisor ends, however that happens, the sockets close, and the worker ends at once: what it
+has acknowledged is on disk, and no port or queue may stay with a process that nobody knows.
+Signals mean nothing to it; a group of processes gets them together, and the supervisor decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+from genops_enricher.errors import ConfigError, StartError
+from genops_enricher.telemetry.logs import set_up_logging
+from genops_enricher.life.service import Service
+from genops_enricher.workers.merge import page_of
+from genops_enricher.workers.orders import Answer, Apply, Order, Sight, Sources, Start, Stop
+from genops_pricing import Catalog, CatalogError, load_catalog
+from genops_pricing.load import catalog_with
+
+__all__ = ["main"]
+
+_log = logging.getLogger(__name__)
+
+_ORPHAN = 3  # the exit code when the supervisor is gone; nobody is left to read it
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Carry out orders until the one to stop."""
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    orders, sight = (Connection(int(each)) for each in arguments)
+    try:
+        worker = _Worker(orders.recv())
+        orders.send(worker.started)
+        threading.Thread(target=worker.show, args=(sight,), name="sight", daemon=True).start()
+        while True:
+            order = orders.recv()
+            orders.send(worker.carry_out(order))
+            if isinstance(order, Stop):
+                return
+    except (EOFError, OSError):
+        os._exit(_ORPHAN)  # not exit: threads would be waited for
+
+
+class _Worker:
+    """The service of this process."""
+
+    def __init__(self, start: Order) -> None:
+        if not isinstance(start, Start):
+            raise TypeError(f"the first order is {start}")
+        self._number = start.number
+        self._sources = start.sources
+        self._set_up_logging(start.sources)
+        self.service: Service | None = None
+        self.started = self._start(start.sources)
+
+    def carry_out(self, order: Order) -> Answer:
+        """What becomes of an order after the first."""
+        service = self.service
+        match order:
+            case Apply() if service:
+                return self._apply(service, order.sources)
+            case Stop() if service:
+                service.stop(order.why)
+                return Answer(last=page_of(service.telemetry.registry.collect()))
+            case _:
+                return Answer()
+
+    def show(self, sight: Connection) -> None:
+        """Let the supervisor look, until it is gone."""
+        try:
+            while True:
+                number = sight.recv()
+                service = self.service
+                if service is None:
+                    raise TypeError("the service did not start")
+                sight.send(
+                    Sight(
+                        number,
+                        service.health.state,
+                        tuple(service.health.degraded()),
+                        page_of(service.telemetry.registry.collect()),
+                    )
+                )
+        except (EOFError, OSError):
+            os._exit(_ORPHAN)
+
+    def _start(self, sources: Sources) -> Answer:
+        try:
+            service = Service(sources.config, _catalog(sources), supervised=True)
+            service.start()
+        except (StartError, CatalogError) as error:
+            return Answer((str(error),))
+        self.service = service
+        return Answer()
+
+    def _apply(self, service: Service, sources: Sources) -> Answer:
+        try:
+            service.apply(sources.config, _catalog(sources))
+        except ConfigError as error:
+            return Answer(tuple(error.problems), configuration=True)
+        except (StartError, CatalogError) as error:
+            return Answer((str(error),))
+        self._set_up_logging(sources)
+        self._sources = sources
+        return Answer()
+
+    def _set_up_logging(self, sources: Sources) -> None:
+        service = sources.config.service
+        set_up_logging(service.log_level, service.log_encoding, worker=self._number)
+
+
+def _catalog(sources: Sources) -> Catalog:
+    return catalog_with(sources.overlays) if sources.overlays else load_catalog()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
