@@ -159,6 +159,17 @@ class EnricherProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def kill_alone(self) -> None:
+        """SIGKILL to this process only, not to its workers."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes of its workers, as the system has them."""
+        children = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return sorted(int(pid) for each in children for pid in each.read_text().split())
+
     def stop(self, *, timeout_s: float = 30.0) -> int:
         """SIGTERM; the exit code once it has drained and stopped."""
         if self._process.poll() is None:

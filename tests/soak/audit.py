@@ -5,13 +5,18 @@ it recovers, and that exports to two backends which fail most calls, behind prox
 connections. At the end every acknowledged span must have arrived at both. docs/delivery.md tells
 what this proves and what it can't.
 
+With several workers the kills strike one of them, or their supervisor alone.
+
 Run with `make soak`, or `PYTHONPATH=tests python -m soak.audit --help`. Exits 1 if a span is lost.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -33,6 +38,7 @@ GRPC, HTTP = "otlp_grpc/a", "otlp_http/b"
 
 _SMALL_SEGMENTS = (sys.executable, str(Path(__file__).parent / "small_segments.py"))
 _LOSING = (sys.executable, str(Path(__file__).parent / "losing.py"))
+_KILLS_OF_WORKERS = 0.7  # the share of kills that strike a worker and not the supervisor
 _KILLS_AT_START = 0.3  # the share of kills that strike before the process is ready
 _RUN_S_MIN = 0.1
 _WEATHER_S = (0.3, 2.0)
@@ -53,6 +59,7 @@ class Plan:
     drain_s: float = 120.0
     """How long the backlog may take to arrive once everything works again."""
     seed: int = 0
+    workers: int = 1
     losing: bool = False
     """Audit an enricher that loses data: the audit has to find it out."""
 
@@ -64,6 +71,7 @@ class Report:
     account: Account
     kills: int
     kills_at_start: int
+    kills_of_workers: int
     load_s: float
     retries: int
     refused: frozenset[str]
@@ -76,6 +84,12 @@ class Report:
     def passed(self) -> bool:
         return self.account.lost == 0 and self.account.acknowledged > 0
 
+    def _workers(self) -> list[tuple[str, str]]:
+        if not self.kills_of_workers:
+            return []
+        alone = self.kills - self.kills_of_workers
+        return [("of these", f"{self.kills_of_workers:,} of a worker, {alone:,} of the supervisor")]
+
     def table(self) -> str:
         account = self.account
         rows: list[tuple[str, str]] = [
@@ -83,6 +97,7 @@ class Report:
                 "kills",
                 f"{self.kills:,} ({self.kills_at_start:,} of them during start and recovery)",
             ),
+            *self._workers(),
             ("calls that backends failed", f"{self.failures:,} of {self.calls:,}"),
             ("network faults", f"{self.struck:,} pieces of data struck by {self.faults} kinds"),
             ("spans sent", f"{account.sent:,} in {self.load_s:.0f} s, {self.retries:,} retries"),
@@ -115,7 +130,7 @@ def run(plan: Plan, folder: Path) -> Report:
         fault_proxy(http_port, seed=plan.seed) as http_proxy,
     ):
         proxies = (grpc_proxy, http_proxy)
-        config = _config(folder, grpc_proxy.port, http_proxy.port)
+        config = _config(folder, grpc_proxy.port, http_proxy.port, plan.workers)
         enricher = EnricherProcess(config, under=_under(plan))
         try:
             began_s = time.monotonic()
@@ -123,35 +138,49 @@ def run(plan: Plan, folder: Path) -> Report:
                 _weather(proxies, seed=plan.seed),
                 sending(enricher.grpc, account, plan.spans_per_s) as senders,
             ):
-                enricher, kills, at_start = _kill(enricher, config, plan)
+                enricher, kills = _kill(enricher, config, plan)
             load_s = time.monotonic() - began_s
             for mood in moods:
                 mood.calm()
             _drain(enricher, account, plan.drain_s)
         finally:
             enricher.kill()
-    return _report(account, kills, at_start, load_s, senders, moods, proxies)
+    return _report(account, kills, load_s, senders, moods, proxies)
 
 
 def _under(plan: Plan) -> tuple[str, ...]:
     return _LOSING if plan.losing else _SMALL_SEGMENTS
 
 
-def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[EnricherProcess, int, int]:
-    """Kill and restart as planned; the last process, the kills, and how many were at start."""
+@dataclass(slots=True)
+class _Kills:
+    all: int = 0
+    at_start: int = 0
+    of_workers: int = 0
+
+
+def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[EnricherProcess, _Kills]:
+    """Kill and restart as planned; the last process, and the kills."""
     dice = random.Random(plan.seed)
     deadline_s = time.monotonic() + 60 * plan.minutes
-    kills = at_start = 0
+    kills = _Kills()
     start_s = 1.0
     time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
-    while kills < plan.kills and time.monotonic() < deadline_s:
+    while kills.all < plan.kills and time.monotonic() < deadline_s:
         _assert_running(enricher)
-        enricher.kill()
-        kills += 1
+        kills.all += 1
+        if plan.workers > 1 and dice.random() < _KILLS_OF_WORKERS and enricher.workers:
+            # It may have ended by now, or be one that has just begun to start.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(dice.choice(enricher.workers), signal.SIGKILL)
+            kills.of_workers += 1
+            time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
+            continue
+        enricher.kill_alone()
         enricher = EnricherProcess(config, under=_under(plan), wait=False)
-        if kills < plan.kills and dice.random() < _KILLS_AT_START:
+        if kills.all < plan.kills and dice.random() < _KILLS_AT_START:
             time.sleep(dice.uniform(0, start_s))
-            at_start += 1
+            kills.at_start += 1
             continue
         began_s = time.monotonic()
         enricher.wait_until_ready()
@@ -159,7 +188,7 @@ def _kill(enricher: EnricherProcess, config: Path, plan: Plan) -> tuple[Enricher
         time.sleep(dice.uniform(_RUN_S_MIN, plan.run_s_max))
     _assert_running(enricher)
     enricher.wait_until_ready()
-    return enricher, kills, at_start
+    return enricher, kills
 
 
 def _assert_running(enricher: EnricherProcess) -> None:
@@ -197,9 +226,12 @@ def _weather(proxies: Sequence[FaultProxy], *, seed: int) -> Iterator[None]:
             proxy.set(Fault.NONE)
 
 
-def _config(folder: Path, grpc_port: int, http_port: int) -> Path:
+def _config(folder: Path, grpc_port: int, http_port: int, workers: int) -> Path:
+    receiver: dict[str, object] = {"endpoint": f"127.0.0.1:{free_port()}"}
+    if workers > 1:  # connections move while requests are on them
+        receiver["keepalive"] = {"server_parameters": {"max_connection_age": "2s"}}
     config = {
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{free_port()}"}}}},
+        "receivers": {"otlp": {"protocols": {"grpc": receiver}}},
         "exporters": {
             exporter: {
                 "endpoint": f"https://127.0.0.1:{port}",
@@ -212,6 +244,7 @@ def _config(folder: Path, grpc_port: int, http_port: int) -> Path:
         },
         "service": {
             "data_dir": str(folder / "data"),
+            "workers": workers,
             "telemetry": {"health": {"endpoint": f"127.0.0.1:{free_port()}"}},
             "pipelines": {"traces": {"receivers": ["otlp"], "exporters": [GRPC, HTTP]}},
         },
@@ -223,8 +256,7 @@ def _config(folder: Path, grpc_port: int, http_port: int) -> Path:
 
 def _report(
     account: Account,
-    kills: int,
-    at_start: int,
+    kills: _Kills,
     load_s: float,
     senders: Senders,
     moods: Sequence[Mood],
@@ -233,8 +265,9 @@ def _report(
     struck = sum((proxy.struck for proxy in proxies), start=proxies[0].struck.__class__())
     return Report(
         account=account,
-        kills=kills,
-        kills_at_start=at_start,
+        kills=kills.all,
+        kills_at_start=kills.at_start,
+        kills_of_workers=kills.of_workers,
         load_s=load_s,
         retries=senders.retries,
         refused=frozenset(senders.refused),
@@ -250,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--minutes", type=float, default=10.0, help="the load ends after these")
     parser.add_argument("--rate", type=float, default=2500.0, help="spans a second to offer")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the enricher")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     parser.add_argument(
         "--forget", action="store_true", help="strike one delivered span: the audit has to fail"
@@ -263,6 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         minutes=options.minutes,
         spans_per_s=options.rate,
         seed=options.seed,
+        workers=options.workers,
         losing=options.losing,
     )
     print(f"audit with --seed {plan.seed}", flush=True)

@@ -10,12 +10,18 @@ import sys
 
 import genops_enricher.cli
 from genops_enricher.queue import SignalQueue
+from genops_enricher.workers import process, worker
 
 SEGMENT_BYTES = 256 << 10
+_WORKER = "--worker"  # then the arguments of a worker follow, which is to have them too
 
 if __name__ == "__main__":
     defaults = SignalQueue.__init__.__kwdefaults__
     assert defaults is not None
     assert "segment_bytes" in defaults
     defaults["segment_bytes"] = SEGMENT_BYTES
-    sys.exit(genops_enricher.cli.main(sys.argv[4:]))
+    process.COMMAND[:] = [sys.executable, __file__, _WORKER]
+    if sys.argv[1] == _WORKER:
+        worker.main(sys.argv[2:])
+    else:
+        sys.exit(genops_enricher.cli.main(sys.argv[4:]))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from soak.account import Account, Balance
 from soak.audit import GRPC, HTTP, Plan, run
@@ -24,6 +27,18 @@ def test_nothing_acknowledged_is_lost_across_kills_and_failing_backends(tmp_path
 
     assert not report.passed
     assert "lost 1" in report.table()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+def test_nothing_is_lost_across_kills_of_workers_and_their_supervisor(tmp_path: Path) -> None:
+    plan = Plan(kills=5, workers=2, run_s_max=2.0, minutes=1.0, drain_s=60, seed=4)
+    report = run(plan, tmp_path)
+
+    assert report.passed, f"{report.table()}\n{(tmp_path / 'enricher.log').read_text()}"
+    assert 0 < report.kills_of_workers < report.kills == 5
+    assert not report.refused
+    assert report.account.acknowledged >= SPANS_PER_REQUEST
+    assert all(balance.unknown == 0 for balance in report.account.balances())
 
 
 def test_an_enricher_that_loses_some_requests_is_found_out(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol
@@ -124,11 +124,8 @@ class Numbers(Protocol):
     def page(self, accept: str = "") -> tuple[bytes, str]:
         """The metrics page and its content type, for an HTTP Accept header."""
 
-    def labelled(self, name: str, /) -> list[tuple[dict[str, str], float]]:
-        """Every series of a metric as (labels, value)."""
-
-    def value(self, name: str, /, **labels: str) -> float:
-        """What a series stands at; 0 if nothing was ever recorded on it."""
+    def read(self, names: Iterable[str]) -> dict[str, list[tuple[dict[str, str], float]]]:
+        """Every series of these metrics as (labels, value), by name, as of one moment."""
 
 
 class HealthServer:
@@ -203,16 +200,16 @@ class _Pages:
         return _json({"status": "live"})
 
     def _status(self, _accept: str) -> tuple[HTTPStatus, str, bytes]:
-        versions = self._telemetry.labelled("genops_catalog_info")
+        series = self._telemetry.read([_CATALOG, _CATALOG_AGE, *_BOOKS])
         return _json(
             {
                 "status": self._health.state,
                 "degraded": self._health.degraded(),
                 "catalog": {
-                    "version": next((labels["version"] for labels, _ in versions), None),
-                    "age_seconds": self._telemetry.value("genops_catalog_age_seconds"),
+                    "version": next((labels["version"] for labels, _ in series[_CATALOG]), None),
+                    "age_seconds": next((age_s for _, age_s in series[_CATALOG_AGE]), 0),
                 },
-                "exporters": self._exporters(),
+                "exporters": _exporters(series),
             }
         )
 
@@ -225,17 +222,22 @@ class _Pages:
             return self._health.degraded()
         return [_NOT_READY[self._health.state]]
 
-    def _exporters(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The books of each exporter and signal: {exporter: {signal: {what: items}}}."""
-        books: dict[str, dict[str, dict[str, float]]] = {}
-        for metric in METRICS:
-            if metric.labels[:2] != ("exporter", "signal"):
-                continue
-            what = metric.name.removeprefix("genops_exporter_").removesuffix("_total")
-            for labels, value in self._telemetry.labelled(metric.name):
-                book = books.setdefault(labels["exporter"], {}).setdefault(labels["signal"], {})
-                book[what] = book.get(what, 0) + value
-        return books
+
+_CATALOG, _CATALOG_AGE = "genops_catalog_info", "genops_catalog_age_seconds"
+_BOOKS = [metric.name for metric in METRICS if metric.labels[:2] == ("exporter", "signal")]
+
+
+def _exporters(
+    series: Mapping[str, list[tuple[dict[str, str], float]]],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The books of each exporter and signal: {exporter: {signal: {what: items}}}."""
+    books: dict[str, dict[str, dict[str, float]]] = {}
+    for name in _BOOKS:
+        what = name.removeprefix("genops_exporter_").removesuffix("_total")
+        for labels, value in series[name]:
+            book = books.setdefault(labels["exporter"], {}).setdefault(labels["signal"], {})
+            book[what] = book.get(what, 0) + value
+    return books
 
 
 _NOT_READY = {

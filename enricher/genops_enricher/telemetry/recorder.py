@@ -6,7 +6,7 @@ Values are exact, integers or decimals, until Prometheus writes them as text.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -96,6 +96,10 @@ class Telemetry:
             (dict(zip(metric.labels, values, strict=True)), value)
             for values, value in self.series(metric)
         ]
+
+    def read(self, names: Iterable[str]) -> dict[str, list[tuple[dict[str, str], float]]]:
+        """`labelled` of several metrics, by name."""
+        return {name: self.labelled(name) for name in names}
 
     def series(self, metric: Instrument) -> list[tuple[tuple[str, ...], float]]:
         """Every series of a metric as (label values, value)."""

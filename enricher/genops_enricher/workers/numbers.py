@@ -36,20 +36,21 @@ class Numbers(Collector):
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def labelled(self, name: str, /) -> list[tuple[dict[str, str], float]]:
-        """As `Telemetry.labelled`."""
-        family = self._page().get(name.removesuffix("_total"))
-        series = family.series.items() if family else ()
-        return [(dict(labels), value) for (sample, labels), value in series if sample == name]
-
-    def value(self, name: str, /, **labels: str) -> float:
-        """As `Telemetry.value`."""
-        return next((value for given, value in self.labelled(name) if given == labels), 0)
+    def read(self, names: Iterable[str]) -> dict[str, list[tuple[dict[str, str], float]]]:
+        """As `Telemetry.read`."""
+        page = self._page()
+        families = {name: page.get(name.removesuffix("_total")) for name in names}
+        return {
+            name: [(dict(labels), value) for (_, labels), value in family.series.items()]
+            if family
+            else []
+            for name, family in families.items()
+        }
 
     def _page(self) -> Page:
         slots = [*self._slots()]
         for slot in slots:
-            slot.look()
+            slot.look_if_it_answers()
         pages = [(slot, slot.page()) for slot in slots]
         page = merged([page_of(self._own.registry.collect()), *(each for _, each in pages)])
         for slot, each in pages:

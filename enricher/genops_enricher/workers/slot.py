@@ -58,6 +58,7 @@ class Slot:
         self._ended = ""  # how the last process ended, if there is no other yet
         self._place = Place()
         self._lock = threading.Lock()  # held while a process is started, told something or stopped
+        self._silent = False
         self._look_lock = threading.Lock()
         self._place_lock = threading.Lock()
         self._stopping = threading.Event()
@@ -131,6 +132,11 @@ class Slot:
         finally:
             self._lock.release()
 
+    def look_if_it_answers(self) -> None:
+        """See how it is now, but don't wait for one that did not answer the last time."""
+        if not self._silent:
+            self.look()
+
     def look(self) -> None:
         """See how the worker is now, if it says so soon."""
         with self._look_lock:
@@ -141,12 +147,14 @@ class Slot:
                 sight = process.look(_LOOK_MAX_S)
             except WorkerEndedError:
                 if process is self._process and process.exit_code() is None:
+                    self._silent = True
                     self._degraded = (f"does not answer; `kill -9 {process.pid}` starts it anew",)
                 return
             if process is self._process and generation == self._generation:
                 with self._place_lock:
                     self._place.look(sight.page, generation)
                 self._state, self._degraded = sight.state, sight.degraded
+                self._silent = False
         self._changed()
 
     @property
@@ -227,7 +235,7 @@ class Slot:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         code = process.exit_code(_END_S)
         process.end()
-        self._process, self._state, self._degraded = None, None, ()
+        self._process, self._state, self._degraded, self._silent = None, None, (), False
         how = "said nothing and was killed" if code is None else _how(code)
         self._ended = f"{how} at {at}; a new process is being started"
 
