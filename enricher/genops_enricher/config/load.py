@@ -50,6 +50,13 @@ exporters:
 _UNREAD = f"is not read; the variables for all signals are, such as {ENDPOINT}"
 
 
+_ALONE = (
+    "is more than 1: each worker remembers response ids by itself, so spans of one call that come "
+    "over different connections may each be priced; send them over one connection, or set "
+    "`enrichment.dedupe.enabled: false` where each call has one span"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration, and what its author should know although it is valid."""
@@ -102,6 +109,8 @@ def _read(reading: Reading) -> Config:
     service = _service(reading, exporters)
     pipelines = read_pipelines(reading, exporters)
     enrichment = read_enrichment(reading, pipelines)
+    if service.workers > 1 and enrichment.dedupe.enabled:
+        reading.warn(("service", "workers"), _ALONE)
     addresses = listeners(receivers)
     _check_listeners(reading, addresses, service)
     _check_loops(reading, addresses, exporters)

@@ -128,7 +128,10 @@ class _Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-_ENCODINGS: dict[str, Callable[[int | None], logging.Formatter]] = {"console": _Console, "json": _Json}
+_ENCODINGS: dict[str, Callable[[int | None], logging.Formatter]] = {
+    "console": _Console,
+    "json": _Json,
+}
 
 
 def _timestamp(record: logging.LogRecord) -> str:

@@ -1,7 +1,7 @@
-"""What the supervisor tells a worker, and what it hears. Values only; they go over a pipe as they are.
+"""What the supervisor tells a worker, and what it hears: values that go over a pipe as they are.
 
-There are two pipes: on one each order is carried out and answered, on the other the supervisor looks
-at the worker whatever it is doing. Both are read by processes of this installation only.
+There are two pipes: on one each order is carried out and answered, on the other the supervisor
+looks at the worker whatever it is doing. Both are read by processes of this installation only.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ _NOTICE_S, _LOOK_EVERY_S = 0.1, 1.0
 _LOOK_MAX_S = 2.0
 # The first restart comes at once. A worker that dies each time must not take the machine.
 _BACKOFF_S, _BACKOFF_MAX_S = 0.2, 30.0
+_TRIES = 3  # of the first start: what ended it may have been meant for that process only
 _HEALTHY_S = 60.0  # who lived so long starts anew without a wait
 # Beyond the time to drain: to close the files and end.
 _END_S = 5.0
@@ -71,13 +72,17 @@ class Slot:
             StartError: it can't be started.
         """
         self._sources = sources
-        try:
-            self._start()
-        except WorkerEndedError as error:
-            raise StartError(
-                f"worker {self.number} ended while it started ({self._ended or error}); the lines "
-                "before this one say why"
-            ) from error
+        for tries in range(1, _TRIES + 1):
+            try:
+                self._start()
+                break
+            except WorkerEndedError as error:
+                _log.error("worker %d, while it started, %s", self.number, self._ended)
+                if tries == _TRIES:
+                    raise StartError(
+                        f"worker {self.number} {self._ended}, {_TRIES} times while it started; the "
+                        "lines before this one say why"
+                    ) from error
         self._thread.start()
 
     def apply(self, sources: Sources) -> None:
@@ -101,7 +106,7 @@ class Slot:
                 raise StartError(answer.problems[0])
 
     def stop(self, why: str, timeout_s: float) -> str:
-        """Drain and end the process within about `timeout_s` seconds; what went wrong, or nothing."""
+        """Drain and end the process within about `timeout_s` seconds; say what went wrong."""
         self._stopping.set()
         deadline_s = time.monotonic() + timeout_s + _END_S
         if not self._lock.acquire(timeout=timeout_s):  # a start that takes too long
@@ -169,7 +174,9 @@ class Slot:
 
     def degraded(self) -> tuple[str, ...]:
         """A sentence for everything that a person should act on."""
-        return (self._ended,) if self._ended else self._degraded
+        if self._ended:
+            return (f"{self._ended}; a new process is being started",)
+        return self._degraded
 
     def _start(self) -> None:
         with self._lock:
@@ -207,7 +214,7 @@ class Slot:
                 if process is not None and process is self._process:
                     self._bury(process)
                     _log.error(
-                        "worker %d (process %d) ended: %s. What it acknowledged is on disk; it is "
+                        "worker %d (process %d) %s. What it acknowledged is on disk; it is "
                         "started again",
                         self.number,
                         process.pid,
@@ -224,7 +231,7 @@ class Slot:
         try:
             self._start()
         except (StartError, WorkerEndedError, OSError) as error:
-            self._ended = f"can't be started again: {error}"
+            self._ended = f"can't be started: {error}"
             _log.error("worker %d %s", self.number, self._ended)
         else:
             if self._process is not None:
@@ -237,7 +244,7 @@ class Slot:
         process.end()
         self._process, self._state, self._degraded, self._silent = None, None, (), False
         how = "said nothing and was killed" if code is None else _how(code)
-        self._ended = f"{how} at {at}; a new process is being started"
+        self._ended = f"{how} at {at}"
 
     def _kill(self) -> None:
         if process := self._process:
@@ -253,4 +260,3 @@ def _how(code: int) -> str:
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
-

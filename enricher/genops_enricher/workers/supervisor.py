@@ -19,10 +19,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 
-from genops_enricher.life.changes import Part, changed_parts, check_changeable
 from genops_enricher.config.model import Config
-from genops_enricher.host.data_dir import DataDir
 from genops_enricher.errors import ConfigError, EnricherError, StartError
+from genops_enricher.host.data_dir import DataDir
+from genops_enricher.life.changes import Part, changed_parts, check_changeable
 from genops_enricher.life.health import Health, HealthServer
 from genops_enricher.telemetry import Telemetry
 from genops_enricher.workers.folders import folder_of, left_behind
@@ -168,7 +168,8 @@ class Supervisor:
             self._data_dir.close()
         if troubles:
             raise EnricherError(
-                f"stopped, but not in order: {'; '.join(troubles)}. What was acknowledged is on disk"
+                f"stopped, but not in order: {'; '.join(troubles)}. What was acknowledged is on "
+                "disk"
             )
         _log.info("stopped")
 

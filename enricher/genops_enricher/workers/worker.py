@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from genops_enricher.errors import ConfigError, StartError
-from genops_enricher.telemetry.logs import set_up_logging
 from genops_enricher.life.service import Service
+from genops_enricher.telemetry.logs import set_up_logging
 from genops_enricher.workers.merge import page_of
 from genops_enricher.workers.orders import Answer, Apply, Order, Sight, Sources, Start, Stop
 from genops_pricing import Catalog, CatalogError, load_catalog

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def problems(load: Load, tmp_path: Path) -> Problems:
         return [line.replace(f"{tmp_path}/", "") for line in caught.value.problems]
 
     return problems
+
+
+def test_several_workers_need_linux(problems: Problems, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+
+    assert problems(_MINIMAL + "service: {workers: 2}") == [
+        "enricher.yaml:2: service.workers: is 2, but only Linux spreads the connections of one "
+        "port over processes; remove it, or run several enrichers behind a load balancer"
+    ]
 
 
 def test_a_minimal_file_has_the_defaults_of_the_model(load: Load) -> None:

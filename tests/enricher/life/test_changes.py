@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,14 @@ def test_a_change_concerns_no_more_than_it_must(
     before = config(tmp_path, GRPC.format("") if "receivers" in more else "")
 
     assert changed_parts(before, config(tmp_path, more)) == parts
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+def test_the_number_of_workers_needs_a_restart(tmp_path: Path) -> None:
+    before = config(tmp_path)
+
+    with pytest.raises(ConfigError, match=r"service\.workers: can't change from 1 to 2"):
+        check_changeable(before, config(tmp_path, "service: {workers: 2}"))
 
 
 def test_whatever_an_exporter_has_concerns_the_pipelines(tmp_path: Path) -> None:
