@@ -21,7 +21,7 @@ from .catalog import Catalog
 from .errors import CatalogError
 from .load import catalog_with, load_catalog, overlay_text
 
-__all__ = ["CancelledError", "load_catalog_apart"]
+__all__ = ["CancelledError", "catalog_laid_out", "load_catalog_apart"]
 
 _LOOK_S: Final = 0.1
 _NICE: Final = 10  # reading is not urgent, and takes a core for seconds
@@ -44,9 +44,17 @@ def load_catalog_apart(
         CatalogError: as `load_catalog`.
         CancelledError: `cancelled` said so.
     """
-    text = _read_apart(overlays, cancelled) if overlays else ""
+    return catalog_laid_out(_read_apart(overlays, cancelled) if overlays else "")
+
+
+def catalog_laid_out(text: str) -> Catalog:
+    """The catalog with overlays as `Catalog.overlays` has them, its first answers quick.
+
+    Raises:
+        CatalogError: the bundled catalog can't be read.
+    """
     with _without_collection():
-        catalog = catalog_with(text) if overlays else load_catalog()
+        catalog = catalog_with(text) if text else load_catalog()
         for market in catalog.markets:
             catalog.model("?", market=market)
     return catalog

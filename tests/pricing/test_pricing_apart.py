@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genops_pricing import CatalogError, Offer, load_catalog
-from genops_pricing.apart import CancelledError, load_catalog_apart
+from genops_pricing.apart import CancelledError, catalog_laid_out, load_catalog_apart
 from pricing_files import ns
 
 OVERLAY = """\
@@ -38,6 +38,14 @@ def test_it_is_the_same_catalog(file: Path) -> None:
     offer = apart.find("acme/own", market=None, at_ns=ns("2026-06-01"))
     assert isinstance(offer, Offer)
     assert offer.entry == "openrouter/acme/own@2026-01-01T00:00:00Z+acme"
+
+
+def test_what_the_overlays_say_makes_the_same_catalog_elsewhere(file: Path) -> None:
+    here = load_catalog([file])
+    there = catalog_laid_out(here.overlays)
+
+    assert (there.version, there.digest) == (here.version, here.digest)
+    assert catalog_laid_out(load_catalog().overlays).digest == load_catalog().digest
 
 
 def test_without_overlays_it_is_the_bundled_one() -> None:

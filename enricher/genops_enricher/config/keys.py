@@ -138,7 +138,8 @@ _RECEIVER = (
         f"{_GRPC}.keepalive.server_parameters.max_connection_age",
         duration(),
         None,
-        "When a connection is closed, so that senders spread over replicas again.",
+        "When a connection is closed, so that senders spread over replicas again. If not set: "
+        "never, or with several `service.workers` after 5m.",
     ),
     Key(
         f"{_GRPC}.keepalive.server_parameters.max_connection_age_grace",

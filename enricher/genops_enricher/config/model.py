@@ -199,6 +199,7 @@ class HttpReceiverConfig:
     read_timeout_s: float = 60.0
     idle_timeout_s: float = 60.0
     max_connections: int = 512
+    max_connection_age_s: float | None = None  # no key: a supervisor spreads senders by it
     tls: ServerTls | None = None  # None: plain text
     auth: ServerAuth | None = None  # None: every sender is welcome
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from genops_enricher.config.credentials import server_context
 from genops_enricher.config.model import HttpReceiverConfig, ServerTls
@@ -39,6 +39,7 @@ _LOG = logging.getLogger(__name__)
 
 _KEY = "receivers.otlp.protocols.http"
 _HEADERS_MAX_BYTES = 32 << 10
+_CLOSE = (b"connection", b"close")
 _ANSWER_MAX_S = 1.0  # how long the answer to an interrupted request may take
 _GOODBYE_MAX_S = 5.0  # how long the end of TLS waits for the word of the peer
 _GRACE_MAX_S = 2.0  # as for gRPC: a request ends with a sync, in milliseconds
@@ -161,6 +162,7 @@ def _connection_type(
 
         _header_timeout: asyncio.TimerHandle | None = None
         _handshake: asyncio.Task[None] | None = None
+        _opened_s = math.inf  # the loop's clock
         _early = b""  # what arrived between the end of the handshake and our hearing of it
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -200,6 +202,7 @@ def _connection_type(
 
         def _opened(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
+            self._opened_s = self.loop.time()
             self._start_header_timeout()
 
         def data_received(self, data: bytes) -> None:
@@ -209,8 +212,20 @@ def _connection_type(
             super().data_received(data)
             if self.cycle is not None and not self.cycle.response_complete:
                 self._end_header_timeout()
+                self._end_when_old(self.cycle)
             elif self._header_timeout is None:
                 self._start_header_timeout()
+
+        def _end_when_old(self, cycle: RequestResponseCycle) -> None:
+            """Say with the answer that it is the last, as if the sender had asked for that."""
+            age_max_s = config.max_connection_age_s
+            headers = cycle.scope["headers"]
+            if (
+                age_max_s is not None
+                and self.loop.time() - self._opened_s > age_max_s
+                and _CLOSE not in headers
+            ):
+                headers.append(_CLOSE)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_header_timeout()

@@ -274,7 +274,9 @@ def _config_of(config: Config, number: int, addresses: dict[str, str], receives:
         age_s = receiver.max_connection_age_s or _CONNECTION_AGE_S
         receiver = replace(receiver, grpc_endpoint=addresses[_GRPC], max_connection_age_s=age_s)
     if http_receiver is not None:
-        http_receiver = replace(http_receiver, endpoint=addresses[_HTTP])
+        http_receiver = replace(
+            http_receiver, endpoint=addresses[_HTTP], max_connection_age_s=_CONNECTION_AGE_S
+        )
     return replace(
         config,
         receiver=receiver if receives else None,

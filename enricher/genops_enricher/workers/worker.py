@@ -21,8 +21,8 @@ from genops_enricher.life.service import Service
 from genops_enricher.telemetry.logs import set_up_logging
 from genops_enricher.workers.merge import page_of
 from genops_enricher.workers.orders import Answer, Apply, Order, Sight, Sources, Start, Stop
-from genops_pricing import Catalog, CatalogError, load_catalog
-from genops_pricing.load import catalog_with
+from genops_pricing import CatalogError
+from genops_pricing.apart import catalog_laid_out
 
 __all__ = ["main"]
 
@@ -94,7 +94,7 @@ class _Worker:
 
     def _start(self, sources: Sources) -> Answer:
         try:
-            service = Service(sources.config, _catalog(sources), supervised=True)
+            service = Service(sources.config, catalog_laid_out(sources.overlays), supervised=True)
             service.start()
         except (StartError, CatalogError) as error:
             return Answer((str(error),))
@@ -103,7 +103,7 @@ class _Worker:
 
     def _apply(self, service: Service, sources: Sources) -> Answer:
         try:
-            service.apply(sources.config, _catalog(sources))
+            service.apply(sources.config, catalog_laid_out(sources.overlays))
         except ConfigError as error:
             return Answer(tuple(error.problems), configuration=True)
         except (StartError, CatalogError) as error:
@@ -115,10 +115,6 @@ class _Worker:
     def _set_up_logging(self, sources: Sources) -> None:
         service = sources.config.service
         set_up_logging(service.log_level, service.log_encoding, worker=self._number)
-
-
-def _catalog(sources: Sources) -> Catalog:
-    return catalog_with(sources.overlays) if sources.overlays else load_catalog()
 
 
 if __name__ == "__main__":

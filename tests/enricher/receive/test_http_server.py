@@ -423,6 +423,29 @@ def test_an_idle_connection_is_closed() -> None:
         assert raw(receiver, head).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(("age_s", "answers"), [(None, 5), (1e6, 5), (0.0, 1)])
+def test_an_old_connection_ends_with_an_answer_that_says_so(
+    age_s: float | None, answers: int
+) -> None:
+    intake = Recorder()
+    with serving(intake, max_connection_age_s=age_s) as receiver:
+        connection = HTTPConnection("127.0.0.1", receiver.port, timeout=30)
+        connection.connect()
+        on_it = 0
+        for _ in range(5):
+            connection.request("POST", "/v1/traces", b"", {"Content-Type": PROTOBUF})
+            on_it += connection.sock is not None
+            answer = connection.getresponse()
+            assert answer.status == 200
+            answer.read()
+            if answer.will_close:
+                break
+        assert (answer.headers["Connection"] == "close") is (age_s == 0.0)
+        connection.close()
+
+    assert len(intake.payloads) == answers == on_it
+
+
 @pytest.mark.parametrize(
     "flood",
     [
