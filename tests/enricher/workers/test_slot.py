@@ -1,0 +1,79 @@
+"""A worker whose process does not do as told: real processes, of other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from genops_enricher.config.load import load_config
+from genops_enricher.errors import StartError
+from genops_enricher.workers import process
+from genops_enricher.workers.orders import Sources
+from genops_enricher.workers.slot import Slot
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    file = tmp_path / "enricher.yaml"
+    file.write_text("exporters: {otlp_http: {endpoint: 'http://127.0.0.1:1'}}\n")
+    return Sources(load_config(file, {"HOME": str(tmp_path)}).config, "")
+
+
+def test_one_that_ends_each_time_it_starts_is_an_error_that_says_how(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "starts"
+    program = f"open({str(log)!r}, 'a').write('x'); import sys; sys.exit(7)"
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
+    slot = Slot(2, [])
+
+    with pytest.raises(StartError, match=r"worker 2 ended with exit code 7 at .*, 3 times while"):
+        slot.begin(sources)
+
+    assert log.read_text() == "xxx"
+    assert slot.stop("test", 1.0) == ""
+
+
+def test_one_that_is_killed_while_it_starts_is_started_again(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    program = (
+        "import os, pathlib, sys\n"
+        f"first = pathlib.Path({str(first)!r})\n"
+        "if not first.exists():\n"
+        "    first.touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "from genops_enricher.workers.worker import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
+    slot = Slot(1, [])
+    slot.begin(sources)
+
+    assert slot.is_ready
+    assert slot.stop("test", 10.0) == ""
+    assert not slot.is_ready
+
+
+def test_one_that_does_not_stop_is_killed_and_that_is_said(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import sys, threading\n"
+        "from multiprocessing.connection import Connection\n"
+        "from genops_enricher.workers.orders import Answer\n"
+        "orders = Connection(int(sys.argv[1]))\n"
+        "orders.recv()\n"
+        "orders.send(Answer())\n"
+        "threading.Event().wait()\n"
+    )
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
+    slot = Slot(3, [])
+    slot.begin(sources)
+
+    assert slot.stop("test", 0.1) == "worker 3: took too long, and was killed"
