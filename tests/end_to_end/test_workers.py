@@ -101,7 +101,11 @@ def test_connections_are_spread_and_the_page_is_one(tmp_path: Path) -> None:
             )
             enricher.wait_until_empty()
             page = enricher.get("/metrics")
-            priced = enricher.metric('genops_spans_total{status="priced"')
+            priced = sum(
+                float(line.rpartition(" ")[2])
+                for line in page.splitlines()
+                if line.startswith("genops_spans_total{") and 'status="priced"' in line
+            )
             status = enricher.status()
             ready = requests.get(f"{enricher.health}/ready", timeout=10)
             workers = enricher.workers

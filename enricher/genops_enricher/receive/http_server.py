@@ -219,13 +219,8 @@ def _connection_type(
         def _end_when_old(self, cycle: RequestResponseCycle) -> None:
             """Say with the answer that it is the last, as if the sender had asked for that."""
             age_max_s = config.max_connection_age_s
-            headers = cycle.scope["headers"]
-            if (
-                age_max_s is not None
-                and self.loop.time() - self._opened_s > age_max_s
-                and _CLOSE not in headers
-            ):
-                headers.append(_CLOSE)
+            if age_max_s is not None and self.loop.time() - self._opened_s > age_max_s:
+                cycle.scope["headers"] = [*cycle.scope["headers"], _CLOSE]
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._end_header_timeout()

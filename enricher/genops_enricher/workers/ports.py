@@ -21,12 +21,16 @@ from genops_enricher.errors import StartError
 __all__ = ["Ports"]
 
 
+_Wish = tuple[str, str]
+"""The key of the configuration, and the address there."""
+
+
 class Ports:
     """The addresses that are kept. Used by one thread at a time."""
 
     def __init__(self) -> None:
         """None yet."""
-        self._kept: dict[str, tuple[str, list[socket.socket]]] = {}
+        self._kept: dict[_Wish, tuple[str, list[socket.socket]]] = {}
 
     def keep(self, addresses: Mapping[str, str]) -> dict[str, str]:
         """Keep these too.
@@ -41,20 +45,20 @@ class Ports:
             StartError: one is taken; then none is kept that was not before.
         """
         with ExitStack() as undo:
-            for key, address in addresses.items():
-                if address not in self._kept:
-                    self._kept[address] = _bind(key, address)
-                    undo.callback(self._let_go, address)
+            for wish in addresses.items():
+                if wish not in self._kept:
+                    self._kept[wish] = _bind(*wish)
+                    undo.callback(self._let_go, wish)
             undo.pop_all()
-        return {key: self._kept[address][0] for key, address in addresses.items()}
+        return {wish[0]: self._kept[wish][0] for wish in addresses.items()}
 
     def keep_only(self, addresses: Mapping[str, str]) -> None:
         """Let all others go."""
-        for address in set(self._kept) - set(addresses.values()):
-            self._let_go(address)
+        for wish in set(self._kept) - set(addresses.items()):
+            self._let_go(wish)
 
-    def _let_go(self, address: str) -> None:
-        for each in self._kept.pop(address)[1]:
+    def _let_go(self, wish: _Wish) -> None:
+        for each in self._kept.pop(wish)[1]:
             each.close()
 
 

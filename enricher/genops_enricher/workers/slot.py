@@ -31,6 +31,8 @@ _LOOK_MAX_S = 2.0
 _BACKOFF_S, _BACKOFF_MAX_S = 0.2, 30.0
 _TRIES = 3  # of the first start: what ended it may have been meant for that process only
 _HEALTHY_S = 60.0  # who lived so long starts anew without a wait
+# A large catalog takes some seconds. A worker that takes longer does not answer any more.
+_APPLY_MAX_S = 60.0
 # Beyond the time to drain: to close the files and end.
 _END_S = 5.0
 
@@ -96,9 +98,10 @@ class Slot:
             if self._process is None:
                 return
             try:
-                answer = self._process.order(Apply(sources))
+                answer = self._process.order(Apply(sources), _APPLY_MAX_S)
             except WorkerEndedError:
-                return  # the next process starts with them
+                self._process.kill()  # it may only be silent; the next process starts with them
+                return
             if answer.problems:
                 self._sources = before
                 if answer.configuration:

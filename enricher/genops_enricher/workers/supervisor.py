@@ -137,7 +137,7 @@ class Supervisor:
                     health = self._serve_health(config)
                     undo.callback(health.stop)
                 for slot in [*self._slots, *self._adopting]:
-                    if slot.finished:
+                    if slot.finished or self._stopping.is_set():
                         continue
                     slot.apply(self._sources(slot, config, catalog))
                     undo.callback(self._go_back, slot)

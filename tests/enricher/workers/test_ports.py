@@ -34,6 +34,16 @@ def test_those_who_share_get_it_and_nobody_else() -> None:
     listen(address, share=False).close()
 
 
+def test_two_that_may_be_any_are_two() -> None:
+    ports = Ports()
+    any_port = {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0"}
+    first = ports.keep(any_port)
+
+    assert first["grpc"] != first["http"]
+    assert ports.keep(any_port) == first
+    ports.keep_only({})
+
+
 def test_nobody_is_connected_to_the_one_that_only_keeps_it() -> None:
     ports = Ports()
     address = ports.keep({"grpc": "127.0.0.1:0"})["grpc"]
