@@ -14,8 +14,9 @@ from genops_enricher.errors import StartError
 
 __all__ = ["DataDir"]
 
-# Workers end by themselves when the process that started them has died; that takes milliseconds.
-_ORPHANS_S, _LOOK_S = 5.0, 0.05
+# Workers end by themselves when the process that started them has died. That takes milliseconds, or
+# seconds where they have only just been started.
+_ORPHANS_S, _LOOK_S = 15.0, 0.05
 
 
 class DataDir:

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from typing import Any
 
 from genops_enricher.errors import ConfigError, StartError
 from genops_enricher.life.service import Service
@@ -35,18 +36,35 @@ def main(arguments: Sequence[str]) -> None:
     """Carry out orders until the one to stop."""
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
-    orders, sight = (Connection(int(each)) for each in arguments)
-    try:
-        worker = _Worker(orders.recv())
-        orders.send(worker.started)
-        threading.Thread(target=worker.show, args=(sight,), name="sight", daemon=True).start()
-        while True:
-            order = orders.recv()
-            orders.send(worker.carry_out(order))
-            if isinstance(order, Stop):
-                return
-    except (EOFError, OSError):
-        os._exit(_ORPHAN)  # not exit: threads would be waited for
+    orders, sight = (_Pipe(int(each)) for each in arguments)
+    worker = _Worker(orders.receive())
+    # Before the start, which may take long: a supervisor that ends meanwhile is noticed here.
+    threading.Thread(target=worker.show, args=(sight,), name="sight", daemon=True).start()
+    orders.send(worker.start())
+    while True:
+        order = orders.receive()
+        orders.send(worker.carry_out(order))
+        if isinstance(order, Stop):
+            return
+
+
+class _Pipe:
+    """One of the sockets; the process ends with it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._connection = Connection(descriptor)
+
+    def receive(self) -> Any:
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):
+            os._exit(_ORPHAN)  # not exit: threads would be waited for
+
+    def send(self, value: Answer | Sight) -> None:
+        try:
+            self._connection.send(value)
+        except OSError:
+            os._exit(_ORPHAN)
 
 
 class _Worker:
@@ -58,12 +76,11 @@ class _Worker:
         self._number = start.number
         self._sources = start.sources
         self._set_up_logging(start.sources)
-        self.service: Service | None = None
-        self.started = self._start(start.sources)
+        self._service: Service | None = None
 
     def carry_out(self, order: Order) -> Answer:
         """What becomes of an order after the first."""
-        service = self.service
+        service = self._service
         match order:
             case Apply() if service:
                 return self._apply(service, order.sources)
@@ -73,14 +90,12 @@ class _Worker:
             case _:
                 return Answer()
 
-    def show(self, sight: Connection) -> None:
-        """Let the supervisor look, until it is gone."""
-        try:
-            while True:
-                number = sight.recv()
-                service = self.service
-                if service is None:
-                    raise TypeError("the service did not start")
+    def show(self, sight: _Pipe) -> None:
+        """Let the supervisor look, for as long as it is there."""
+        while True:
+            number = sight.receive()
+            service = self._service
+            if service is not None:  # else it asks too early, and will again
                 sight.send(
                     Sight(
                         number,
@@ -89,16 +104,16 @@ class _Worker:
                         page_of(service.telemetry.registry.collect()),
                     )
                 )
-        except (EOFError, OSError):
-            os._exit(_ORPHAN)
 
-    def _start(self, sources: Sources) -> Answer:
+    def start(self) -> Answer:
+        """Start the service."""
+        sources = self._sources
         try:
             service = Service(sources.config, catalog_laid_out(sources.overlays), supervised=True)
             service.start()
         except (StartError, CatalogError) as error:
             return Answer((str(error),))
-        self.service = service
+        self._service = service
         return Answer()
 
     def _apply(self, service: Service, sources: Sources) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from genops_enricher.config.load import load_config
 from genops_enricher.errors import StartError
 from genops_enricher.workers import process
+from genops_enricher.workers import slot as slots
 from genops_enricher.workers.orders import Sources
 from genops_enricher.workers.slot import Slot
+from life import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -58,6 +61,34 @@ def test_one_that_is_killed_while_it_starts_is_started_again(
     assert slot.is_ready
     assert slot.stop("test", 10.0) == ""
     assert not slot.is_ready
+
+
+def test_one_that_takes_no_new_configuration_is_killed_and_the_next_one_has_it(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    program = (
+        "import sys, threading\n"
+        "from multiprocessing.connection import Connection\n"
+        "from genops_enricher.workers.orders import Answer\n"
+        "orders = Connection(int(sys.argv[1]))\n"
+        "level = orders.recv().sources.config.service.log_level\n"
+        f"open({str(told)!r}, 'a').write(level + '\\n')\n"
+        "orders.send(Answer())\n"
+        "threading.Event().wait()\n"
+    )
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
+    monkeypatch.setattr(slots, "_APPLY_MAX_S", 0.1)
+    config = sources.config
+    new = Sources(replace(config, service=replace(config.service, log_level="debug")), "")
+    slot = Slot(1, [])
+    slot.begin(sources)
+
+    slot.apply(new)
+
+    wait_until(lambda: told.read_text() == "info\ndebug\n", "no process has the new one")
+    assert slot.restarts == 1
+    slot.stop("test", 0.1)
 
 
 def test_one_that_does_not_stop_is_killed_and_that_is_said(
