@@ -226,7 +226,8 @@ def _configuration() -> str:
         page += f"\n## {heading}\n\n" if heading else "\n"
         page += "| key | kind | default | meaning | since |\n|---|---|---|---|---|\n"
         page += _rows(key for key in KEYS if key.available and key.path.startswith(prefix))
-    return page + _LATER + _rows(key for key in KEYS if not key.available)
+    later = _rows(key for key in KEYS if not key.available)
+    return page + _LATER + later if later else page
 
 
 def _rows(keys: Iterable[Key]) -> str:
