@@ -164,11 +164,12 @@ class FaultProxy:
         except (OSError, _BrokenError, asyncio.CancelledError):
             pass
         finally:
+            # First: the wait may be cancelled too, when the proxy is closed.
+            server.transport.abort()
+            self._connections.discard(connection)
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            self._connections.discard(connection)
-            server.transport.abort()
 
     async def _pass(
         self,

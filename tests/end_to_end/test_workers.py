@@ -50,11 +50,12 @@ def set_workers(config: Path, workers: int) -> None:
 
 
 def is_alive(pid: int) -> bool:
+    """Whether it runs; an orphan that has ended may wait for long until someone notes it."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
+    return state not in "ZX"
 
 
 def fill_all(enricher: EnricherProcess, workers: int = 2, first: int = 1) -> int:
