@@ -40,7 +40,7 @@ def run(scenarios: Sequence[Scenario], only: str, rounds: int, sink_: Sink) -> l
     for scenario in scenarios:
         servers = [SERVERS[name] for name in scenario.servers if only in name]
         figures: dict[str, list[dict[str, Any]]] = {server.name: [] for server in servers}
-        for number in range(rounds):
+        for number in range(rounds or scenario.rounds):
             turn = number % max(len(servers), 1)
             for server in servers[turn:] + servers[:turn]:
                 figures[server.name].append(_measure(server, scenario, sink_))
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument(
         "--scenario", nargs="+", default=[""], help="scenarios whose name begins so; all by default"
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=0, help="by default those of the scenario")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--page", type=Path, help="print the page for the results in this file")
     options = parser.parse_args()

@@ -24,7 +24,7 @@ _DRAIN_S = 30.0
 class Shape:
     """How the load is offered."""
 
-    seconds: float = 10.0
+    seconds: float = 6.0
     spans_per_s: float = 10_000.0
     connections: int = 4
     protocol: str = "grpc"

@@ -25,6 +25,7 @@ class Scenario:
     workload: Workload
     shape: Shape = field(default_factory=Shape)
     servers: tuple[str, ...] = _ALL
+    rounds: int = 2
 
     def meaning(self) -> dict[str, object]:
         """What it is, for the page."""
@@ -43,8 +44,8 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("one in ten", _TENTH),
-    Scenario("all LLM", _FULL),
+    Scenario("one in ten", _TENTH, Shape(seconds=10.0), rounds=3),
+    Scenario("all LLM", _FULL, Shape(seconds=10.0), rounds=3),
     *(
         Scenario(
             f"spans a request: {spans}",
