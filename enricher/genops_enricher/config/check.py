@@ -1,18 +1,17 @@
 """Holds a configuration as written against the table of keys.
 
-Decides which keys exist, whether this version has them and whether their values have the right
-kind. What values mean together is decided in `load`.
+Decides which keys exist and whether their values have the right kind. What values mean together is
+decided in `load`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from genops_enricher.config.keys import ELSEWHERE, EXPORTER_TYPES, KEYS, RELEASE, Key
+from genops_enricher.config.keys import ELSEWHERE, EXPORTER_TYPES, KEYS, Key
 from genops_enricher.config.nodes import (
     Entry,
     Items,
@@ -104,10 +103,6 @@ class _Checker:
         known = tree.get("<id>" if is_exporter else entry.key)
         if known is None:
             self._note(entry.place, path, _unknown(path, tree))
-        elif not _available(known):
-            since = min(key.since for key in _leaves(known))
-            text = f"is not available in this version ({RELEASE}), but from {since} on; remove it"
-            self._note(entry.place, path, text)
         elif isinstance(known, Key):
             self._value(entry, known, path)
         elif isinstance(entry.node, Section):
@@ -222,7 +217,7 @@ def _unknown(path: KeyPath, tree: _Tree) -> str:
     for key in KEYS:
         if key.path.split(".")[0] == path[0] and key.path.split(".")[-1] == path[-1]:
             return f"unknown key; did you mean `{key.path}`?"
-    here = ", ".join(f"`{name}`" for name, below in tree.items() if _available(below))
+    here = ", ".join(f"`{name}`" for name in tree)
     return f"unknown key; the keys here are {here}"
 
 
@@ -242,18 +237,6 @@ def _grow(keys: tuple[Key, ...]) -> _Tree:
             here = below
         here[leaf] = key
     return tree
-
-
-def _leaves(tree: Key | _Tree) -> Iterator[Key]:
-    if isinstance(tree, Key):
-        yield tree
-    else:
-        for below in tree.values():
-            yield from _leaves(below)
-
-
-def _available(tree: Key | _Tree) -> bool:
-    return any(key.available for key in _leaves(tree))
 
 
 def _key(path: KeyPath) -> Key:

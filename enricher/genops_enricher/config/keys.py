@@ -4,9 +4,6 @@ Validation and docs/configuration.md are both made from this table, so a key can
 them only. Names and syntax are those of the OpenTelemetry Collector wherever it has the field
 (config/configgrpc, config/confighttp, config/configtls, config/configretry and
 exporter/exporterhelper in opentelemetry-collector).
-
-A key of a version to come is listed, and setting it is an error: to ignore a TLS or an
-authentication setting in silence would be dangerous.
 """
 
 from __future__ import annotations
@@ -35,9 +32,7 @@ from genops_enricher.config.values import (
     size,
 )
 
-__all__ = ["ELSEWHERE", "EXPORTER_TYPES", "KEYS", "RELEASE", "Key"]
-
-RELEASE = "0.1"  # keys up to this version are available
+__all__ = ["ELSEWHERE", "EXPORTER_TYPES", "KEYS", "Key"]
 
 EXPORTER_TYPES = {
     "otlp": "protocol from the `protocol` key or the endpoint",
@@ -60,15 +55,6 @@ class Key:
     meaning: str
     since: str = "0.1"
     types: tuple[str, ...] = ()
-
-    @property
-    def available(self) -> bool:
-        """Whether this version has the feature."""
-        return _version(self.since) <= _version(RELEASE)
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split("."))
 
 
 def _server_security(prefix: str, min_version: str) -> tuple[Key, ...]:

@@ -78,16 +78,6 @@ Its name, below `<id>`, is `TYPE` or `TYPE/NAME`.
 |---|---|
 """
 
-_LATER = """\
-
-## Keys of later versions
-
-These are known, and setting one is an error: what is not there yet is never ignored in silence.
-
-| key | kind | default | meaning | version |
-|---|---|---|---|---|
-"""
-
 _ATTRIBUTES = f"""\
 {_MADE}
 # Attributes that the enricher writes
@@ -225,9 +215,8 @@ def _configuration() -> str:
     for heading, prefix in _GROUPS:
         page += f"\n## {heading}\n\n" if heading else "\n"
         page += "| key | kind | default | meaning | since |\n|---|---|---|---|---|\n"
-        page += _rows(key for key in KEYS if key.available and key.path.startswith(prefix))
-    later = _rows(key for key in KEYS if not key.available)
-    return page + _LATER + later if later else page
+        page += _rows(key for key in KEYS if key.path.startswith(prefix))
+    return page
 
 
 def _rows(keys: Iterable[Key]) -> str:

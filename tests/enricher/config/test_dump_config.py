@@ -116,11 +116,11 @@ def test_a_dump_of_an_exporter_without_a_queue_reads_back(tmp_path: Path) -> Non
     assert second.exporters["otlp_http"].queue.storage is Storage.NONE
 
 
-def test_a_dump_has_every_available_key_of_the_table_and_no_other(tmp_path: Path) -> None:
+def test_a_dump_has_every_key_of_the_table_and_no_other(tmp_path: Path) -> None:
     file = tmp_path / "enricher.yaml"
     file.write_text(_FULL, encoding="utf-8")
     _make_files(tmp_path)
 
     shown = _paths(yaml.safe_load(dump_config(load_config(file, {"HOME": "/h"}).config)))
 
-    assert shown == {key.path for key in KEYS if key.available}
+    assert shown == {key.path for key in KEYS}

@@ -6,11 +6,14 @@ from importlib.metadata import version
 
 import pytest
 
-from genops_enricher.config.keys import ELSEWHERE, KEYS, RELEASE, Key
+from genops_enricher.config.keys import ELSEWHERE, KEYS, Key
 
 
-def test_the_release_is_that_of_the_package() -> None:
-    assert version("genops-ai").startswith(f"{RELEASE}.")
+@pytest.mark.parametrize("key", KEYS, ids=lambda k: k.path)
+def test_every_key_is_of_this_version_or_an_earlier_one(key: Key) -> None:
+    release = [int(part) for part in version("genops-ai").split(".")[:2]]
+
+    assert [int(part) for part in key.since.split(".")] <= release
 
 
 def test_every_key_stands_once() -> None:
