@@ -1,4 +1,4 @@
-"""The results as a page: tables, a plot of each comparison, and the targets."""
+"""The results as a page: tables, and a plot of each comparison."""
 
 from __future__ import annotations
 
