@@ -73,6 +73,8 @@ def _without_collection() -> Iterator[None]:
 
 
 def _read_apart(overlays: Sequence[Path], cancelled: Callable[[], bool]) -> str:
+    if cancelled():
+        raise CancelledError
     command = [sys.executable, "-m", __name__, *map(str, overlays)]
     try:
         # The command is this interpreter, the arguments are files that are only read.
