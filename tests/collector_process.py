@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from enricher_process import free_port
+from free_ports import free_port
 from real_parts.build import otelcol
 
 START_TIMEOUT_S = 60.0

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import grpc
 
-from enricher_process import EnricherProcess, free_port, write_config
+from enricher_process import EnricherProcess, write_config
+from free_ports import free_port
 from life import EXPORT
 from otlp import Value, chat, request, span
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, running, write_config
+from free_ports import free_port
 from genops_enricher.demo.sink import Sink
 from heavy import require
 from otlp import chat, request, span

@@ -25,7 +25,8 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
+from enricher_process import EnricherProcess, running, serve_http, write_config
+from free_ports import free_port
 from genops_enricher.decode.otlp_json import to_json
 from genops_enricher.demo.sink import Sink
 from genops_enricher.pipeline import Signal

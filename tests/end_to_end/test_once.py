@@ -20,7 +20,8 @@ import grpc
 import pytest
 import yaml
 
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, running, write_config
+from free_ports import free_port
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 from genops_enricher.demo.sink import Sink
 from genops_enricher.spans import Span

@@ -21,7 +21,8 @@ import grpc
 import requests
 
 from destinations import GrpcAnswer, grpc_destination
-from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
+from enricher_process import EnricherProcess, running, serve_http, write_config
+from free_ports import free_port
 from life import (
     EXPORT,
     MODEL,

@@ -23,7 +23,8 @@ from destinations import (
     grpc_destination,
     http_destination,
 )
-from enricher_process import EnricherProcess, free_port, running
+from enricher_process import EnricherProcess, running
+from free_ports import free_port
 from otlp import chat, request, span
 
 CERTIFICATES = Path(__file__).parents[1] / "certificates"

@@ -14,7 +14,8 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from destinations import GrpcAnswer, Received, grpc_destination
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, running, write_config
+from free_ports import free_port
 from life import WAIT_S, arrived, edit, numbers, overlay, reloads, send, set_header, wait_until
 
 LEFT = "otlp_grpc (traces): 5 items are not delivered yet; they are kept in"

@@ -19,7 +19,8 @@ import yaml
 
 from destinations import GRPC_SERVICES, GrpcAnswer, grpc_destination
 from disks import mounted
-from enricher_process import EnricherProcess, free_port, running, write_config
+from enricher_process import EnricherProcess, running, write_config
+from free_ports import free_port
 from genops_enricher.pipeline import Signal
 from otlp import chat, request, span, spans_of
 

@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from destinations import GrpcAnswer, HttpAnswer, Received, grpc_destination, http_destination
-from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
+from enricher_process import EnricherProcess, running, serve_http, write_config
+from free_ports import free_port
 from life import (
     arrived,
     edit,

@@ -14,7 +14,8 @@ import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from destinations import HttpAnswer, http_destination
-from enricher_process import free_port, running
+from enricher_process import running
+from free_ports import free_port
 from genops_enricher.decode.otlp_json import to_json
 from life import EXPORT, wait_until
 from otlp import chat, request, span, spans_of

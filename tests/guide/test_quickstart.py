@@ -17,7 +17,7 @@ import yaml
 
 from dialects.recorder.emitters import EMITTERS
 from dialects.recorder.environments import command
-from enricher_process import free_port
+from free_ports import free_port
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 from life import wait_until
 from pages import ROOT, Reader, Section, Terminal, section

@@ -25,7 +25,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from destinations import GRPC_SERVICES, Destination, grpc_destination
-from enricher_process import EnricherProcess, free_port, running, serve_http, write_config
+from enricher_process import EnricherProcess, running, serve_http, write_config
+from free_ports import free_port
 from genops_enricher.pipeline import Signal
 from otlp import OCT_2026_NS
 

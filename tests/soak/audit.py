@@ -28,8 +28,9 @@ from pathlib import Path
 
 import yaml
 
-from enricher_process import EnricherProcess, free_port
+from enricher_process import EnricherProcess
 from fault_proxy import Fault, FaultProxy, fault_proxy
+from free_ports import free_port
 from soak.account import Account
 from soak.backends import CERTIFICATES, Mood, grpc_backend, http_backend
 from soak.senders import Senders, sending

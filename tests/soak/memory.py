@@ -26,7 +26,8 @@ import requests
 import yaml
 
 from destinations import grpc_destination
-from enricher_process import EnricherProcess, free_port, serve_http, write_config
+from enricher_process import EnricherProcess, serve_http, write_config
+from free_ports import free_port
 from otlp import chat, request, span, spans_of
 from soak.senders import EXPORT, retry_delay_s
 

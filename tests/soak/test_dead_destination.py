@@ -12,7 +12,8 @@ import yaml
 from google.rpc.error_details_pb2 import RetryInfo
 from grpc_status import rpc_status
 
-from enricher_process import EnricherProcess, free_port, running
+from enricher_process import EnricherProcess, running
+from free_ports import free_port
 from genops_enricher.demo.sink import Sink
 from otlp import chat, request, span
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from backends import DATADOG, HONEYCOMB, KEY, Backend, backend, cost_of
 from collector_process import CollectorProcess, collecting, free_ports
 from dialects.accounts import Recording, account
-from enricher_process import EnricherProcess, free_port, running
+from enricher_process import EnricherProcess, running
+from free_ports import free_port
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 from genops_enricher.demo.report import reconcile
 from genops_enricher.spans import Span

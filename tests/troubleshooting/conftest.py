@@ -16,7 +16,8 @@ import grpc
 import pytest
 import yaml
 
-from enricher_process import EnricherProcess, free_port, serve_http, write_config
+from enricher_process import EnricherProcess, serve_http, write_config
+from free_ports import free_port
 from life import EXPORT, wait_until
 from otlp import chat, request, span
 from pages import ROOT, Reader, Section, sections

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from client.scripted_server import ScriptedServer, serve
-from enricher_process import EnricherProcess, free_port, running
+from enricher_process import EnricherProcess, running
+from free_ports import free_port
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 from pages import KEY, ROOT, Reader, Section
 from troubleshooting.conftest import GRPC, HTTP, check, configured, reader_of

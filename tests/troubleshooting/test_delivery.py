@@ -24,7 +24,8 @@ from destinations import (
     grpc_destination,
     http_destination,
 )
-from enricher_process import EnricherProcess, free_port, running
+from enricher_process import EnricherProcess, running
+from free_ports import free_port
 from life import wait_until
 from otlp import chat, plain_attributes, request, span, spans_of
 from pages import ROOT, Section

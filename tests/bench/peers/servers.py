@@ -23,7 +23,7 @@ import yaml
 from bench.peers import otelcol
 from bench.peers.sink import Sink
 from bench.peers.workload import Workload, plain_prices
-from enricher_process import free_port
+from free_ports import free_port
 from genops_pricing import bundled_catalog
 from life import overlay
 from real_parts.build import otelcol as otelcol_binary

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enricher_process import free_port
+from free_ports import free_port
 from genops_enricher.cli import main
 from genops_enricher.life.health import Health, HealthServer
 from genops_enricher.telemetry import Telemetry
