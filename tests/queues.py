@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Batch, Signal
-from genops_enricher.queue import Reader, SignalQueue
+from genops_enricher.queue import Ended, Reader, SignalQueue
 from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.dead_letters import Letter, letter_paths, read_letter
 from genops_enricher.telemetry import METRICS, Telemetry
@@ -61,15 +61,18 @@ def opened(
     telemetry: Telemetry | None = None,
     *,
     segment_bytes: int = 1 << 20,
+    fresh_bytes: int = 40,
     sync: Callable[[int], None] = os.fsync,
     clock: Clock | None = None,
 ) -> Iterator[SignalQueue]:
+    # By default few records are in memory, so that most tests read both those and files.
     queue = SignalQueue(
         directory,
         Signal.TRACES,
         exporters,
         telemetry or Telemetry(),
         segment_bytes=segment_bytes,
+        fresh_bytes=fresh_bytes,
         sync=sync,
         clock=clock,
     )
@@ -85,7 +88,7 @@ def drain(reader: Reader) -> list[bytes]:
     payloads = []
     while (entry := reader.take(0)) is not None:
         payloads.append(entry.payload)
-        reader.delivered(entry)
+        reader.finish(Ended(entry))
     return payloads
 
 

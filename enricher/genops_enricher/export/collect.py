@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 
 from genops_enricher.config.model import ExporterConfig
 from genops_enricher.queue import Entry, Reader
@@ -60,19 +59,24 @@ class Collecting:
             return []
         if first is None:
             return []
-        batch = self._batch
-        room = min(batch.min_size_bytes, batch.max_size_bytes) - len(first.payload)
-        deadline_s = time.monotonic() + batch.flush_timeout_s
         entries = [first]
+        room = min(self._batch.min_size_bytes, self._batch.max_size_bytes) - len(first.payload)
+        room = self._fill(entries, room)
+        if self._batch.flush_timeout_s and room > 0 and len(entries) < _JOINED_MAX:
+            self._reader.gather(room, self._batch.flush_timeout_s)
+            self._fill(entries, room)
+        return entries
+
+    def _fill(self, entries: list[Entry], room: int) -> int:
+        """Add what waits, as long as there is room for it; returns the bytes that are left."""
         while room > 0 and len(entries) < _JOINED_MAX:
-            left_s = max(deadline_s - time.monotonic(), 0) if batch.flush_timeout_s else 0
             try:
-                entry = self._reader.take(left_s, bytes_max=room)
+                entry = self._reader.take(0, bytes_max=room)
             except Exception as error:  # noqa: BLE001 - what we have already must go on
                 _log.error("%s: can't read the queue: %r; trying again", self._name, error)
-                break
+                return 0
             if entry is None:
                 break
             entries.append(entry)
             room -= len(entry.payload)
-        return entries
+        return room

@@ -6,12 +6,12 @@ Decides nothing about it: `worker` does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from genops_enricher.export.notices import Notices
 from genops_enricher.export.outcome import Hold
 from genops_enricher.export.parcel import Parcel, Part
-from genops_enricher.queue import DeadLetters, Reader
+from genops_enricher.queue import DeadLetters, Ended, Reader
 from genops_enricher.telemetry import Telemetry
 
 __all__ = ["Settling"]
@@ -51,16 +51,17 @@ class Settling:
             self._telemetry.add(
                 "genops_exporter_truncated_items_total", parcel.items, **self._labels
             )
+        fates = []
         for part in parcel.parts:  # the answer says how many of them, not which
             share = min(rejected, part.items)
             rejected -= share
-            self._settle(part, rejected=share)
+            fates.append((part, {"rejected": share} if share else {}))
+        self._settle(fates)
 
     def drop(self, parcel: Parcel, label: str, reason: str) -> None:
         """It is lost: counted under `label`, logged with the reason."""
         self._notices.lost(parcel.items, reason)
-        for part in parcel.parts:
-            self._settle(part, **{label: part.items})
+        self._settle([(part, {label: part.items}) for part in parcel.parts])
 
     def bury(self, parcel: Parcel, reason: str) -> None:
         """Make each part a dead letter, as it came. As long as the disk refuses, wait."""
@@ -75,15 +76,13 @@ class Settling:
                         return
             if kept:
                 self._notices.dead_lettered(part.items, reason)
-                self._settle(part, dead_lettered=part.items)
+                self._settle([(part, {"dead_lettered": part.items})])
             else:
                 self._notices.lost(part.items, f"{reason}; the dead letters are at their bound")
-                self._settle(part, dead_letters_full=part.items)
+                self._settle([(part, {"dead_letters_full": part.items})])
 
-    def _settle(self, part: Part, **fate: int) -> None:
-        """The fate of a part is known; finish its entry if nothing else of it is left."""
-        account = part.account
-        if account.close_part(**fate):
-            self._reader.finish(
-                account.entry, dropped=account.dropped, dead_lettered=account.dead_lettered
-            )
+    def _settle(self, fates: Iterable[tuple[Part, dict[str, int]]]) -> None:
+        """The fates of parts are known; finish the entries of which nothing else is left."""
+        closed = [part.account for part, fate in fates if part.account.close_part(**fate)]
+        if closed:
+            self._reader.finish(*(Ended(a.entry, a.dropped, a.dead_lettered) for a in closed))

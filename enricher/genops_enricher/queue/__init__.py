@@ -7,11 +7,12 @@ delivered at all is kept in `dead_letters`.
 
 from genops_enricher.queue.dead_letters import DeadLetters
 from genops_enricher.queue.memory import MemoryStore
-from genops_enricher.queue.reader import Entry, Reader
+from genops_enricher.queue.reader import Ended, Entry, Reader
 from genops_enricher.queue.signal_queue import SignalQueue, lose_memory, warn_if_left
 
 __all__ = [
     "DeadLetters",
+    "Ended",
     "Entry",
     "MemoryStore",
     "Reader",

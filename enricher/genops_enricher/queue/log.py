@@ -31,13 +31,16 @@ from genops_enricher.queue.segment import (
 )
 from genops_enricher.queue.set_aside import SetAside
 
-__all__ = ["SEGMENT_BYTES", "Log", "sync_data"]
+__all__ = ["FRESH_BYTES", "SEGMENT_BYTES", "Log", "sync_data"]
 
 _log = logging.getLogger(__name__)
 
 # Large enough that starting a segment (two syncs) is rare, small enough that the space of delivered
 # records comes back soon.
 SEGMENT_BYTES = 64 << 20
+
+# For each exporter; what it has under way is in memory too, and mostly more.
+FRESH_BYTES = 8 << 20
 
 _LOG_INTERVAL_S = 10.0
 
@@ -59,6 +62,7 @@ class Log:
         lock: threading.Lock,
         clock: Clock,
         segment_bytes: int,
+        fresh_bytes: int,
         sync: Callable[[int], None],
         count_damage: Callable[[], None],
     ) -> None:
@@ -68,6 +72,7 @@ class Log:
         self._lock = lock
         self._clock = clock
         self._segment_bytes = segment_bytes
+        self._fresh_bytes = fresh_bytes
         self._sync = sync
         self._set_aside = SetAside(directory / "corrupt", count_damage)
         self._segments: list[Segment] = []  # oldest first; records are added to the last one
@@ -177,6 +182,7 @@ class Log:
                 lock=self._lock,
                 release=self._release,
                 set_aside=self._set_aside,
+                fresh_bytes=self._fresh_bytes,
             )
             for exporter in exporters
         }

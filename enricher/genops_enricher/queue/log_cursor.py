@@ -2,6 +2,9 @@
 
 Its position is written to a file after each step, without a sync: what a power failure takes back
 is delivered twice.
+
+An exporter that keeps up gets its records from memory, where a few are kept when they arrive. To
+read them back and check them costs as much as to write them.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ class LogCursor:
         lock: threading.Lock,
         release: Callable[[], None],
         set_aside: SetAside,
+        fresh_bytes: int,
     ) -> None:
         """Go to where the position file says.
 
@@ -46,6 +50,7 @@ class LogCursor:
             lock: that of the queue.
             release: called, with the lock held, when segments may have become free.
             set_aside: gets damaged records.
+            fresh_bytes: so much of what arrives is kept in memory too.
         """
         self._exporter = exporter
         self._positions = positions
@@ -57,6 +62,9 @@ class LogCursor:
         self._out: dict[Position, tuple[Segment, Frame]] = {}
         self._files: dict[int, int] = {}  # segment number -> descriptor, of segments we hold
         self._reads: Counter[int] = Counter()  # segment number -> reads under way
+        # Payloads that need not be read: the oldest of those that arrived, as far as there is room.
+        self._fresh: dict[Position, bytes] = {}
+        self._room_bytes = fresh_bytes
         self._shut = False
         self._position_fails = False
         state = positions.state
@@ -71,6 +79,7 @@ class LogCursor:
         self._index = 0
         if self._segment.number == state.next.segment:
             self._index = self._segment.index_of(state.next.offset)
+        self._newest = self._segment
         self._skip_finished_segments()
 
     def waiting(self) -> Iterator[Frame]:
@@ -127,7 +136,8 @@ class LogCursor:
 
     def drop(self) -> None:
         """Pass it for good."""
-        segment, _ = self._pop()
+        segment, frame = self._pop()
+        self._forget(Position(segment.number, frame.offset))
         if segment is not self._segment:
             self._leave(segment.number)
 
@@ -139,6 +149,8 @@ class LogCursor:
         """The payload of a record that is out; None if it is damaged, and set aside."""
         with self._lock:
             segment, frame = self._out[position]
+            if (payload := self._forget(position)) is not None:
+                return payload
             if segment.number not in self._files:
                 self._files[segment.number] = os.open(segment.path, os.O_RDONLY)
             file = self._files[segment.number]
@@ -181,7 +193,13 @@ class LogCursor:
                 )
 
     def arrived(self, frames: Sequence[Frame], payloads: Sequence[bytes]) -> None:
-        """They are in the last segment already."""
+        """They are in the last segment already. Keep what there is room for."""
+        while self._newest.next is not None:
+            self._newest = self._newest.next
+        for frame, payload in zip(frames, payloads, strict=True):
+            if len(payload) <= self._room_bytes:
+                self._fresh[Position(self._newest.number, frame.offset)] = payload
+                self._room_bytes -= len(payload)
 
     def shut(self) -> None:
         """Write the position for the last time, and close the files."""
@@ -189,11 +207,17 @@ class LogCursor:
         self._shut = True
         self._positions.close()
         self._close_files()
+        self._fresh.clear()
 
     def _close_files(self) -> None:
         """Close the files that nobody reads; one that reads now closes its own."""
         for number in [number for number in self._files if not self._reads[number]]:
             os.close(self._files.pop(number))
+
+    def _forget(self, position: Position) -> bytes | None:
+        payload = self._fresh.pop(position, None)
+        self._room_bytes += len(payload or b"")
+        return payload
 
     def _skip_finished_segments(self) -> None:
         while self._index == len(self._segment) and self._segment.next is not None:

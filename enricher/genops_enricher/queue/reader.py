@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.pipeline import Signal
@@ -20,7 +20,7 @@ from genops_enricher.queue.losses import Losses
 from genops_enricher.queue.segment import Position
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["Cursor", "Entry", "Reader"]
+__all__ = ["Cursor", "Ended", "Entry", "Reader"]
 
 
 _DONE = (
@@ -38,6 +38,16 @@ class Entry:
     items: int
     position: Position
     accepted_ms: int = 0  # by the clock of the queue
+
+
+class Ended(NamedTuple):
+    """What became of a record. The destination has the items that are not counted here."""
+
+    entry: Entry
+    dropped: Mapping[str, int] = {}
+    """How many of its items are lost, by the label that they are counted under."""
+    dead_lettered: int = 0
+    """How many are kept as dead letters."""
 
 
 class Cursor(Protocol):
@@ -116,6 +126,8 @@ class Reader:
         self._lock = lock
         self._arrival = threading.Condition(lock)
         self._emptied = threading.Condition(lock)
+        self._gathered = threading.Condition(lock)
+        self._missing_bytes = 0  # until that is told
         self._refused_bytes: int | None = None  # the last request that found no room
         self._dropping = False  # the last request made others go
         self._draining = 0  # how many wait until it is empty
@@ -159,17 +171,15 @@ class Reader:
         """The oldest record that nobody has taken yet.
 
         Several records may be out at once. None after `timeout_s` seconds without one, if it is
-        larger than `bytes_max`, and from `close` on. With `bytes_max` it is to go out with others,
-        and is not waited for while someone waits until the queue is empty.
+        larger than `bytes_max`, and from `close` on.
 
         Raises:
             OSError: the file can't be opened or read now (too many open files). The record stays,
                 as it does for want of memory.
         """
-        joining = bytes_max is not None
         while True:
             with self._lock:
-                self._arrival.wait_for(lambda: self._may_go_on(joining=joining), timeout_s)
+                self._arrival.wait_for(lambda: self._closed or self._first() is not None, timeout_s)
                 first = None if self._closed else self._first()
                 if first is None or (bytes_max is not None and first.length > bytes_max):
                     return None
@@ -182,21 +192,43 @@ class Reader:
                 raise
             if payload is not None:
                 return Entry(payload, first.items, position, first.accepted_ms)
-            self._finish(position, {"corrupt": first.items}, 0)
+            entry = Entry(b"", first.items, position)
+            self.finish(Ended(entry, {"corrupt": first.items}))
 
-    def delivered(self, entry: Entry) -> None:
-        """The destination has it for good."""
-        self._finish(entry.position, {}, 0)
+    def gather(self, size: int, timeout_s: float) -> None:
+        """Wait until `size` bytes have arrived, or for `timeout_s` seconds. One thread may do so.
 
-    def finish(self, entry: Entry, *, dropped: Mapping[str, int], dead_lettered: int = 0) -> None:
-        """The record is done with.
-
-        Args:
-            entry: the record.
-            dropped: how many of its items are lost, by the label that they are counted under.
-            dead_lettered: how many are kept as dead letters. The destination has the others.
+        Returns at once while a record is there, and while someone waits until the queue is empty.
+        The thread is woken once: to wake it for every record costs more than to take that.
         """
-        self._finish(entry.position, dropped, dead_lettered)
+        with self._lock:
+            if self._first() is not None:
+                return
+            self._missing_bytes = size
+            self._gathered.wait_for(
+                lambda: self._missing_bytes <= 0 or self._draining > 0 or self._closed, timeout_s
+            )
+            self._missing_bytes = 0
+
+    def finish(self, *ended: Ended) -> None:
+        """These records are done with."""
+        with self._lock:
+            if self._shut:
+                return  # an attempt that outlasted the stop; it is repeated after the restart
+            delivered = buried = 0
+            for entry, dropped, dead_lettered in ended:
+                frame = self._cursor.finish(entry.position)
+                self._uncount(frame)
+                delivered += frame.items - sum(dropped.values()) - dead_lettered
+                buried += dead_lettered
+                for reason, items in dropped.items():
+                    if items:  # the exporter has logged why
+                        self._count_dropped(items, reason)
+            add, labels = self._telemetry.add, self._labels
+            add("genops_exporter_delivered_items_total", delivered, **labels)
+            add("genops_exporter_dead_lettered_items_total", buried, **labels)
+            self._cursor.save()
+            self._note_empty()
 
     def expired(self, entry: Entry) -> bool:
         """Whether a record that is out has waited too long. Those behind it that have, go now."""
@@ -214,7 +246,7 @@ class Reader:
         """Wait until every record is finished; False if that takes longer."""
         with self._lock:
             self._draining += 1
-            self._arrival.notify_all()
+            self._gathered.notify_all()
             try:
                 return self._emptied.wait_for(lambda: not self.queued_bytes, timeout_s)
             finally:
@@ -225,6 +257,7 @@ class Reader:
         with self._lock:
             self._closed = True
             self._arrival.notify_all()
+            self._gathered.notify_all()
 
     def trouble(self) -> str:
         """What a person should act on; empty if there is nothing."""
@@ -271,6 +304,10 @@ class Reader:
         if self._config.on_full is OnFull.DROP_OLDEST:
             self._drop_oldest()
         self._arrival.notify(len(frames))
+        if self._missing_bytes > 0:
+            self._missing_bytes -= sum(frame.length for frame in frames)
+            if self._missing_bytes <= 0:
+                self._gathered.notify()
 
     def shut(self, *, lose_memory: bool) -> None:
         """Remember for the last time what is finished; lose what is in memory, if told to."""
@@ -280,10 +317,6 @@ class Reader:
         if self._loses:
             self._lose_all()
         self._losses.close()
-
-    def _may_go_on(self, *, joining: bool) -> bool:
-        in_a_hurry = joining and self._draining > 0
-        return self._closed or in_a_hurry or self._first() is not None
 
     def _first(self) -> Frame | None:
         self._expire()
@@ -329,22 +362,6 @@ class Reader:
     def _lose_all(self) -> None:
         items, self.queued_items, self.queued_bytes = self.queued_items, 0, 0
         self._dropped(items, "shutdown")
-
-    def _finish(self, position: Position, dropped: Mapping[str, int], dead_lettered: int) -> None:
-        with self._lock:
-            if self._shut:
-                return  # an attempt that outlasted the stop; it is repeated after the restart
-            frame = self._cursor.finish(position)
-            self._uncount(frame)
-            add, labels = self._telemetry.add, self._labels
-            delivered = frame.items - sum(dropped.values()) - dead_lettered
-            add("genops_exporter_delivered_items_total", delivered, **labels)
-            add("genops_exporter_dead_lettered_items_total", dead_lettered, **labels)
-            for reason, items in dropped.items():
-                if items:  # the exporter has logged why
-                    self._count_dropped(items, reason)
-            self._cursor.save()
-            self._note_empty()
 
     def _note_empty(self) -> None:
         if not self.queued_bytes:

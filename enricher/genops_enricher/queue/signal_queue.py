@@ -18,7 +18,7 @@ from genops_enricher.pipeline import Batch, Signal
 from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.frame import HEADER_BYTES, Frame
 from genops_enricher.queue.group_commit import GroupCommit
-from genops_enricher.queue.log import SEGMENT_BYTES, Log, sync_data
+from genops_enricher.queue.log import FRESH_BYTES, SEGMENT_BYTES, Log, sync_data
 from genops_enricher.queue.losses import Losses
 from genops_enricher.queue.memory import MemoryStore
 from genops_enricher.queue.reader import Reader
@@ -47,6 +47,7 @@ class SignalQueue:
         telemetry: Telemetry,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        fresh_bytes: int = FRESH_BYTES,
         sync: Callable[[int], None] = sync_data,
         clock: Clock | None = None,
         memory: MemoryStore | None = None,
@@ -59,6 +60,7 @@ class SignalQueue:
             exporters: the queue settings of each exporter of the signal, by exporter id.
             telemetry: where the books are kept.
             segment_bytes: a segment of this size is ended.
+            fresh_bytes: so much is kept in memory beside, for each exporter that is durable.
             sync: makes what was written to a descriptor durable.
             clock: tells how long records wait.
             memory: what a queue before this one had in memory, and the next one is to have.
@@ -83,6 +85,7 @@ class SignalQueue:
                 lock=self._lock,
                 clock=self._clock,
                 segment_bytes=segment_bytes,
+                fresh_bytes=fresh_bytes,
                 sync=sync,
                 count_damage=lambda: telemetry.add(
                     "genops_queue_damaged_ranges_total", signal=signal.value

@@ -15,7 +15,7 @@ import pytest
 
 from genops_enricher.config.model import OnFull
 from genops_enricher.errors import RetryableError, StartError
-from genops_enricher.queue import SignalQueue
+from genops_enricher.queue import Ended, SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import (
     FILE_HEADER_BYTES,
@@ -57,7 +57,7 @@ class TestOrderAndRestart:
             drain(queue.reader(B))
             first = queue.reader(A).take(0)
             assert first is not None
-            queue.reader(A).delivered(first)
+            queue.reader(A).finish(Ended(first))
 
         telemetry = Telemetry()
         with opened(folder, TWO, telemetry) as queue:
@@ -77,7 +77,7 @@ class TestOrderAndRestart:
             for entry in entries:
                 assert entry is not None
                 if entry.payload != b"2":
-                    reader.delivered(entry)
+                    reader.finish(Ended(entry))
 
         with opened(folder) as queue:
             assert queue.reader(A).queued_items == 2
@@ -165,7 +165,7 @@ class TestWaiting:
             assert entry is not None
             reader.close()
             assert reader.take(0) is None
-            reader.delivered(entry)
+            reader.finish(Ended(entry))
 
         with opened(folder) as queue:
             assert drain(queue.reader(A)) == [b"2"]
@@ -185,7 +185,7 @@ class TestBounds:
 
             entry = queue.reader(A).take(0)
             assert entry is not None
-            queue.reader(A).delivered(entry)
+            queue.reader(A).finish(Ended(entry))
             put(queue, b"x" * 10)
 
             assert queue.reader(A).queued_items == 3
@@ -244,7 +244,7 @@ class TestBounds:
 
             assert drain(queue.reader(A)) == [b"4"]
             assert sending is not None
-            queue.reader(A).delivered(sending)
+            queue.reader(A).finish(Ended(sending))
             assert queue.reader(A).wait_until_empty(0)
 
     def test_dropped_records_stay_dropped_after_a_restart(self, folder: Path) -> None:
@@ -284,7 +284,7 @@ class TestFiles:
 
             assert len(segments(folder)) == 2
             assert stuck is not None
-            queue.reader(A).delivered(stuck)
+            queue.reader(A).finish(Ended(stuck))
             assert len(segments(folder)) == 1
 
     def test_no_descriptors_are_kept_of_segments_left_behind(self, folder: Path) -> None:
@@ -307,7 +307,7 @@ class TestFiles:
             out = [queue.reader(A).take(0) for _ in range(4)]  # attempts that outlast the stop
         for entry in out:
             assert entry is not None
-            queue.reader(A).delivered(entry)
+            queue.reader(A).finish(Ended(entry))
 
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
@@ -370,7 +370,7 @@ class TestDamage:
         self, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         telemetry = Telemetry()
-        with opened(folder, ONE, telemetry, segment_bytes=50) as queue:
+        with opened(folder, ONE, telemetry, segment_bytes=50, fresh_bytes=0) as queue:
             for payload in ("first", "second", "third"):
                 queue.consume(batch(payload, items=7))
             path = segments(folder)[0]
@@ -390,7 +390,7 @@ class TestDamage:
 
     def test_what_can_not_be_read_now_is_no_damage_and_stays(self, folder: Path) -> None:
         telemetry = Telemetry()
-        with opened(folder, ONE, telemetry) as queue:
+        with opened(folder, ONE, telemetry, fresh_bytes=0) as queue:
             put(queue, "1")
             (path,) = segments(folder)
             moved = path.rename(folder / "moved")
@@ -618,7 +618,7 @@ class TestConcurrency:
                 reader, payloads = queue.reader(exporter), []
                 while (entry := reader.take(60)) is not None:
                     payloads.append(entry.payload)
-                    reader.delivered(entry)
+                    reader.finish(Ended(entry))
                 return payloads
 
             receivers = [pool.submit(receive, e) for e in TWO for _ in range(3)]
@@ -632,3 +632,29 @@ class TestConcurrency:
             assert len(segments(folder)) <= 2
             for exporter in TWO:
                 assert_books_balance(telemetry, exporter)
+
+
+class TestFreshRecords:
+    def test_what_is_wanted_at_once_is_not_read_back(self, folder: Path) -> None:
+        with opened(folder, TWO, fresh_bytes=10) as queue:
+            put(queue, "12345", "67890")
+            (path,) = segments(folder)
+            path.write_bytes(b"")
+            assert drain(queue.reader(A)) == drain(queue.reader(B)) == [b"12345", b"67890"]
+
+    def test_only_so_much_is_kept_in_memory(self, folder: Path) -> None:
+        with opened(folder, fresh_bytes=10) as queue:
+            for turn in ("a", "b"):
+                put(queue, turn + "2345", turn + "78901", turn + "2345")
+                (path,) = segments(folder)
+                whole = path.read_bytes()
+                path.write_bytes(whole.replace(turn.encode() + b"78901", b"******"))
+                assert drain(queue.reader(A)) == [turn.encode() + b"2345"] * 2
+
+    def test_what_is_dropped_makes_room(self, folder: Path) -> None:
+        config = {A: bounded(2 * (FRAME_HEADER_BYTES + 5), OnFull.DROP_OLDEST)}
+        with opened(folder, config, fresh_bytes=15) as queue:
+            put(queue, "12345", "67890", "abcde", "fghij")
+            (path,) = segments(folder)
+            path.write_bytes(b"")
+            assert drain(queue.reader(A)) == [b"abcde", b"fghij"]

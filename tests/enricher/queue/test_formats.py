@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from genops_enricher.config.model import QueueConfig
+from genops_enricher.queue import Ended
 from genops_enricher.telemetry import Telemetry
 from queues import TWO, assert_books_balance, batch, drain, opened, segments, stepping
 
@@ -61,7 +62,7 @@ def test_an_upgrade_that_is_killed_half_way_goes_on(folder: Path) -> None:
         for _ in range(10):
             entry = reader.take(0)
             assert entry is not None
-            reader.delivered(entry)
+            reader.finish(Ended(entry))
         copy = folder.with_name("killed here")
         shutil.copytree(folder, copy)
 

@@ -9,6 +9,7 @@ import pytest
 
 from genops_enricher.config.model import OnFull, QueueConfig, Storage
 from genops_enricher.errors import RetryableError
+from genops_enricher.queue import Ended
 from genops_enricher.telemetry import Telemetry
 from queues import (
     FRAME_HEADER_BYTES,
@@ -151,7 +152,7 @@ def test_what_is_being_sent_is_for_its_exporter_to_give_up(tmp_path: Path) -> No
         assert reader.expired(entry)
         assert expired(telemetry) == 1  # the other one
         assert not reader.wait_until_empty(0)
-        reader.finish(entry, dropped={"expired": 1})
+        reader.finish(Ended(entry, {"expired": 1}))
         assert reader.wait_until_empty(0)
         assert_books_balance(telemetry, A)
 
@@ -200,7 +201,7 @@ def test_the_age_of_the_oldest_is_a_metric(tmp_path: Path, storage: Storage) -> 
         first = queue.reader(A).take(0)
         assert age() == 42  # it is being sent
         assert first is not None
-        queue.reader(A).delivered(first)
+        queue.reader(A).finish(Ended(first))
         assert age() == 2
         drain(queue.reader(A))
         assert age() == 0

@@ -14,7 +14,7 @@ import pytest
 from genops_enricher.config.model import OnFull, QueueConfig, Storage
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import MemoryStore, SignalQueue
+from genops_enricher.queue import Ended, MemoryStore, SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import FRAME_HEADER_BYTES, assert_books_balance, batch, bounded, drain, opened
 
@@ -67,7 +67,7 @@ def test_drop_oldest_keeps_the_newest_and_what_is_being_sent(tmp_path: Path) -> 
         for payload in "2345":
             queue.consume(batch(payload))
         assert sending is not None
-        queue.reader(A).delivered(sending)
+        queue.reader(A).finish(Ended(sending))
 
         assert drain(queue.reader(A)) == [b"5"]
         assert dropped(telemetry, A, "queue_full") == 3
@@ -83,7 +83,7 @@ def test_what_is_left_at_the_end_is_counted_and_logged(
             queue.consume(batch("x", items))
         sending = queue.reader(A).take(0)
     assert sending is not None
-    queue.reader(A).delivered(sending)  # an attempt that outlasted the stop
+    queue.reader(A).finish(Ended(sending))  # an attempt that outlasted the stop
 
     assert dropped(telemetry, A, "shutdown") == 6
     assert_books_balance(telemetry, A)
@@ -97,7 +97,7 @@ def test_a_pipeline_may_mix_both_and_only_the_durable_part_is_there_again(tmp_pa
         queue.consume(batch("2"))
         first = queue.reader(B).take(0)
         assert first is not None
-        queue.reader(B).delivered(first)
+        queue.reader(B).finish(Ended(first))
     assert_books_balance(telemetry, A)
     assert_books_balance(telemetry, B)
     assert dropped(telemetry, B, "shutdown") == 1
@@ -153,7 +153,7 @@ def test_senders_and_consumers_at_once_lose_and_repeat_nothing(tmp_path: Path) -
             payloads = []
             while (entry := reader.take(60)) is not None:
                 payloads.append(entry.payload)
-                reader.delivered(entry)
+                reader.finish(Ended(entry))
             return payloads
 
         receivers = [pool.submit(receive) for _ in range(4)]
@@ -183,11 +183,11 @@ def test_what_waits_outlives_a_queue_that_is_opened_again_with_other_settings(
         queue.consume(batch(payload, items=2))
     out = [queue.reader(B).take(0) for _ in range(3)]
     assert out[1] is not None
-    queue.reader(B).delivered(out[1])
+    queue.reader(B).finish(Ended(out[1]))
     drain(queue.reader(A))
     queue.close(lose_memory=False)
     assert out[0] is not None
-    queue.reader(B).delivered(out[0])  # an attempt that outlasted the change is made again
+    queue.reader(B).finish(Ended(out[0]))  # an attempt that outlasted the change is made again
 
     with_bound = {**MIXED, B: in_memory(1 << 20)}
     queue = reopened(store, tmp_path / "traces", with_bound, telemetry)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from genops_enricher.errors import StartError
+from genops_enricher.queue import Ended
 from genops_enricher.queue.position import PositionFile, State, list_positions, read_state
 from genops_enricher.queue.segment import Position
 from queues import batch, drain, opened
@@ -94,7 +95,7 @@ def test_what_is_done_among_very_many_that_are_out_is_not_taken_again(tmp_path: 
             queue.consume(batch(str(number)))
         out = [entry for _ in range(400) if (entry := reader.take(10))]
         for entry in out[50:100]:
-            reader.delivered(entry)
+            reader.finish(Ended(entry))
     with opened(tmp_path) as queue:
         again = drain(queue.reader("otlp_grpc/a"))
 

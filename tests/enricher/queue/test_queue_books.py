@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from genops_enricher.config.model import OnFull, Storage
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Batch, Signal
-from genops_enricher.queue import Entry, SignalQueue
+from genops_enricher.queue import Ended, Entry, SignalQueue
 from genops_enricher.telemetry import Telemetry
 from queues import assert_books_balance, bounded, stepping
 
@@ -92,7 +92,7 @@ class Histories(RuleBasedStateMachine):
         if self.out[name]:
             entry = self.out[name].pop(which % len(self.out[name]))
             dropped = {"rejected": min(rejected, entry.items)}
-            self.queue.reader(name).finish(entry, dropped=dropped)
+            self.queue.reader(name).finish(Ended(entry, dropped))
             self.finished[name].add(entry.payload)
 
     @rule(name=NAMES, which=st.integers(0, 99), dead=st.integers(0, 9))
@@ -101,7 +101,7 @@ class Histories(RuleBasedStateMachine):
             entry = self.out[name].pop(which % len(self.out[name]))
             dead = min(dead, entry.items)
             dropped = {"retries_exhausted": entry.items - dead}
-            self.queue.reader(name).finish(entry, dropped=dropped, dead_lettered=dead)
+            self.queue.reader(name).finish(Ended(entry, dropped, dead))
             self.finished[name].add(entry.payload)
 
     @rule(fails=st.booleans())
@@ -137,7 +137,7 @@ class Histories(RuleBasedStateMachine):
         self.open()
         for name, out in late.items():  # attempts that outlasted the stop change nothing
             for entry in out:
-                readers[name].delivered(entry)
+                readers[name].finish(Ended(entry))
 
     @invariant()
     def the_books_balance(self) -> None:

@@ -34,7 +34,7 @@ with opened(Path(sys.argv[1]), ONE, segment_bytes=20_000, sync=os.fdatasync) as 
         while True:
             entry = reader.take(60)
             os.write(1, b"delivered %d\\n" % int(entry.payload.split()[0]))
-            reader.delivered(entry)
+            reader.finish(Ended(entry))
 
     for n in (0, 1):
         threading.Thread(target=consume, args=(first + n,), daemon=True).start()

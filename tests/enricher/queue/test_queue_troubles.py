@@ -11,7 +11,7 @@ import pytest
 from genops_enricher.config.model import OnFull, QueueConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue import DeadLetters
+from genops_enricher.queue import DeadLetters, Ended
 from queues import (
     FRAME_HEADER_BYTES,
     ONE,
@@ -49,7 +49,7 @@ def test_a_full_queue_is_one_until_there_is_room(tmp_path: Path) -> None:
         ]
         entry = queue.reader(A).take(0)
         assert entry is not None
-        queue.reader(A).delivered(entry)
+        queue.reader(A).finish(Ended(entry))
         assert queue.troubles() == []
 
 
@@ -65,7 +65,7 @@ def test_a_queue_that_drops_is_one_until_a_request_finds_room(tmp_path: Path) ->
         assert "the oldest traces for it are lost. Repair or speed up" in trouble
         entry = queue.reader(A).take(0)
         assert entry is not None
-        queue.reader(A).delivered(entry)
+        queue.reader(A).finish(Ended(entry))
         assert queue.troubles() == [trouble]  # one that goes and one that comes
         queue.consume(batch("4"))
         assert queue.troubles() == []
@@ -125,7 +125,7 @@ def test_damage_is_one_until_a_person_has_taken_it_away(tmp_path: Path) -> None:
 
 def test_damage_that_could_not_be_kept_is_one_too(tmp_path: Path) -> None:
     folder = tmp_path / "traces"
-    with opened(folder) as queue:
+    with opened(folder, fresh_bytes=0) as queue:
         queue.consume(batch("first"))
         (path,) = segments(folder)
         path.write_bytes(path.read_bytes().replace(b"first", b"fIrst"))
