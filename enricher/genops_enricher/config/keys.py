@@ -352,7 +352,7 @@ _EXPORTER = (
     Key(
         "exporters.<id>.sending_queue.batch.flush_timeout",
         duration(zero="none waits"),
-        "0",
+        "20ms",
         "How long requests smaller than `min_size` wait for others to be joined with (the "
         "Collector: 200ms).",
     ),

@@ -147,7 +147,7 @@ class BatchConfig:
 
     min_size_bytes: int = 512 << 10  # requests that wait are joined up to this size
     max_size_bytes: int = 64 << 20  # larger ones are split; the OTLP specification's recommendation
-    flush_timeout_s: float = 0.0  # how long smaller ones wait for others
+    flush_timeout_s: float = 0.02  # how long smaller ones wait for others
 
 
 @dataclass(frozen=True, slots=True)
