@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 
 # For each exporter; what it has under way is in memory too, and mostly more.
-FRESH_BYTES = 8 << 20
+FRESH_BYTES = 4 << 20
 
 _LOG_INTERVAL_S = 10.0
 
