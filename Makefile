@@ -54,7 +54,7 @@ bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; th
 bench-peers: $(STAMP) ## whole servers side by side: ours, the Collector, rotel; half an hour, alone on the machine
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check rotel==0.0.1a15
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --json docs/benchmarks.json
-	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --page docs/benchmarks.json > docs/benchmarks.md
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --write docs
 
 format: $(STAMP) ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -4,11 +4,13 @@ Each server gets the same spans at the same rate from one load generator and pas
 sink; all of it on this machine. Servers take turns, and each round begins with another one. Quote
 the ratios: machines differ, and so does what else they do.
 
-    python tests/bench/bench_peers.py --json docs/benchmarks.json   # about 30 minutes
-    python tests/bench/bench_peers.py --only enricher --scenario "one in ten"
-    python tests/bench/bench_peers.py --page docs/benchmarks.json > docs/benchmarks.md
+    python tests/bench/bench_peers.py --plan                       # how long it takes
+    python tests/bench/bench_peers.py --json docs/benchmarks.json  # all of it, half an hour
+    python tests/bench/bench_peers.py --json docs/benchmarks.json --only "half load" prompt
+    python tests/bench/bench_peers.py --write docs                 # the page and its plots
 
-Run with `make bench-peers`, which installs what it needs.
+Run with `make bench-peers`, which installs what it needs and does the second and the last.
+With `--only` results of the same machine and versions that are in the file are kept.
 """
 
 from __future__ import annotations
@@ -18,53 +20,120 @@ import dataclasses
 import json
 import os
 import platform
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.peers.page import page
-from bench.peers.run import measure
-from bench.peers.scenarios import SCENARIOS, Scenario
+from bench import bench_hot_path, instructions
+from bench.peers import plan
+from bench.peers.page import page, plots
+from bench.peers.results import Results, joined
+from bench.peers.run import Ends, ends, measure
+from bench.peers.scenarios import COMPARISONS, MOST, OURS, Cell, Comparison, chosen
 from bench.peers.servers import SERVERS, Server, versions
-from bench.peers.sink import Sink, sink
+from bench.peers.workload import template
+from genops_pricing import bundled_catalog
 
 __all__ = ["main"]
 
+_SIZES = (100, 512)  # spans a request, in process
+_PAGE, _RESULTS, _PLOTS = "benchmarks.md", "benchmarks.json", "benchmarks"
 
-def run(scenarios: Sequence[Scenario], only: str, rounds: int, sink_: Sink) -> list[dict[str, Any]]:
-    """Measure every server of every scenario; print a line for each."""
-    rows: list[dict[str, Any]] = []
-    for scenario in scenarios:
-        servers = [SERVERS[name] for name in scenario.servers if only in name]
-        figures: dict[str, list[dict[str, Any]]] = {server.name: [] for server in servers}
-        for number in range(rounds or scenario.rounds):
-            turn = number % max(len(servers), 1)
-            for server in servers[turn:] + servers[:turn]:
-                figures[server.name].append(_measure(server, scenario, sink_))
-        rows += [
-            {"scenario": scenario.name, "server": name, "rounds": measured}
-            for name, measured in figures.items()
+
+def run(
+    comparisons: Iterable[Comparison],
+    ends_: Ends,
+    *,
+    servers: str = "",
+    rounds: int = 0,
+    seconds: float = 0.0,
+    known: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Measure every server in every cell; print a line for each.
+
+    Args:
+        comparisons: what to measure.
+        ends_: before and behind the servers.
+        servers: only those whose name has this in it.
+        rounds: in place of those of the comparison.
+        seconds: in place of those of the cell.
+        known: results from before, of which the rate of the half load may be taken.
+
+    Raises:
+        ValueError: there is nothing to take it from.
+    """
+    found: dict[str, Any] = {"cells": {}, "rows": []}
+    for comparison in comparisons:
+        cells = [_offered(cell, (found, known)) for cell in comparison.cells]
+        if seconds:
+            cells = [
+                dataclasses.replace(cell, shape=dataclasses.replace(cell.shape, seconds=seconds))
+                for cell in cells
+            ]
+        names = [name for name in comparison.servers if servers in name]
+        measured: dict[tuple[str, str], list[dict[str, Any]]] = {
+            (cell.name, name): [] for cell in cells for name in names
+        }
+        for number in range(rounds or comparison.rounds):
+            turn = number % max(len(names), 1)
+            for cell in cells:
+                for name in names[turn:] + names[:turn]:
+                    measured[cell.name, name].append(_measure(SERVERS[name], cell, ends_))
+        for cell in cells:
+            found["cells"][cell.name] = {
+                "meaning": cell.meaning(),
+                "spans": cell.workload.spans,
+                "kib": len(template(cell.workload)) / 1024,
+                "offered_spans_per_s": cell.shape.spans_per_s,
+            }
+        found["rows"] += [
+            {"cell": cell, "server": name, "rounds": figures}
+            for (cell, name), figures in measured.items()
         ]
-    return rows
+    return found
 
 
-def _measure(server: Server, scenario: Scenario, sink_: Sink) -> dict[str, Any]:
-    print(f"{scenario.name}: {server.name} … ", end="", file=sys.stderr, flush=True)
+def _offered(cell: Cell, results: Sequence[Mapping[str, Any]]) -> Cell:
+    """The cell with its rate, which may depend on what was measured."""
+    if not cell.share_of_most:
+        return cell
+    rates = [Results(raw).median(MOST, OURS, "spans_per_s") for raw in results if raw]
+    most = next((rate for rate in rates if rate), None)
+    if most is None:
+        raise ValueError(f"{cell.name!r} needs the rate of {MOST!r}: measure that too")
+    rate = round(most * cell.share_of_most, -2)
+    return dataclasses.replace(cell, shape=dataclasses.replace(cell.shape, spans_per_s=rate))
+
+
+def _measure(server: Server, cell: Cell, ends_: Ends) -> dict[str, Any]:
+    _say(f"{cell.name}: {server.name} … ", end="")
     try:
-        figures = measure(server, scenario.workload, scenario.shape, sink_)
+        figures = measure(server, cell.workload, cell.shape, ends_)
     except RuntimeError as error:
-        sink_.taken()
-        print(f"failed: {error}", file=sys.stderr)
+        ends_.sink.taken()
+        _say(f"failed: {error}")
         return {"failed": str(error)[:300]}
-    print(
+    _say(
         f"{figures.cpu_us_per_span:.1f} µs a span, {figures.rss_max_mib:.0f} MiB, "
-        f"{figures.delivered_ms[1]:.0f} ms at p99",
-        file=sys.stderr,
+        f"{figures.delivered_ms[1]:.0f} ms at p99"
     )
     return dataclasses.asdict(figures)
+
+
+def _in_process() -> list[dict[str, Any]]:
+    """The hot path without servers, in a process of its own for each size of request."""
+    found = []
+    for spans in _SIZES:
+        _say(f"in process: {spans} spans a request")
+        command = [sys.executable, bench_hot_path.__file__, "--json", "--spans", f"{spans}"]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        found.append(json.loads(done.stdout))
+    return found
 
 
 def _machine() -> dict[str, Any]:
@@ -75,37 +144,92 @@ def _machine() -> dict[str, Any]:
     return {
         "cpu": model,
         "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", default="", help="servers whose name has this in it")
-    parser.add_argument(
-        "--scenario", nargs="+", default=[""], help="scenarios whose name begins so; all by default"
-    )
-    parser.add_argument("--rounds", type=int, default=0, help="by default those of the scenario")
-    parser.add_argument("--json", type=Path, help="write the results to this file")
-    parser.add_argument("--page", type=Path, help="print the page for the results in this file")
-    options = parser.parse_args()
-    if options.page:
-        print(page(json.loads(options.page.read_text())), end="")
-        return
-    scenarios = [each for each in SCENARIOS if each.name.startswith(tuple(options.scenario))]
-    result: dict[str, Any] = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": _machine(),
-        "versions": {"enricher": version("genops-ai"), **versions()},
-        "scenarios": {each.name: each.meaning() for each in scenarios},
+def _versions() -> dict[str, str]:
+    catalog = bundled_catalog()
+    models = sum(1 for _ in catalog.models())
+    return {
+        "enricher": version("genops-ai"),
+        "its catalog": f"{catalog.version} with {models:,} models",
+        **versions(),
     }
-    with sink() as sink_:
-        result["rows"] = run(scenarios, options.only, options.rounds, sink_)
-    result["machine"]["load_after"] = round(os.getloadavg()[0], 1)
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 1)
+
+
+def _say(text: str, end: str = "\n") -> None:
+    print(text, end=end, file=sys.stderr, flush=True)
+
+
+def write(folder: Path) -> None:
+    """Write the page and its plots beside the results in the folder."""
+    results = json.loads((folder / _RESULTS).read_text(encoding="utf-8"))
+    (folder / _PAGE).write_text(page(results), encoding="utf-8")
+    made = plots(results)
+    (folder / _PLOTS).mkdir(exist_ok=True)
+    for old in (folder / _PLOTS).glob("*.svg"):
+        old.unlink()
+    for name, plot in made.items():
+        (folder / _PLOTS / name).write_text(plot, encoding="utf-8")
+
+
+def main() -> None:
+    total = plan.planned_s(COMPARISONS) / 60
+    parser = argparse.ArgumentParser(
+        description=f"{(__doc__ or '').partition(chr(10))[0]} All of it takes {total:.0f} minutes."
+    )
+    parser.add_argument("--plan", action="store_true", help="say what will be done, and stop")
+    parser.add_argument(
+        "--only", nargs="+", default=[], help="comparisons whose name begins so, kept with the rest"
+    )
+    parser.add_argument("--servers", default="", help="servers whose name has this in it")
+    parser.add_argument("--rounds", type=int, default=0, help="by default those of the comparison")
+    parser.add_argument("--seconds", type=float, default=0.0, help="of load; by default by cell")
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--write", type=Path, help="write the page of the results in this folder")
+    options = parser.parse_args()
+    if options.write:
+        write(options.write)
+        return
+    try:
+        comparisons = chosen(tuple(options.only))
+    except ValueError as error:
+        parser.error(str(error))
+    for line in plan.lines(comparisons):
+        _say(line)
+    if options.plan:
+        return
+    known: dict[str, Any] = {}
+    if options.only and options.json and options.json.exists():
+        known = json.loads(options.json.read_text(encoding="utf-8"))
+    result: dict[str, Any] = {"machine": _machine(), "versions": _versions()}
+    if known:
+        joined(known, {**result, "cells": {}, "rows": []})  # says at once that it can't be
+    else:
+        result["hot_path"] = _in_process()
+        result["instructions"] = json.loads(instructions.BASELINE.read_text(encoding="utf-8"))
+    began = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "load_before": _load()}
+    with ends() as ends_:
+        result |= run(
+            comparisons,
+            ends_,
+            servers=options.servers,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            known=known,
+        )
+    for cell in result["cells"].values():
+        cell |= {**began, "load_after": _load()}
+    if known:
+        result = joined(known, result)
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     else:
         print(page(result), end="")
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from bench.peers.run import Figures, Shape, measure
+from bench.peers.run import Figures, Shape, ends, measure
 from bench.peers.servers import SERVERS, Command, Ports, Server
-from bench.peers.sink import Sink, sink
-from bench.peers.workload import Workload
+from bench.peers.sink import Sink
+from bench.peers.workload import Workload, template
 from life import edit
 from real_parts.build import otelcol as otelcol_binary
 
@@ -88,14 +88,14 @@ def main() -> None:
         Server("balancer", balancer),
     ]
     shape = Shape(seconds=options.seconds, spans_per_s=0, connections=16)
-    with sink() as sink_:
+    with ends() as ends_:
         for title, workload in WORKLOADS.items():
-            size = len(workload.template()) / workload.spans
+            size = len(template(workload)) / workload.spans
             print(f"\n{title}: {workload.spans} spans a request, {size:,.0f} bytes a span")
             figures: dict[str, list[Figures]] = {server.name: [] for server in servers}
             for _ in range(options.rounds):
                 for server in servers:
-                    figures[server.name].append(measure(server, workload, shape, sink_))
+                    figures[server.name].append(measure(server, workload, shape, ends_))
             for name, rounds in figures.items():
                 print(row(name, rounds), flush=True)
     print(f"\nload average of the machine, {os.cpu_count()} cores: {os.getloadavg()[1]:.0f}")

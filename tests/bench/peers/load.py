@@ -6,7 +6,8 @@ import gzip
 import http.client
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -16,12 +17,14 @@ import grpc
 
 from bench.peers.workload import Stamper
 
-__all__ = ["EXPORT", "Load", "Sent", "send"]
+__all__ = ["EXPORT", "Load", "Sender", "Sent", "sender"]
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _TIMEOUT_S = 30.0
 _RETRY_S = 0.05
 _GZIP_LEVEL = 1
+_LATE = 2.0
+"""A server that is too slow for the rate gets the load for so many times as long, and no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +50,55 @@ class Sent:
     answers_ns: list[int]  # how long each request took until it was acknowledged
 
 
-def send(load: Load) -> Sent:
-    """Send it all, in a process of its own.
+class Sender:
+    """The sending process as the benchmark sees it."""
 
-    Raises:
-        RuntimeError: a request was refused for good.
-    """
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, load: Load) -> Sent:
+        """Send it all.
+
+        Raises:
+            RuntimeError: a request was refused for good.
+        """
+        self._connection.send(load)
+        try:
+            answer = self._connection.recv()
+        except EOFError:
+            raise RuntimeError("the sender ended without a word") from None
+        if not isinstance(answer, Sent):
+            raise RuntimeError(f"the load could not be sent: {answer}")
+        return answer
+
+
+@contextmanager
+def sender() -> Iterator[Sender]:
+    """A process that sends one load after the other, each over connections of its own."""
     ours, theirs = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=_run, args=(load, theirs), daemon=True)
+    process = get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
-    theirs.close()
+    theirs.close()  # so that a process that ends is seen
     try:
-        answer = ours.recv()
-    except EOFError:
-        raise RuntimeError("the sender ended without a word") from None
+        yield Sender(ours)
     finally:
-        process.join()
-    if not isinstance(answer, Sent):
-        raise RuntimeError(f"the load could not be sent: {answer}")
-    return answer
+        ours.close()
+        process.join(10)
 
 
-def _run(load: Load, connection: Connection) -> None:
-    try:
-        connection.send(_Sender(load).run())
-    except Exception as error:  # noqa: BLE001 - told to the process that asked
-        connection.send(repr(error))
+def _serve(connection: Connection) -> None:
+    while True:
+        try:
+            load = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(_Sending(load).run())
+        except Exception as error:  # noqa: BLE001 - told to the process that asked
+            connection.send(repr(error))
 
 
-class _Sender:
+class _Sending:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._lock = threading.Lock()
@@ -99,16 +122,17 @@ class _Sender:
 
     def _send(self) -> None:
         try:
-            call = _http(self._load) if "://" in self._load.target else _grpc(self._load)
+            connected = _http if "://" in self._load.target else _grpc
             stamper = Stamper(self._load.template)
-            while self._wait_for_turn() and self._error is None:
-                sent_ns = time.monotonic_ns()
-                payload = stamper.request(sent_ns)
-                while not call(payload):
-                    self._retries += 1
-                    time.sleep(_RETRY_S)
-                with self._lock:
-                    self._answers_ns.append(time.monotonic_ns() - sent_ns)
+            with connected(self._load) as call:
+                while self._wait_for_turn() and self._error is None:
+                    sent_ns = time.monotonic_ns()
+                    payload = stamper.request(sent_ns)
+                    while not call(payload):
+                        self._retries += 1
+                        time.sleep(_RETRY_S)
+                    with self._lock:
+                        self._answers_ns.append(time.monotonic_ns() - sent_ns)
         except Exception as error:  # noqa: BLE001 - raised by `run`
             self._error = error
 
@@ -123,45 +147,48 @@ class _Sender:
             due_ns = self._began_ns + round(number * load.spans / load.spans_per_s * 1e9)
         if due_ns - self._began_ns >= load.seconds * 1e9:
             return False
+        if now_ns - self._began_ns >= _LATE * load.seconds * 1e9:
+            return False
         time.sleep(max(due_ns - now_ns, 0) / 1e9)
         return True
 
 
-def _grpc(load: Load) -> Callable[[bytes], bool]:
-    channel = grpc.insecure_channel(
-        load.target,
-        [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)],
-    )
-    export = channel.unary_unary(EXPORT, None, None)
+@contextmanager
+def _grpc(load: Load) -> Iterator[Callable[[bytes], bool]]:
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_send_message_length", -1)]
     compression = grpc.Compression.Gzip if load.gzip else grpc.Compression.NoCompression
+    with grpc.insecure_channel(load.target, options) as channel:
+        export = channel.unary_unary(EXPORT, None, None)
 
-    def call(payload: bytes) -> bool:
-        try:
-            export(payload, timeout=_TIMEOUT_S, compression=compression)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE:
-                return False
-            raise
-        return True
+        def call(payload: bytes) -> bool:
+            try:
+                export(payload, timeout=_TIMEOUT_S, compression=compression)
+            except grpc.RpcError as error:
+                if error.code() is grpc.StatusCode.UNAVAILABLE:
+                    return False
+                raise
+            return True
 
-    return call
+        yield call
 
 
-def _http(load: Load) -> Callable[[bytes], bool]:
-    connection = http.client.HTTPConnection(urlsplit(load.target).netloc, timeout=_TIMEOUT_S)
+@contextmanager
+def _http(load: Load) -> Iterator[Callable[[bytes], bool]]:
     headers = {"Content-Type": "application/x-protobuf"}
     if load.gzip:
         headers["Content-Encoding"] = "gzip"
+    address = urlsplit(load.target).netloc
+    with closing(http.client.HTTPConnection(address, timeout=_TIMEOUT_S)) as connection:
 
-    def call(payload: bytes) -> bool:
-        body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if load.gzip else payload
-        connection.request("POST", "/v1/traces", body, headers)
-        with connection.getresponse() as answer:
-            answer.read()
-            if answer.status == 503:
-                return False
-            if answer.status != 200:
-                raise RuntimeError(f"HTTP {answer.status}")
-        return True
+        def call(payload: bytes) -> bool:
+            body = gzip.compress(payload, _GZIP_LEVEL, mtime=0) if load.gzip else payload
+            connection.request("POST", "/v1/traces", body, headers)
+            with connection.getresponse() as answer:
+                answer.read()
+                if answer.status == 503:
+                    return False
+                if answer.status != 200:
+                    raise RuntimeError(f"HTTP {answer.status}")
+            return True
 
-    return call
+        yield call

@@ -18,18 +18,20 @@ class Meter:
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self._before_s = self._cpu_s()
-        self.cpu_s = 0.0
+        self._before = self._times()
+        self.user_s = 0.0
+        self.system_s = 0.0
         self.rss_max_bytes = 0
 
     def read(self) -> None:
-        self.cpu_s = self._cpu_s() - self._before_s
+        now, before = self._times(), self._before
+        self.user_s, self.system_s = now[0] - before[0], now[1] - before[1]
         rss = sum(each.memory_info().rss for each in self._family())
         self.rss_max_bytes = max(self.rss_max_bytes, rss)
 
-    def _cpu_s(self) -> float:
+    def _times(self) -> tuple[float, float]:
         times = [each.cpu_times() for each in self._family()]
-        return sum(each.user + each.system for each in times)
+        return sum(each.user for each in times), sum(each.system for each in times)
 
     def _family(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]

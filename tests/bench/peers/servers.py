@@ -21,11 +21,11 @@ import grpc
 import yaml
 
 from bench.peers import otelcol
+from bench.peers.catalogs import install
 from bench.peers.sink import Sink
-from bench.peers.workload import Workload, plain_prices
+from bench.peers.workload import Workload, known_prices
 from free_ports import free_port
 from genops_pricing import bundled_catalog
-from life import overlay
 from real_parts.build import otelcol as otelcol_binary
 
 __all__ = ["SERVERS", "Running", "Server", "running", "versions"]
@@ -62,6 +62,7 @@ class Server:
 
     name: str
     command: Command
+    prices: bool = True  # or passes on what it gets
 
 
 @contextmanager
@@ -126,12 +127,12 @@ def _enricher(storage: str) -> Command:
                 "telemetry": {"health": {"endpoint": f"127.0.0.1:{ports.health}"}},
             },
         }
-        if workload.catalog_models:
-            (folder / "overlay.yaml").write_text(overlay("10", workload.catalog_models))
-            config["enrichment"] = {"overlays": ["overlay.yaml"]}
         path = folder / "enricher.yaml"
         path.write_text(yaml.safe_dump(config))
-        return [sys.executable, "-m", "genops_enricher", "run", "--config", str(path)]
+        run = [sys.executable, "-m", "genops_enricher", "run", "--config", str(path)]
+        if not workload.catalog_models:
+            return run
+        return ["env", f"PYTHONPATH={install(folder / 'site', workload)}", *run]
 
     return command
 
@@ -143,7 +144,7 @@ def _otelcol(*, enriching: bool, durable: bool) -> Command:
             grpc_port=ports.grpc,
             http_port=ports.http,
             sink_port=sink.grpc_port,
-            prices=plain_prices(workload.models) if enriching else (),
+            prices=known_prices(workload) if enriching else (),
             durable=durable,
         )
         return [str(otelcol_binary()), "--config", str(config)]
@@ -160,12 +161,13 @@ def _rotel(*, enriching: bool) -> Command:
             "--otlp-exporter-endpoint": f"http://127.0.0.1:{sink.grpc_port}",
             "--otlp-exporter-protocol": "grpc",
             "--otlp-exporter-compression": "none",
+            "--otlp-grpc-max-recv-msg-size-mib": "64",
             "--pid-file": str(folder / "rotel.pid"),
         }
         environment = ["env"]
         if enriching:
             table = folder / "prices.json"
-            table.write_text(json.dumps(_price_table(workload.models)))
+            table.write_text(json.dumps(_price_table(workload)))
             environment.append(f"GENOPS_BENCH_PRICES={table}")
             options["--otlp-with-trace-processor"] = str(_ROTEL_PROCESSOR)
         words = [word for pair in options.items() for word in pair]
@@ -174,7 +176,7 @@ def _rotel(*, enriching: bool) -> Command:
     return command
 
 
-def _price_table(models: int) -> dict[str, Any]:
+def _price_table(workload: Workload) -> dict[str, Any]:
     return {
         "version": bundled_catalog().version,
         "prices": {
@@ -185,7 +187,7 @@ def _price_table(models: int) -> dict[str, Any]:
                 "entry": price.offer.entry,
                 "since": price.offer.effective_from,
             }
-            for price in plain_prices(models)
+            for price in known_prices(workload)
         },
     }
 
@@ -216,11 +218,17 @@ SERVERS = {
     for server in (
         Server("enricher, durable queue", _enricher("durable")),
         Server("enricher, memory queue", _enricher("memory")),
-        Server("Collector passing on, file_storage", _otelcol(enriching=False, durable=True)),
-        Server("Collector passing on, memory", _otelcol(enriching=False, durable=False)),
+        Server(
+            "Collector passing on, file_storage",
+            _otelcol(enriching=False, durable=True),
+            prices=False,
+        ),
+        Server(
+            "Collector passing on, memory", _otelcol(enriching=False, durable=False), prices=False
+        ),
         Server("Collector transform, file_storage", _otelcol(enriching=True, durable=True)),
         Server("Collector transform, memory", _otelcol(enriching=True, durable=False)),
-        Server("rotel passing on, memory", _rotel(enriching=False)),
+        Server("rotel passing on, memory", _rotel(enriching=False), prices=False),
         Server("rotel Python processor, memory", _rotel(enriching=True)),
     )
 }

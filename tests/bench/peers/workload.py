@@ -10,13 +10,24 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from genops_pricing import Miss, bundled_catalog
 from genops_pricing.answers import Offer
 from otlp import OCT_2026_NS, Value, chat, request, span
 
-__all__ = ["STAMP", "PlainPrice", "Stamper", "Workload", "plain_prices", "stamps", "traffic"]
+__all__ = [
+    "STAMP",
+    "PlainPrice",
+    "Stamper",
+    "Workload",
+    "known_prices",
+    "plain_prices",
+    "stamps",
+    "template",
+    "traffic",
+]
 
 STAMP = b"\xc5genops\xa7"
 """Begins the trace id of the span whose trace id ends in the time when it was sent."""
@@ -46,33 +57,40 @@ class Workload:
     attributes: int = 20
     prompt_bytes: int = 0
     models: int = 60  # different ones in the traffic
-    catalog_models: int = 0  # in an overlay, on top of the bundled catalog
+    catalog_models: int = 0  # that servers know; 0: what they bring, or need for the traffic
 
-    def template(self) -> bytes:
-        """A request of it, with marks where it is to be stamped."""
-        names = traffic(self.models)
-        made = []
-        for number in range(self.spans):
-            values: dict[str, Value] = {}
-            if number % self.llm_every == 0:
-                values = chat(
-                    names[number // self.llm_every % len(names)],
-                    {
-                        "gen_ai.response.id": f"gen-{_ID_MARK}",
-                        "gen_ai.usage.cache_read.input_tokens": 100,
-                        "genops.team": "search",
-                        "genops.project": "assistant",
-                    },
-                    input_tokens=1000 + number,
-                )
-                if self.prompt_bytes:
-                    text = "What does this call cost? "
-                    whole = text * (self.prompt_bytes // len(text) + 1)
-                    values["gen_ai.input.messages"] = whole[: self.prompt_bytes]
-            for filler in range(self.attributes - len(values)):
-                values[f"app.attribute.number.{filler}"] = f"some value of usual length {filler}"
-            made.append(span(values, number=number + 1))  # an id of 0 is none
-        return request(*made)
+    @property
+    def llm_spans(self) -> int:
+        """How many of a request's spans are LLM calls."""
+        return -(-self.spans // self.llm_every)
+
+
+@cache
+def template(workload: Workload) -> bytes:
+    """A request of it, with marks where it is to be stamped."""
+    names = traffic(workload.models)
+    made = []
+    for number in range(workload.spans):
+        values: dict[str, Value] = {}
+        if number % workload.llm_every == 0:
+            values = chat(
+                names[number // workload.llm_every % len(names)],
+                {
+                    "gen_ai.response.id": f"gen-{_ID_MARK}",
+                    "gen_ai.usage.cache_read.input_tokens": 100,
+                    "genops.team": "search",
+                    "genops.project": "assistant",
+                },
+                input_tokens=1000 + number,
+            )
+            if workload.prompt_bytes:
+                text = "What does this call cost? "
+                whole = text * (workload.prompt_bytes // len(text) + 1)
+                values["gen_ai.input.messages"] = whole[: workload.prompt_bytes]
+        for filler in range(workload.attributes - len(values)):
+            values[f"app.attribute.number.{filler}"] = f"some value of usual length {filler}"
+        made.append(span(values, number=number + 1))  # an id of 0 is none
+    return request(*made)
 
 
 class Stamper:
@@ -128,6 +146,13 @@ def plain_prices(count: int) -> list[PlainPrice]:
         if len(found) == count:
             break
     return found
+
+
+def known_prices(workload: Workload) -> list[PlainPrice]:
+    """What servers without a catalog have to be told."""
+    prices = plain_prices(workload.models)
+    more = range(workload.catalog_models - len(prices))
+    return [*prices, *(replace(prices[0], model=f"acme/model-{number}") for number in more)]
 
 
 def stamps(payload: bytes) -> Iterator[int]:

@@ -1,0 +1,57 @@
+"""The sender and the sink of the benchmarks, with nothing between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.peers.load import Load
+from bench.peers.run import Ends, ends
+from bench.peers.workload import Workload, template
+
+WORKLOAD = Workload(spans=20)
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[Ends]:
+    with ends() as found:
+        yield found
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_what_is_sent_arrives(both: Ends, protocol: str, gzip: bool) -> None:
+    sink = both.sink
+    target = (
+        f"127.0.0.1:{sink.grpc_port}"
+        if protocol == "grpc"
+        else f"http://127.0.0.1:{sink.http_port}"
+    )
+    load = Load(target, template(WORKLOAD), 20, 0.5, spans_per_s=400.0, connections=2, gzip=gzip)
+
+    sent = both.sender.send(load)
+    taken = sink.taken()
+
+    assert sent.spans == taken.spans == 200
+    assert len(sent.answers_ns) == len(taken.delays_ns) == taken.requests == 10
+    assert taken.priced == 0
+    assert all(delay > 0 for delay in taken.delays_ns)
+
+
+def test_a_rate_that_nobody_takes_ends_all_the_same(both: Ends) -> None:
+    load = Load(f"127.0.0.1:{both.sink.grpc_port}", template(WORKLOAD), 20, 0.2, spans_per_s=1e8)
+
+    sent = both.sender.send(load)
+
+    assert 0 < sent.spans == both.sink.taken().spans < 1e8 * 0.2
+
+
+def test_what_is_refused_for_good_is_an_error_and_the_sender_goes_on(both: Ends) -> None:
+    grpc = f"127.0.0.1:{both.sink.grpc_port}"
+    nowhere = Load(f"http://{grpc}", template(WORKLOAD), 20, 0.2)
+    with pytest.raises(RuntimeError, match="the load could not be sent"):
+        both.sender.send(nowhere)
+
+    assert both.sender.send(Load(grpc, template(WORKLOAD), 20, 0.1, 400.0)).spans == 40
+    both.sink.taken()
