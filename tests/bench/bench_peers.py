@@ -22,7 +22,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -45,68 +44,70 @@ _PAGE, _RESULTS, _PLOTS = "benchmarks.md", "benchmarks.json", "benchmarks"
 
 
 def run(
-    comparisons: Iterable[Comparison],
+    comparison: Comparison,
     ends_: Ends,
     *,
     servers: str = "",
     rounds: int = 0,
     seconds: float = 0.0,
-    known: Mapping[str, Any],
+    known: Results,
 ) -> dict[str, Any]:
     """Measure every server in every cell; print a line for each.
 
     Args:
-        comparisons: what to measure.
+        comparison: what to measure.
         ends_: before and behind the servers.
         servers: only those whose name has this in it.
         rounds: in place of those of the comparison.
         seconds: in place of those of the cell.
-        known: results from before, of which the rate of the half load may be taken.
+        known: results so far, of which the rate of the half load is taken.
 
     Raises:
         ValueError: there is nothing to take it from.
     """
-    found: dict[str, Any] = {"cells": {}, "rows": []}
-    for comparison in comparisons:
-        cells = [_offered(cell, (found, known)) for cell in comparison.cells]
-        if seconds:
-            cells = [
-                dataclasses.replace(cell, shape=dataclasses.replace(cell.shape, seconds=seconds))
-                for cell in cells
-            ]
-        names = [name for name in comparison.servers if servers in name]
-        measured: dict[tuple[str, str], list[dict[str, Any]]] = {
-            (cell.name, name): [] for cell in cells for name in names
-        }
-        for number in range(rounds or comparison.rounds):
-            turn = number % max(len(names), 1)
-            for cell in cells:
-                for name in names[turn:] + names[:turn]:
-                    measured[cell.name, name].append(_measure(SERVERS[name], cell, ends_))
+    cells = [_offered(cell, known) for cell in comparison.cells]
+    if seconds:
+        cells = [_with(cell, seconds=seconds) for cell in cells]
+    names = [name for name in comparison.servers if servers in name]
+    measured: dict[tuple[str, str], list[dict[str, Any]]] = {
+        (cell.name, name): [] for cell in cells for name in names
+    }
+    for number in range(rounds or comparison.rounds):
+        turn = number % max(len(names), 1)
         for cell in cells:
-            found["cells"][cell.name] = {
-                "meaning": cell.meaning(),
-                "spans": cell.workload.spans,
-                "kib": len(template(cell.workload)) / 1024,
-                "offered_spans_per_s": cell.shape.spans_per_s,
-            }
-        found["rows"] += [
+            for name in names[turn:] + names[:turn]:
+                measured[cell.name, name].append(_measure(SERVERS[name], cell, ends_))
+    return {
+        "cells": {cell.name: _about(cell) for cell in cells},
+        "rows": [
             {"cell": cell, "server": name, "rounds": figures}
             for (cell, name), figures in measured.items()
-        ]
-    return found
+        ],
+    }
 
 
-def _offered(cell: Cell, results: Sequence[Mapping[str, Any]]) -> Cell:
+def _about(cell: Cell) -> dict[str, Any]:
+    return {
+        "meaning": cell.meaning(),
+        "spans": cell.workload.spans,
+        "kib": len(template(cell.workload)) / 1024,
+        "offered_spans_per_s": cell.shape.spans_per_s,
+    }
+
+
+def _with(cell: Cell, **shape: float) -> Cell:
+    return dataclasses.replace(cell, shape=dataclasses.replace(cell.shape, **shape))  # type: ignore[arg-type]
+
+
+def _offered(cell: Cell, known: Results) -> Cell:
     """The cell with its rate, which may depend on what was measured."""
     if not cell.share_of_most:
         return cell
-    rates = [Results(raw).median(MOST, OURS, "spans_per_s") for raw in results if raw]
-    most = next((rate for rate in rates if rate), None)
+    most = known.median(MOST, OURS, "spans_per_s")
     if most is None:
         raise ValueError(f"{cell.name!r} needs the rate of {MOST!r}: measure that too")
     rate = round(most * cell.share_of_most, -2)
-    return dataclasses.replace(cell, shape=dataclasses.replace(cell.shape, spans_per_s=rate))
+    return _with(cell, spans_per_s=rate)
 
 
 def _measure(server: Server, cell: Cell, ends_: Ends) -> dict[str, Any]:
@@ -205,32 +206,36 @@ def main() -> None:
         _say(line)
     if options.plan:
         return
-    known: dict[str, Any] = {}
+    result: dict[str, Any] = {
+        "machine": _machine(),
+        "versions": _versions(),
+        "cells": {},
+        "rows": [],
+    }
     if options.only and options.json and options.json.exists():
-        known = json.loads(options.json.read_text(encoding="utf-8"))
-    result: dict[str, Any] = {"machine": _machine(), "versions": _versions()}
-    if known:
-        joined(known, {**result, "cells": {}, "rows": []})  # says at once that it can't be
+        result = joined(json.loads(options.json.read_text(encoding="utf-8")), result)
     else:
         result["hot_path"] = _in_process()
         result["instructions"] = json.loads(instructions.BASELINE.read_text(encoding="utf-8"))
     began = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "load_before": _load()}
+    cells: set[str] = set()  # of this run
     with ends() as ends_:
-        result |= run(
-            comparisons,
-            ends_,
-            servers=options.servers,
-            rounds=options.rounds,
-            seconds=options.seconds,
-            known=known,
-        )
-    for cell in result["cells"].values():
-        cell |= {**began, "load_after": _load()}
-    if known:
-        result = joined(known, result)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    else:
+        for comparison in comparisons:
+            found = run(
+                comparison,
+                ends_,
+                servers=options.servers,
+                rounds=options.rounds,
+                seconds=options.seconds,
+                known=Results(result),
+            )
+            result = joined(result, {**result, **found})
+            cells |= found["cells"].keys()
+            for name in cells:
+                result["cells"][name] |= {**began, "load_after": _load()}
+            if options.json:  # each time, so that nothing is lost if the rest fails
+                options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if not options.json:
         print(page(result), end="")
 
 

@@ -1,28 +1,26 @@
 """What a running enricher takes for a span: CPU of the whole process, memory, and disk.
 
-A process with a durable queue receives over gRPC and sends to a sink in a process of its own, all
-on this machine. CPU and memory are those of its metrics page. docs/operations.md has the figures,
-and says how to read the same of an enricher in production.
+A process with a durable queue receives over gRPC and sends to the sink of `bench.peers`, all on
+this machine. CPU and memory are those of its metrics page. docs/operations.md has the figures, and
+says how to read the same of an enricher in production. `bench_peers` compares with other servers,
+at a steady rate; here as much is sent as goes through, and bytes on disk are looked at.
 
     PYTHONPATH=tests python tests/bench/bench_service.py
 """
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from bench.peers.sink import sink
 from enricher_process import EnricherProcess, write_config
 from free_ports import free_port
 from life import EXPORT
@@ -74,25 +72,6 @@ LOADS = (
 )
 
 
-@contextmanager
-def sink() -> Iterator[str]:
-    """The gRPC address of a sink that takes everything."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genops_enricher.demo.sink"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    address = json.loads(process.stdout.readline())["grpc"]
-    reading = threading.Thread(target=process.stdout.read)
-    reading.start()
-    try:
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-        reading.join()
-        process.stdout.close()
-
-
 def send(enricher: EnricherProcess, payloads: list[bytes]) -> float:
     """Send all over a few connections; the seconds that took."""
 
@@ -118,8 +97,8 @@ def measure(load: Load) -> str:
     """A line of the table: with a backend that takes all, and with one that is away."""
     payloads = [*load.payloads()]
     count = load.spans * load.requests
-    with sink() as address, tempfile.TemporaryDirectory() as folder:
-        enricher = EnricherProcess(write_config(Path(folder), address))
+    with sink() as sink_, tempfile.TemporaryDirectory() as folder:
+        enricher = EnricherProcess(write_config(Path(folder), f"127.0.0.1:{sink_.grpc_port}"))
         cpu_s = enricher.metric("process_cpu_seconds_total")
         seconds = send(enricher, payloads)
         enricher.wait_until_empty(timeout_s=300)

@@ -9,6 +9,7 @@ import pytest
 from bench.peers.load import Load
 from bench.peers.run import Ends, ends
 from bench.peers.workload import Workload, template
+from free_ports import free_port
 
 WORKLOAD = Workload(spans=20)
 
@@ -55,3 +56,10 @@ def test_what_is_refused_for_good_is_an_error_and_the_sender_goes_on(both: Ends)
 
     assert both.sender.send(Load(grpc, template(WORKLOAD), 20, 0.1, 400.0)).spans == 40
     both.sink.taken()
+
+
+def test_a_server_that_is_gone_is_an_error(both: Ends) -> None:
+    gone = Load(f"127.0.0.1:{free_port()}", template(WORKLOAD), 20, 0.2, patience_s=0.3)
+
+    with pytest.raises(RuntimeError, match="takes nothing"):
+        both.sender.send(gone)

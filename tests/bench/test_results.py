@@ -172,9 +172,9 @@ def test_half_load_is_half_of_what_was_taken_at_most() -> None:
     for one in rounds(raw, MOST, OURS):
         one["spans_per_s"] = 60_000.0
 
-    assert _offered(half.cells[0], [{"cells": {}, "rows": []}, raw]).shape.spans_per_s == 30_000
+    assert _offered(half.cells[0], Results(raw)).shape.spans_per_s == 30_000
     with pytest.raises(ValueError, match=f"needs the rate of '{MOST}'"):
-        _offered(half.cells[0], [{"cells": {}, "rows": []}, {}])
+        _offered(half.cells[0], Results({"cells": {}, "rows": []}))
 
 
 def test_all_of_it_takes_less_than_half_an_hour() -> None:

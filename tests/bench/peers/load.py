@@ -38,6 +38,7 @@ class Load:
     spans_per_s: float = 0.0
     connections: int = 4
     gzip: bool = False
+    patience_s: float = 10.0  # for how long one request is sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,8 @@ class _Sending:
                     sent_ns = time.monotonic_ns()
                     payload = stamper.request(sent_ns)
                     while not call(payload):
+                        if time.monotonic_ns() - sent_ns > self._load.patience_s * 1e9:
+                            raise TimeoutError("the server takes nothing")
                         self._retries += 1
                         time.sleep(_RETRY_S)
                     with self._lock:
