@@ -27,19 +27,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import bench_hot_path, instructions
+from bench import bench_hot_path, instructions, sampler
 from bench.peers import plan
 from bench.peers.page import page, plots
 from bench.peers.results import Results, joined
 from bench.peers.run import Ends, ends, measure
 from bench.peers.scenarios import COMPARISONS, MOST, OURS, Cell, Comparison, chosen
 from bench.peers.servers import SERVERS, Server, versions
+from bench.peers.targets import SIZES
 from bench.peers.workload import template
 from genops_pricing import bundled_catalog
 
 __all__ = ["main"]
 
-_SIZES = (100, 512)  # spans a request, in process
 _PAGE, _RESULTS, _PLOTS = "benchmarks.md", "benchmarks.json", "benchmarks"
 
 
@@ -125,16 +125,22 @@ def _measure(server: Server, cell: Cell, ends_: Ends) -> dict[str, Any]:
     return dataclasses.asdict(figures)
 
 
-def _in_process() -> list[dict[str, Any]]:
-    """The hot path without servers, in a process of its own for each size of request."""
-    found = []
-    for spans in _SIZES:
-        _say(f"in process: {spans} spans a request")
-        command = [sys.executable, bench_hot_path.__file__, "--json", "--spans", f"{spans}"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        found.append(json.loads(done.stdout))
-    return found
+def _in_process() -> dict[str, Any]:
+    """The hot path without servers: what it takes, in which modules, and in instructions."""
+    _say("in process: the hot path, and its modules")
+    return {
+        "hot_path": [_told(bench_hot_path.__file__, "--spans", f"{size}") for size in SIZES],
+        "modules": _told(sampler.__file__),
+        "instructions": json.loads(instructions.BASELINE.read_text(encoding="utf-8")),
+    }
+
+
+def _told(program: str, *words: str) -> Any:
+    """What another benchmark says, in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, program, *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout)
 
 
 def _machine() -> dict[str, Any]:
@@ -215,8 +221,7 @@ def main() -> None:
     if options.only and options.json and options.json.exists():
         result = joined(json.loads(options.json.read_text(encoding="utf-8")), result)
     else:
-        result["hot_path"] = _in_process()
-        result["instructions"] = json.loads(instructions.BASELINE.read_text(encoding="utf-8"))
+        result |= _in_process()
     began = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "load_before": _load()}
     cells: set[str] = set()  # of this run
     with ends() as ends_:

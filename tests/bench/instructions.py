@@ -33,7 +33,7 @@ from genops_enricher.spend import Ledger
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import bundled_catalog
 
-__all__ = ["BASELINE", "CASES", "TOLERANCE", "count", "versions"]
+__all__ = ["ATTRIBUTES", "BASELINE", "CASES", "SPANS", "TOLERANCE", "count", "stage", "versions"]
 
 BASELINE = Path(__file__).with_name("instructions.json")
 TOLERANCE = 0.03
@@ -61,19 +61,24 @@ class _Nowhere:
         pass
 
 
-def work(case: Case, requests: int) -> None:
-    """Enrich the input so many times, as the service does, but for the queue."""
+def stage() -> EnrichStage:
+    """The stage as the service has it, with nothing behind it."""
     telemetry, ledger = Telemetry(), Ledger(LABELS, 2000)
-    stage = EnrichStage(
+    return EnrichStage(
         Enricher(bundled_catalog(), labels=LABELS),
         _Nowhere(),
         telemetry,
         ledger,
         duplicates=Duplicates(3600.0, 100_000),
     )
+
+
+def work(case: Case, requests: int) -> None:
+    """Enrich the input so many times, as the service does, but for the queue."""
+    enriching = stage()
     payload = batch(SPANS, ATTRIBUTES, case.llm_every)
     for _ in range(requests):
-        stage.accept(payload)
+        enriching.accept(payload)
 
 
 def count(name: str) -> int:

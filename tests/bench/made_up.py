@@ -61,8 +61,10 @@ def made_up() -> dict[str, Any]:
         "cells": cells,
         "rows": rows,
         "hot_path": hot_path,
+        "modules": {"all LLM": {"enrich/here": 0.9, "decode/there": 0.08, "": 0.02}},
         "instructions": {
             "versions": {"python": "3", "protobuf": "7"},
+            "modules": {"all LLM": {"enrich/here": 0.9, "decode/there": 0.08, "": 0.02}},
             "instructions": {"all LLM": 200_000},
         },
     }

@@ -214,6 +214,20 @@ def test_a_plot_has_a_line_for_each_and_a_mark_for_each_point(log: bool) -> None
     assert circles[3][1] < circles[4][1] < circles[0][1] < circles[1][1] < circles[2][1]
 
 
+def test_the_page_says_where_time_goes() -> None:
+    raw = made_up()
+    text = page(raw)
+    us = Results(raw).median("all LLM", OURS, "cpu_us_per_span") or 0.0
+
+    # In process 10 and 1; on disk a fifth of all; what is left is the rest.
+    assert f"| a queue on disk in place of memory | {0.2 * us:.1f} |" in text.replace(
+        f"| {0.2 * (Results(raw).median('one in ten', OURS, 'cpu_us_per_span') or 0.0):.1f} ", ""
+    )
+    assert "| the enricher, 512 spans a request | 10.0 | 1.1 |" in text  # (2 - 10 / 10) / 0.9
+    assert "| `decode/there` | 8% |" in text
+    assert "| all others | 2% |" in text
+
+
 def test_the_page_shows_the_plots_there_are() -> None:
     raw = made_up()
     text = page(raw)

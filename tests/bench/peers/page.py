@@ -9,9 +9,11 @@ from bench.peers.results import Results
 from bench.peers.scenarios import COMPARISONS
 from bench.peers.stages import SPANS, kinds, stages
 from bench.peers.tables import comparison, plot_name, plot_of, table
-from bench.peers.targets import TARGETS, costs
+from bench.peers.targets import SIZES, TARGETS, costs
 
 __all__ = ["page", "plots"]
+
+_SHOWN = 0.03  # of the time: modules that take less anywhere are added up
 
 _HEAD = """\
 <!-- Made by `make bench-peers`. Change the benchmark, not this file. -->
@@ -58,7 +60,7 @@ def page(raw: Mapping[str, Any]) -> str:
     lines = [_HEAD, *_run(raw), "", *_goals(results), _METHOD]
     for each in COMPARISONS:
         lines += comparison(each, results)
-    lines += [*_costs(results), *_stages(results), *_instructions(raw)]
+    lines += [*_costs(results), *_stages(results), *_modules(raw), *_instructions(raw)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -161,7 +163,7 @@ def _in_process(results: Results) -> Iterator[str]:
     """Ours beside full decode, by kind of span."""
     ways = {"the enricher": "lens", "full decode": "full_decode"}
     rows = []
-    for spans in (100, 512):
+    for spans in SIZES:
         for title, way in ways.items():
             found = kinds(results, spans, way)
             if found:
@@ -172,6 +174,29 @@ def _in_process(results: Results) -> Iterator[str]:
         yield "In process, from request bytes to enriched bytes, µs of CPU:"
         yield ""
         yield from table(("", "an LLM span", "any other span"), rows)
+
+
+def _modules(raw: Mapping[str, Any]) -> Iterator[str]:
+    found: Mapping[str, Mapping[str, float]] = raw.get("modules", {})
+    if not found:
+        return
+    most: dict[str, float] = {}
+    for shares in found.values():
+        for name, share in shares.items():
+            most[name] = max(most.get(name, 0.0), share)
+    shown = [name for name in most if name and most[name] >= _SHOWN]
+    yield (
+        "Of the time in process, in which modules: the shares of samples in which a module was at "
+        "work, or C that it called. `enrich/stage` also looks through the spans for LLM calls and "
+        "writes the request anew."
+    )
+    yield ""
+    rows = [
+        [f"`{name}`", *(f"{shares.get(name, 0.0):.0%}" for shares in found.values())]
+        for name in shown
+    ]
+    rest = [1 - sum(shares.get(name, 0.0) for name in shown) for shares in found.values()]
+    yield from table(("", *found), [*rows, ["all others", *(f"{share:.0%}" for share in rest)]])
 
 
 def _instructions(raw: Mapping[str, Any]) -> Iterator[str]:

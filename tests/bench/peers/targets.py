@@ -10,12 +10,13 @@ from bench.peers.results import Results, Spread
 from bench.peers.scenarios import COMPARISONS, MOST, OURS, OURS_IN_MEMORY
 from bench.peers.stages import SPANS, kinds, stages
 
-__all__ = ["TARGETS", "Target", "costs"]
+__all__ = ["SIZES", "TARGETS", "Target", "costs"]
 
 _TRANSFORM = "Collector transform, file_storage"
 _ROTEL = "rotel Python processor, memory"
 _MAIN = "100 spans a request, 20 attributes, gRPC without gzip"
-_SIZES = (100, 512)
+SIZES = (100, 512)
+"""Spans a request of the in-process benchmark."""
 _SWEEPS = ("spans a request", "attributes a span", "prompt, KiB")
 _BATCH = {"one in ten": "one in ten LLM", "all LLM": "all LLM"}
 
@@ -72,9 +73,9 @@ def _faster_than_full_decode(batch: str) -> Callable[[Results], Spread | None]:
     """The least favourable size of request decides."""
 
     def measure(results: Results) -> Spread | None:
-        rows = [results.hot_path(spans, batch) for spans in _SIZES]
+        rows = [results.hot_path(spans, batch) for spans in SIZES]
         ratios = [row["ratio"] for row in rows if row is not None]
-        spread = Spread.of(ratios) if len(ratios) == len(_SIZES) else None
+        spread = Spread.of(ratios) if len(ratios) == len(SIZES) else None
         return replace(spread, median=spread.least) if spread else None
 
     return measure
@@ -154,7 +155,7 @@ TARGETS = (
         Target(
             f"at least {limit:g}x less CPU than Python that decodes and encodes everything",
             f"{share} LLM, in process without gRPC and queue, 20 attributes, "
-            f"the worse of {' and '.join(map(str, _SIZES))} spans a request",
+            f"the worse of {' and '.join(map(str, SIZES))} spans a request",
             limit,
             _faster_than_full_decode(batch),
             at_least=True,
