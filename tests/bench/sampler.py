@@ -65,7 +65,7 @@ def module_of(frame: FrameType | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=4.0, help="of CPU time, for each load")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of CPU time, for each load")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     found = {}

@@ -64,12 +64,10 @@ class Results:
         ours, theirs = self.spread(cell, server, _CPU), self.spread(cell, other, _CPU)
         if ours is None or theirs is None:
             return None
-        each = [
-            mine[_CPU] / yours[_CPU]
-            for mine, yours in zip(
-                self.rounds(cell, server), self.rounds(cell, other), strict=False
-            )
-        ]
+        pairs = zip(self._rounds[cell, server], self._rounds[cell, other], strict=False)
+        each = [mine[_CPU] / yours[_CPU] for mine, yours in pairs if _CPU in mine and _CPU in yours]
+        if not each:
+            return None
         return Spread(ours.median / theirs.median, min(each), max(each))
 
     def hot_path(self, spans: int, batch: str) -> Mapping[str, Any] | None:

@@ -97,13 +97,12 @@ def measure(server: Server, workload: Workload, shape: Shape, ends: Ends) -> Fig
     to_price = sent.spans // workload.spans * workload.llm_spans if server.prices else 0
     if taken.priced != to_price:
         raise RuntimeError(f"{taken.priced} spans have a cost, {to_price} should")
-    cpu_s = meter.user_s + meter.system_s
     return Figures(
         spans=sent.spans,
         spans_per_s=sent.spans / sent.seconds,
-        cpu_us_per_span=cpu_s / sent.spans * 1e6,
-        system_share=meter.system_s / cpu_s if cpu_s else 0.0,
-        core_percent=cpu_s / sent.seconds * 100,
+        cpu_us_per_span=meter.cpu_s / sent.spans * 1e6,
+        system_share=meter.system_share,
+        core_percent=meter.cpu_s / sent.seconds * 100,
         rss_max_mib=meter.rss_max_bytes / (1 << 20),
         answer_ms=percentiles_ms(sent.answers_ns),
         delivered_ms=percentiles_ms(taken.delays_ns),

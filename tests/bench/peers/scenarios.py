@@ -39,21 +39,20 @@ class Cell:
     def meaning(self) -> dict[str, object]:
         """What it is, for the page."""
         shape, workload = self.shape, self.workload
-        rate = f"{shape.spans_per_s:,.0f} spans/s" if shape.spans_per_s else "as fast as it goes"
+        offered = f"{shape.spans_per_s:,.0f} spans/s" if shape.spans_per_s else "as much as goes"
         if self.share_of_most:
-            rate = f"{self.share_of_most:.0%} of what the enricher took at most"
+            offered += f", which is {self.share_of_most:g} of what the enricher took at most"
         return {
             "LLM spans": f"1 in {workload.llm_every}" if workload.llm_every > 1 else "all",
             "spans a request": workload.spans,
             "attributes a span": workload.attributes,
-            "prompt of an LLM span": (
-                f"{workload.prompt_bytes >> 10} KiB" if workload.prompt_bytes else "none"
-            ),
+            "prompt, KiB": workload.prompt_bytes >> 10,
             "models in the traffic": workload.models,
             "KiB a request": round(len(template(workload)) / 1024, 1),
-            "offered": f"{rate} over {shape.connections} connections, "
-            + {"grpc": "gRPC", "http": "HTTP"}[shape.protocol]
-            + (", gzip" if shape.gzip else ", not compressed"),
+            "offered": offered,
+            "connections": shape.connections,
+            "protocol and compression": {"grpc": "gRPC", "http": "HTTP"}[shape.protocol]
+            + (", gzip" if shape.gzip else ""),
         }
 
 
@@ -126,7 +125,7 @@ COMPARISONS = (
             "10": (replace(_TENTH, spans=10), _rate(4_000)),
             "100": "one in ten",
             "512": (replace(_TENTH, spans=512), Shape()),
-            "8192": (replace(_TENTH, spans=8192), _rate(20_000)),
+            "8192": (replace(_TENTH, spans=8192), Shape(seconds=4.0)),
         },
         note="The one span of a request of one is an LLM span. "
         "With 8192 there are few requests, so the longest stands for p99.",

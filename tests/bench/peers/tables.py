@@ -110,7 +110,9 @@ def _swept(each: Comparison, results: Results) -> Iterator[str]:
         for server in each.servers
     ]
     yield from table(heads, rest)
-    yield from _too_slow(each.marks, each.servers, results)
+    own = {cell.name for cell in each.cells}
+    marks = [(label, name) for label, name in each.marks if name in own]
+    yield from _too_slow(marks, each.servers, results)
 
 
 def _is_same(key: str, each: Comparison, results: Results) -> bool:
@@ -170,7 +172,8 @@ def _too_slow(
 
 
 def _around(spread: Spread) -> str:
-    return f"{spread.median:.1f} ({spread.least:.1f} – {spread.most:.1f})"
+    median, *between = (f"{us:.1f}" for us in (spread.median, spread.least, spread.most))
+    return median if len({*between}) == 1 else f"{median} ({' – '.join(between)})"
 
 
 def _around_or_missing(cell: str, server: str, results: Results) -> str:
