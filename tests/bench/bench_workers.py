@@ -85,7 +85,7 @@ def main() -> None:
     servers = [
         Server("1 worker", enricher(1)),
         Server(f"{options.workers} workers", enricher(options.workers)),
-        Server("balancer", balancer),
+        Server("balancer", balancer, prices=False),
     ]
     shape = Shape(seconds=options.seconds, spans_per_s=0, connections=16)
     with ends() as ends_:
