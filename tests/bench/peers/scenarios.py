@@ -144,7 +144,7 @@ COMPARISONS = (
         "prompt, KiB",
         {
             "0": "one in ten",
-            "4": (replace(_TENTH, prompt_bytes=4 << 10), _rate(5_000)),
+            "4": (replace(_TENTH, prompt_bytes=4 << 10), Shape()),
             "100": (replace(_TENTH, prompt_bytes=100 << 10), _rate(1_000)),
         },
         log=False,
