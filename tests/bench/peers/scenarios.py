@@ -196,4 +196,4 @@ COMPARISONS = (
         3,
     ),
 )
-_NAMES = ", ".join(each.name for each in COMPARISONS)
+_NAMES = "; ".join(each.name for each in COMPARISONS)
