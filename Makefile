@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 MINUTES ?= 30
+# An alpha; there is no later build on the package index.
+ROTEL := rotel==0.0.1a15
 
 .PHONY: help demo test test-all parts soak check bench bench-peers format clean
 
@@ -28,6 +30,7 @@ test-all: $(STAMP) ## run the tests that need heavy real parts
 
 parts: $(STAMP) ## build the OpenTelemetry Collector and what else the heavy tests run; needs Go
 	cd tests && ../$(BIN)/python -m real_parts.build
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(ROTEL) || echo "no rotel for this machine" >&2
 
 soak: $(STAMP) ## audit delivery across kills and faults, fuzz, watch memory; at most MINUTES=30 for each
 	GRPC_VERBOSITY=NONE PYTHONPATH=tests $(BIN)/python -m soak.audit --minutes $(MINUTES)
@@ -52,7 +55,7 @@ bench: $(STAMP) ## CPU per span of the hot path; the client's cost to an app; th
 	$(BIN)/python tests/bench/bench_catalog.py
 
 bench-peers: $(STAMP) ## whole servers side by side: ours, the Collector, rotel; half an hour, alone on the machine
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check rotel==0.0.1a15
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(ROTEL)
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --json docs/benchmarks.json
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_peers.py --write docs
 

@@ -23,6 +23,7 @@ from bench.peers.servers import SERVERS, running
 from bench.peers.sink import Sink
 from bench.peers.workload import Stamper, Workload, template
 from destinations import grpc_destination
+from heavy import missing
 from otlp import plain_attributes, spans_of
 
 WORKLOAD = Workload(spans=120, llm_every=2)
@@ -71,7 +72,7 @@ def test_the_others_add_what_the_enricher_adds(
     server: str, workload: Workload, tmp_path: Path
 ) -> None:
     if server.startswith("rotel") and importlib.util.find_spec("rotel") is None:
-        pytest.skip("rotel is there only where `make bench-peers` has run")
+        missing("rotel is not installed: make parts")
     ours_folder, theirs_folder = tmp_path / "ours", tmp_path / "theirs"
     ours_folder.mkdir()
     theirs_folder.mkdir()
@@ -90,7 +91,7 @@ def test_the_others_add_what_the_enricher_adds(
 @pytest.mark.parametrize("server", [name for name, each in SERVERS.items() if not each.prices])
 def test_those_that_pass_on_add_nothing(server: str, tmp_path: Path) -> None:
     if server.startswith("rotel") and importlib.util.find_spec("rotel") is None:
-        pytest.skip("rotel is there only where `make bench-peers` has run")
+        missing("rotel is not installed: make parts")
     passed = through(server, tmp_path, WORKLOAD)
 
     assert len(passed) == WORKLOAD.spans
