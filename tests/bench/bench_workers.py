@@ -5,7 +5,11 @@ processes of their own. As many spans as go through, over 16 connections. CPU ti
 system says of the server and its children, so it holds on a busy machine too, where spans a second
 say little. docs/scaling.md has the figures.
 
-Run as `PYTHONPATH=tests python tests/bench/bench_workers.py [--rounds N]`.
+    PYTHONPATH=tests python tests/bench/bench_workers.py [--rounds N]
+    PYTHONPATH=tests python tests/bench/bench_workers.py --workers 1 2 4 --share 20
+
+With `--share` each worker gets so much of one core and no more, so that spans a second show how
+they scale on a machine that has few cores; for sender and sink there has to be enough left.
 """
 
 from __future__ import annotations
@@ -14,10 +18,14 @@ import argparse
 import os
 import statistics
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
+import psutil
 import yaml
 
+from bench.core_share import limited
 from bench.peers.run import Figures, Shape, ends, measure
 from bench.peers.servers import SERVERS, Command, Ports, Server
 from bench.peers.sink import Sink
@@ -66,6 +74,14 @@ def balancer(folder: Path, ports: Ports, sink_: Sink, _workload: Workload) -> Se
     return [str(otelcol_binary()), "--config", str(path)]
 
 
+def each_limited(pid: int, percent: float | None) -> AbstractContextManager[None]:
+    """Limit every worker of a supervisor, or the process that has none, if at all."""
+    if percent is None:
+        return nullcontext()
+    workers = [child.pid for child in psutil.Process(pid).children()]
+    return limited(workers or [pid], percent)
+
+
 def row(name: str, rounds: Sequence[Figures]) -> str:
     cpu = [figures.cpu_us_per_span for figures in rounds]
     rate = [figures.spans_per_s for figures in rounds]
@@ -78,15 +94,17 @@ def row(name: str, rounds: Sequence[Figures]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], metavar="N")
+    parser.add_argument("--share", type=float, metavar="PERCENT", help="of a core for each worker")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
     servers = [
-        Server("1 worker", enricher(1)),
-        Server(f"{options.workers} workers", enricher(options.workers)),
-        Server("balancer", balancer, prices=False),
+        Server(f"{count} worker{'s' * (count > 1)}", enricher(count)) for count in options.workers
     ]
+    if not options.share:
+        servers.append(Server("balancer", balancer, prices=False))
+    around = partial(each_limited, percent=options.share)
     shape = Shape(seconds=options.seconds, spans_per_s=0, connections=16)
     with ends() as ends_:
         for title, workload in WORKLOADS.items():
@@ -95,7 +113,7 @@ def main() -> None:
             figures: dict[str, list[Figures]] = {server.name: [] for server in servers}
             for _ in range(options.rounds):
                 for server in servers:
-                    figures[server.name].append(measure(server, workload, shape, ends_))
+                    figures[server.name].append(measure(server, workload, shape, ends_, around))
             for name, rounds in figures.items():
                 print(row(name, rounds), flush=True)
     print(f"\nload average of the machine, {os.cpu_count()} cores: {os.getloadavg()[1]:.0f}")

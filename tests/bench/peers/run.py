@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,16 @@ class Figures:
     retries: int
 
 
-def measure(server: Server, workload: Workload, shape: Shape, ends: Ends) -> Figures:
+def measure(
+    server: Server,
+    workload: Workload,
+    shape: Shape,
+    ends: Ends,
+    around: Callable[[int], AbstractContextManager[None]] = lambda _pid: nullcontext(),
+) -> Figures:
     """Send the workload through a fresh server for a while.
+
+    `around` gets the server's process id before there is a load.
 
     Raises:
         RuntimeError: the server does not start, refuses for good, has not passed on everything
@@ -75,6 +83,7 @@ def measure(server: Server, workload: Workload, shape: Shape, ends: Ends) -> Fig
     with (
         tempfile.TemporaryDirectory(prefix="genops-bench-") as folder,
         running(server, Path(folder), ends.sink, workload) as process,
+        around(process.pid),
     ):
         target = process.grpc if shape.protocol == "grpc" else process.http
 
