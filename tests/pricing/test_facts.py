@@ -15,11 +15,11 @@ from genops_pricing.importing.sources.facts import read_facts, read_pasts
 
 HISTORY = (
     "namespace,provider,model_id,condition,effective_from,not_before,input,output,cache_read,"
-    "tiers,source,note"
+    "request_usd,web_search_usd,tiers,source,note"
 )
 PRICES = (
     "model_id,condition,input,output,cache_read,internal_reasoning,audio_input,audio_output,image_output_usd,"
-    "context_length,start_date,start_date_basis,last_seen,canonical_slug,created,modality,name,"
+    "request_usd,web_search_usd,context_length,start_date,start_date_basis,last_seen,canonical_slug,created,modality,name,"
     "source,source_version,note"
 )
 CONSENSUS = (
@@ -280,6 +280,24 @@ def test_the_image_price_is_that_of_a_token_only_where_it_is_small_enough(tmp_pa
 
     assert told["acme/token"]["prices"][0]["usd_per_mtok"]["output_image"] == "30"
     assert told["acme/each"]["prices"][0]["status"] == "suspect"
+
+
+def test_a_fee_that_the_api_renamed_is_not_charged_under_both_names(tmp_path: Path) -> None:
+    """Until 2026 it called the fee of a search `request`; it is the same money."""
+    told = models_of(
+        tmp_path,
+        price_history=[
+            step("acme/seeker", "2025-11-07", "1", request_usd="0.03", web_search_usd="0"),
+            step("acme/seeker", "2026-03-03", "1", web_search_usd="0.03"),
+        ],
+        openrouter_prices=[
+            stated("acme/seeker", "openrouter-api:llm_db", "1", "2026-06-07", web_search_usd="0.03")
+        ],
+    )
+
+    then, now = told["acme/seeker"]["prices"]
+    assert then["usd_per_unit"] == {"request": "0.03"}
+    assert now["usd_per_unit"] == {"web_search": "0.03"}
 
 
 def direct(source: str, price: str, day: str, **more: str) -> dict[str, str]:

@@ -165,6 +165,29 @@ def test_a_long_prompt_of_sonnet_costs_the_long_context_price() -> None:
     assert long.total == (Decimal(6) * 200_001 + Decimal("22.5") * 1000) / M
 
 
+@pytest.mark.parametrize("day", ["2025-11-07", "2026-03-02", "2026-03-03"])
+def test_a_search_is_charged_once_under_whichever_name(day: str) -> None:
+    """OpenRouter stated this fee as that of a request until 2026-03-03, then as a search's."""
+    model = "openai/gpt-4o-search-preview"
+    result = quote(bundled_catalog(), model, day, input=1000, output=100, web_searches=1)
+
+    expected = Decimal("2.5") * 1000 / M + Decimal(10) * 100 / M + Decimal("0.035")
+    assert result.total == expected
+
+
+def test_no_row_states_the_fee_of_a_search_twice() -> None:
+    twice = [
+        row.entry
+        for model in bundled_catalog().models()
+        for row in model.rows
+        if "request" in row.prices
+        and row.prices["request"] == row.prices.get("web_search")
+        and row.entry not in {other.corrects for other in model.rows}
+    ]
+
+    assert twice == []
+
+
 def test_a_canonical_slug_of_a_response_is_the_model() -> None:
     catalog = bundled_catalog()
 

@@ -71,11 +71,17 @@ def steps_of(own: Sequence[Observation], created: date | None) -> list[Step]:
 
 
 def _complete(steps: Sequence[Step], seen: Observation) -> None:
-    """Add what the API's last snapshot stated besides input and output to each step it fits."""
+    """Add what the API's last snapshot stated besides input and output to each step it fits.
+
+    In 2025 it called the fee of a search `request`, later `web_search`: a step that states the
+    first has it, and it is not charged under both names.
+    """
     for step in steps:
         if all(step.prices.get(key) == seen.prices.get(key) for key in ("input", "output")):
             stated = dict(seen.prices)
             stated.pop("request", None)
+            if step.prices.get("request") == stated.get("web_search"):
+                stated.pop("web_search", None)
             step.prices = stated | step.prices
             if step is steps[-1]:
                 step.last = max(step.last, seen.seen_at)
