@@ -326,6 +326,121 @@ def test_a_direct_price_is_one_on_which_independent_catalogs_agree(tmp_path: Pat
     assert row["provenance"]["also"] == ["LiteLLM"]
 
 
+LONG = 'Large Context (>272K): [{"usageDetailPattern": "(input)", "operator": "gt"}]'
+FLEX = 'Flex: [{"key": "service_tier", "operator": "in", "values": ["flex"]}]'
+FAST = 'Fast mode: [{"key": "service_tier", "operator": "in", "values": ["fast", "priority"]}]'
+LONG_FLEX = FLEX.replace("Flex", "Flex · Large context (>272K)")
+SPEED = 'Fast mode: [{"key": "speed", "operator": "in", "values": ["fast"]}]'
+
+
+@pytest.mark.parametrize(
+    ("labelled", "plain", "when"),
+    [
+        (LONG, "prompt_tokens>272000", {"prompt_over": 272_000}),
+        (FLEX, "service_tier=flex", {"service_tier": "flex"}),
+        (FAST, "rate=priority", {"service_tier": "priority"}),
+        (
+            LONG_FLEX,
+            "service_tier=flex & prompt_tokens>272000",
+            {"service_tier": "flex", "prompt_over": 272_000},
+        ),
+        (SPEED, "service_tier=priority", None),
+    ],
+)
+def test_a_condition_is_read_where_a_source_labels_it_for_people(
+    tmp_path: Path, labelled: str, plain: str, when: dict[str, Any] | None
+) -> None:
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("langfuse", "2", "2026-08-20"),
+            direct("langfuse", "4", "2026-08-20", condition=labelled.replace('"', '""').join('""')),
+            direct("litellm", "2", "2026-11-01"),
+            direct("litellm", "4", "2026-11-01", condition=plain),
+        ],
+    )
+
+    overrides = told["gpt-9"]["prices"][0].get("overrides", [])
+    assert [override["when"] for override in overrides] == ([when] if when else [])
+
+
+def test_a_price_by_size_is_read_where_a_source_states_ranges_alone(tmp_path: Path) -> None:
+    """The cached tokens of a long prompt cost what one source says, if none says otherwise."""
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("litellm", "", "2026-11-01"),
+            direct("litellm", "1", "2026-11-01", condition='"prompt_tokens in (0,32000]"'),
+            direct("litellm", "2", "2026-11-01", condition='"prompt_tokens in (32000,128000]"'),
+            direct("model-prices", "1", "2026-10-26", cache_read="0.2"),
+            direct(
+                "model-prices",
+                "2",
+                "2026-10-26",
+                cache_read="0.4",
+                condition="prompt_tokens>32000",
+            ),
+        ],
+    )
+
+    (row,) = told["gpt-9"]["prices"]
+    assert row["usd_per_mtok"] == {"input": "1", "output": "1", "cache_read": "0.2"}
+    (long,) = row["overrides"]
+    assert long["when"] == {"prompt_over": 32_000}
+    assert long["usd_per_mtok"] == {"input": "2", "output": "2", "cache_read": "0.4"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [
+        ({"cache_read": "0.02"}, {"cache_read": "0.02"}),
+        ({"cache_read": "0.019"}, {}),
+        ({"cache_read": "1", "cache_write": "10"}, {"cache_read": "1", "cache_write": "10"}),
+        ({"cache_read": "1", "cache_write": "9"}, {"cache_read": "1"}),
+    ],
+)
+def test_a_cache_price_of_another_column_does_not_count(
+    tmp_path: Path, cells: dict[str, str], kept: dict[str, str]
+) -> None:
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            direct("portkey-models", "10", "2026-11-01", **cells),
+            direct("litellm", "10", "2026-11-01"),
+        ],
+    )
+
+    (row,) = told["gpt-9"]["prices"]
+    assert row["usd_per_mtok"] == {"input": "10", "output": "10", **kept}
+
+
+def test_a_snapshot_has_what_is_stated_for_the_name_without_its_day(tmp_path: Path) -> None:
+    """OpenAI answers with the name of the snapshot, whatever was asked."""
+
+    def stated_of(model: str, price: str, **more: str) -> list[dict[str, str]]:
+        return [
+            {**direct(source, price, "2026-11-01", **more), "model_id": model}
+            for source in ("litellm", "langfuse")
+        ]
+
+    told = models_of(
+        tmp_path,
+        direct_prices=[
+            *stated_of("gpt-9", "2", cache_read="0.2"),
+            *stated_of("gpt-9", "4", condition="prompt_tokens>272000"),
+            *stated_of("gpt-9-2026-10-01", "2"),
+            *stated_of("gpt-9-2026-04-01", "3"),
+        ],
+    )
+
+    (row,) = told["gpt-9-2026-10-01"]["prices"]
+    assert row["usd_per_mtok"] == {"input": "2", "output": "2", "cache_read": "0.2"}
+    assert [override["when"] for override in row["overrides"]] == [{"prompt_over": 272_000}]
+    (other_price,) = told["gpt-9-2026-04-01"]["prices"]
+    assert other_price["usd_per_mtok"] == {"input": "3", "output": "3"}
+    assert "overrides" not in other_price
+
+
 @pytest.mark.parametrize(
     ("hours", "is_priced"), [("utc 01:00:00+00:00-04:00:00+00:00", True), ("", False)]
 )

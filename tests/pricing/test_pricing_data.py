@@ -8,7 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from genops_pricing import Miss, Offer, Usage, bundled_catalog
+from genops_pricing import (
+    NO_CONDITIONS,
+    Charge,
+    Conditions,
+    Miss,
+    Offer,
+    Usage,
+    bundled_catalog,
+)
+from genops_pricing.importing.snapshots import undated
 from genops_pricing.units import UNITS_BY_KEY
 from pricing_files import at, ns, offer_at, quote
 
@@ -186,6 +195,70 @@ def test_no_row_states_the_fee_of_a_search_twice() -> None:
     ]
 
     assert twice == []
+
+
+PROBES: tuple[tuple[str, Usage, Conditions], ...] = (
+    ("long prompt", Usage(input=900_000, output=10), NO_CONDITIONS),
+    ("cached", Usage(input=900, cache_read=500, cache_write=300), NO_CONDITIONS),
+    ("search", Usage(input=10, web_searches=3), NO_CONDITIONS),
+    ("flex", Usage(input=900, output=90, cache_read=500), Conditions(service_tier="flex")),
+    ("priority", Usage(input=900, output=90, cache_read=500), Conditions(service_tier="priority")),
+)
+
+
+@pytest.mark.parametrize(("what", "usage", "conditions"), PROBES)
+def test_a_snapshot_costs_what_its_name_without_a_day_costs(
+    what: str, usage: Usage, conditions: Conditions
+) -> None:
+    """Providers answer with the name of the snapshot: what only the other states is not lost."""
+    catalog = bundled_catalog()
+
+    def charge(model: str, market: str, used: Usage, when: Conditions) -> Charge | Miss:
+        offer = catalog.find(model, market=market, at_ns=ns(NOW), conditions=when)
+        return offer.charge(used) if isinstance(offer, Offer) else offer
+
+    def roots(model: str, market: str) -> list[Decimal]:
+        found = [charge(model, market, used, NO_CONDITIONS) for used in (Usage(1), Usage(output=1))]
+        return [one.usd(one.total) for one in found if not isinstance(one, Miss)]
+
+    ids = {(model.market, model.id) for model in catalog.models()}
+    differ, compared = [], 0
+    for market, snapshot in sorted(ids):
+        name = undated(snapshot)
+        if market == "openrouter" or name is None or (market, name) not in ids:
+            continue
+        theirs = charge(name, market, usage, conditions)
+        root = roots(name, market)
+        if roots(snapshot, market) != root or len(root) < 2 or isinstance(theirs, Miss):
+            continue
+        if theirs.usd(theirs.total) == usage.input * root[0] + usage.output * root[1]:
+            continue  # it has no other price for this
+        compared += 1
+        own = charge(snapshot, market, usage, conditions)
+        if isinstance(own, Miss) or own.usd(own.total) != theirs.usd(theirs.total):
+            differ.append((market, snapshot, own, theirs))
+
+    assert compared > 5
+    assert differ == [], what
+
+
+def test_no_direct_price_of_cached_tokens_stands_in_a_wrong_column() -> None:
+    """No provider asks less for writing tokens to a cache than for not writing them.
+
+    OpenRouter does: what it states for Google since 2026 is the storage alone.
+    """
+    odd = [
+        row.entry
+        for model in bundled_catalog().models()
+        if model.market != "openrouter"
+        for row in model.rows
+        if row.entry not in {other.corrects for other in model.rows}
+        for text in [row.prices.get("input", Decimal(0))]
+        if row.prices.get("cache_write", text) < text
+        or row.prices.get("cache_read", 1) < text / 500
+    ]
+
+    assert odd == []
 
 
 def test_a_canonical_slug_of_a_response_is_the_model() -> None:

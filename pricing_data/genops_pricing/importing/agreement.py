@@ -73,6 +73,15 @@ def joint(observations: Sequence[Observation]) -> tuple[dict[str, Decimal], list
         # Hours of the day are stated by few; none who gives one price contradicts them.
         agreed = _joint_prices(statements, 1 if "utc" in whens[key] else 2)
         if set(ROOTS) & agreed.keys():
+            # A unit that a condition leaves out would keep its base price: the cached tokens of a
+            # long prompt that of a short one. So one is believed, if none says otherwise.
+            undisputed = _joint_prices(statements, 1)
+            agreed |= {
+                unit.key: undisputed[unit.key]
+                for unit in UNITS
+                if unit.table == "usd_per_mtok" and unit.key not in ROOTS
+                if unit.key in prices and unit.key in undisputed
+            }
             conditions.append(ConditionalPrice(whens[key], agreed))
     conditions.sort(key=lambda c: (len(c.when) > 1, _size(c) == 0, _size(c), sorted(c.when)))
     return prices, conditions

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from genops_pricing.instants import midnight
@@ -31,6 +33,8 @@ _OTHER_UNITS: Final[Mapping[str, str | None]] = {
     r"audio|realtime|live|sonic|voice": "output_audio",
     r"flux|dall-e|tts|transcribe|whisper|speech|veo|sora|lyria|imagen|ocr|multimodalembed": None,
 }
+# Of the price of input: no cache read asks less.
+_CHEAPEST_READ: Final = 500
 # Models whose provider adds a fee a request that depends on what usage does not tell.
 _UNTOLD_FEES: Final = {
     "perplexity": (
@@ -62,7 +66,7 @@ def direct_model(
     rivals = agree([seen for seen in priced if seen not in group])
     if len({seen.source.family for seen in rivals}) >= len(families) and newest not in group:
         return Refused(subject, f"{pair(group[0].prices)} or {pair(rivals[0].prices)}: a draw")
-    prices, conditions = joint(group)
+    prices, conditions = joint([_without_mixups(seen) for seen in group])
     prices.pop("request", None)
     doubt = next((seen.reason for seen in observations if seen.status == "suspect"), None)
     if doubt and not any("utc" in condition.when for condition in conditions):
@@ -110,6 +114,35 @@ def _without_outdated(priced: Sequence[Observation]) -> Sequence[Observation]:
         if len({seen.source.family for seen in same if seen.seen_at >= day}) > 1:
             return [seen for seen in priced if seen in same or seen.seen_at >= day]
     return priced
+
+
+def _without_mixups(seen: Observation) -> Observation:
+    """A statement without cache prices that stand in a wrong column.
+
+    No provider asks less for tokens that it writes to a cache than for those that it does not; the
+    cheapest reads known cost a 120th of the input.
+    """
+    cost = seen.prices.get("input", Decimal(0))
+    bounds = {
+        "cache_read": cost / _CHEAPEST_READ,
+        "cache_write": cost,
+        "cache_write_1h": cost,
+    }
+    wrong = [key for key, least in bounds.items() if seen.prices.get(key, least) < least]
+    if not wrong:
+        return seen
+    dropped = {"cache_write", "cache_write_1h"} if "cache_read" not in wrong else set(CACHES)
+    return replace(
+        seen,
+        prices={key: price for key, price in seen.prices.items() if key not in dropped},
+        conditions=tuple(
+            replace(
+                condition,
+                prices={k: price for k, price in condition.prices.items() if k not in dropped},
+            )
+            for condition in seen.conditions
+        ),
+    )
 
 
 def _untold_fee(subject: Subject) -> str | None:

@@ -1,7 +1,7 @@
 """Make whole models out of what many sources say of them, for a catalog that lacks them.
 
-Decides which spellings mean one model, and which model has which name; `routed` and `direct` decide
-prices. Pure: no I/O, no clock.
+Decides which spellings mean one model, and which model has which name; `routed`, `direct` and
+`snapshots` decide prices. Pure: no I/O, no clock.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .direct import direct_model
 from .observation import Observation
 from .pasts import Past, Pasts, past_of_raw, settled
 from .routed import endpoints_of, facts_of, steps_of
+from .snapshots import complete_snapshots
 from .steps import raw_row
 
 __all__ = ["Known", "add_sibling", "gather"]
@@ -77,13 +78,16 @@ def gather(
         if isinstance(item, NewModel):
             names = (item.raw["id"], *item.raw.get("aliases", ()))
             add_sibling(siblings, item.author, names, past_of_raw(item.raw["prices"]))
+    direct: list[NewModel] = []
     for key in sorted(models.keys() - ids):
         if key not in known:
-            direct = direct_model(models[key], told, siblings)
-            if isinstance(direct, NewModel):
+            made = direct_model(models[key], told, siblings)
+            if isinstance(made, NewModel):
                 known.take(*key)
-            gathered.append(direct)
-    return sorted(gathered, key=_order)
+                direct.append(made)
+            else:
+                gathered.append(made)
+    return sorted([*gathered, *complete_snapshots(direct)], key=_order)
 
 
 def _other_spellings(

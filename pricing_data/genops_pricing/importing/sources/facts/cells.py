@@ -22,6 +22,7 @@ __all__ = [
     "count_in",
     "day_in",
     "instant_in",
+    "is_base",
     "lines_of",
     "prices_in",
     "seen_in",
@@ -69,7 +70,19 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     **dict.fromkeys(("service_tier=flex", "rate=flex", "mode=flex"), ("service_tier", "flex")),
     **dict.fromkeys(("service_tier=priority", "rate=priority"), ("service_tier", "priority")),
 }
+# Langfuse has a label, and behind it in JSON what it looks at, of which this is the size and tier.
+_LABELLED: Final = re.compile(r"(?:Flex|Fast mode|Large context)\b[^:]*: \[", re.IGNORECASE)
+_LABELLED_TIERS: Final[Mapping[str, tuple[str, str]]] = {
+    '"key": "service_tier", "operator": "in", "values": ["flex"]': ("service_tier", "flex"),
+    '"key": "service_tier", "operator": "in", "values": ["fast", "priority"]': (
+        "service_tier",
+        "priority",
+    ),
+}
+_LABELLED_SIZE: Final = re.compile(r"\(>(\d+)K\)")
 _SIZE: Final = re.compile(r"prompt_tokens(>=?)(\d+)|rate=(standard|batch|flex|priority)>(\d+)")
+# LiteLLM states a model that is priced by size as ranges alone, without a base price.
+_RANGE: Final = re.compile(r"prompt_tokens in \((\d+),\d+\]")
 _WINDOW: Final = re.compile(r"utc (\d\d:\d\d):00\+00:00-(\d\d:\d\d):00\+00:00")
 
 
@@ -112,11 +125,17 @@ def prices_in(line: Line, *, zero_is_absent: bool = False) -> dict[str, Decimal]
     return prices
 
 
+def is_base(line: Line) -> bool:
+    """Whether a line states the price without conditions: that of the smallest prompts is it."""
+    match = _RANGE.fullmatch(line["condition"])
+    return not line["condition"] or (match is not None and match.group(1) == "0")
+
+
 def conditions_in(group: Iterable[Line]) -> Iterator[ConditionalPrice]:
     """Conditional prices: by size first, then by variant, then by both, so that the last wins."""
     found: dict[str, tuple[tuple[bool, bool, int], dict[str, int | str], dict[str, Decimal]]] = {}
     for line in sorted(group, key=lambda line: line["start_date"]):
-        when = _when(line["condition"]) if line["condition"] else None
+        when = None if is_base(line) else _when(line["condition"])
         prices = prices_in(line, zero_is_absent=True)
         if when and prices:
             size = int(when.get("prompt_over", when.get("prompt_from", 0)))
@@ -126,10 +145,14 @@ def conditions_in(group: Iterable[Line]) -> Iterator[ConditionalPrice]:
 
 
 def _when(text: str) -> dict[str, int | str] | None:
+    if _LABELLED.match(text):
+        return _labelled(text) or None
     when: dict[str, int | str] = {}
     for term in text.split(" & "):
         if word := _WORDS.get(term):
             when[word[0]] = word[1]
+        elif match := _RANGE.fullmatch(term):
+            when["prompt_over"] = int(match.group(1))
         elif match := _WINDOW.fullmatch(term):
             when["utc"] = "-".join(match.groups())
         elif match := _SIZE.fullmatch(term):
@@ -140,6 +163,19 @@ def _when(text: str) -> dict[str, int | str] | None:
             when["prompt_from" if sign == ">=" else "prompt_over"] = int(size or rate_size)
         else:
             return None
+    return when
+
+
+def _labelled(text: str) -> dict[str, int | str]:
+    """What a condition of Langfuse says; nothing if it looks at something else."""
+    label, _, looked_at = text.partition(": ")
+    tiers = [tier for key, tier in _LABELLED_TIERS.items() if key in looked_at]
+    size = _LABELLED_SIZE.search(label)
+    if len(tiers) != (0 if label.lower().startswith("large") else 1):
+        return {}
+    when: dict[str, int | str] = dict(tiers)
+    if size:
+        when["prompt_over"] = int(size.group(1)) * 1000
     return when
 
 

@@ -19,6 +19,7 @@ from .cells import (
     count_in,
     day_in,
     instant_in,
+    is_base,
     lines_of,
     prices_in,
     seen_in,
@@ -72,7 +73,7 @@ def read_direct(folder: Path) -> Iterator[Observation]:
             if model:
                 groups[_MARKETS[line["provider"]], model, line["source"]].append(line)
     for (market, model, name), group in groups.items():
-        bases = [line for line in group if not line["condition"]]
+        bases = [line for line in group if is_base(line) and line["input"]]
         # LiteLLM states the price of the peak and beside it that of the longer rest of the day.
         bases = [line for line in group if line["condition"] == "off_peak"] or bases
         line = max(bases, key=lambda line: (seen_in(line), line["start_date"]), default={})
