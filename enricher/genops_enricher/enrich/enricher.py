@@ -164,7 +164,10 @@ class Enricher:
             outcome = self._without_price("foreign_cost", attributes, common, usage)
             return outcome._replace(position=SpanPosition.of(lens), is_call=is_call)
 
-        price = self._places.price(place, lens.end_time_unix_nano or lens.start_time_unix_nano)
+        at_ns = lens.end_time_unix_nano or lens.start_time_unix_nano
+        price = self._places.price(place, at_ns)
+        if report is not None and report.total == 0 and not price.is_free:
+            price = self._places.asked_for_free(place, price, at_ns)
         charge = _charge(price, usage)
         unknown_in = None
         if isinstance(price.found, Miss) and price.found.reason == "unknown_model":

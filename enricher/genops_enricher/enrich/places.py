@@ -150,21 +150,38 @@ class Places:
         """The price in force at `at_ns`, in nanoseconds since the epoch."""
         price = place.price
         if price is None or not price.from_ns <= at_ns < price.until_ns:
-            found: Offer | Miss
-            if not place.model:
-                found = _NO_MODEL
-            elif len(place.model) > _MODEL_CHARACTERS_MAX:
-                found = _UNKNOWN_MODEL
-            else:
-                found = self._catalog.find(
-                    place.model,
-                    market=place.market,
-                    endpoint=place.identity.endpoint or None,
-                    at_ns=at_ns,
-                    conditions=Conditions(service_tier=place.identity.service_tier or None),
-                )
+            found = self._find(place, place.model, at_ns)
             price = place.price = Price(found, self._catalog.version)
         return price
+
+    def asked_for_free(self, place: Place, price: Price, at_ns: int) -> Price:
+        """The price of the free variant that was asked for, if `price` is that of its base.
+
+        Some name what answered by its base, or by the slug that all variants of a model share.
+        Which of them it was only the bill tells: this is for calls that were billed 0.
+        """
+        asked = self._find(place, place.identity.request_model, at_ns)
+        if (
+            isinstance(asked, Offer)
+            and isinstance(price.found, Offer)
+            and asked.status == "free"
+            and asked.model.rpartition(":")[0] == price.found.model
+        ):
+            return Price(asked, self._catalog.version)
+        return price
+
+    def _find(self, place: Place, model: str, at_ns: int) -> Offer | Miss:
+        if not model:
+            return _NO_MODEL
+        if len(model) > _MODEL_CHARACTERS_MAX:
+            return _UNKNOWN_MODEL
+        return self._catalog.find(
+            model,
+            market=place.market,
+            endpoint=place.identity.endpoint or None,
+            at_ns=at_ns,
+            conditions=Conditions(service_tier=place.identity.service_tier or None),
+        )
 
 
 def _spellings(provider: str) -> list[str]:

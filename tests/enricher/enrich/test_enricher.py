@@ -379,6 +379,37 @@ class TestReportedCost:
         assert attributes["genops.cost.status"] == "free"
         assert attributes["genops.cost.source"] == "reported"
 
+    def test_zero_is_free_where_a_free_variant_was_asked_for_and_its_base_is_named(
+        self, enricher: Enricher
+    ) -> None:
+        """Some name what answered by its base, or by a slug that both variants share."""
+        asked = "deepseek/deepseek-r1-0528:free"
+        for served in ("deepseek/deepseek-r1-0528", "deepseek-r1-0528"):
+            message = span(
+                client_span(asked, {"gen_ai.response.model": served, "genops.cost.reported": 0.0})
+            )
+            attributes = added(enricher, message)
+
+            assert attributes["genops.cost.total"] == 0.0, served
+            assert attributes["genops.cost.status"] == "free"
+            assert not enricher.enrich(message.SerializeToString()).drift
+
+    @pytest.mark.parametrize(
+        ("served", "reported"), [("openai/gpt-4o", 0.0), ("deepseek/deepseek-r1-0528", 0.001)]
+    )
+    def test_another_model_that_answered_for_a_free_one_is_charged(
+        self, enricher: Enricher, served: str, reported: float
+    ) -> None:
+        asked = "deepseek/deepseek-r1-0528:free"
+        message = span(
+            client_span(asked, {"gen_ai.response.model": served, "genops.cost.reported": reported})
+        )
+        attributes = added(enricher, message)
+
+        assert attributes["genops.cost.status"] == "priced"
+        assert attributes["genops.cost.total"] == (reported or 0.0035)
+        assert enricher.enrich(message.SerializeToString()).drift is (reported == 0)
+
     def test_an_unknown_model_is_priced_by_it_without_estimate_family_or_tier(
         self, enricher: Enricher
     ) -> None:
