@@ -51,6 +51,7 @@ _OPENAI_USAGE = {
     "output_tokens_details/reasoning_tokens": "reasoning",
     "completion_tokens_details/audio_tokens": "output_audio",
     "completion_tokens_details/image_tokens": "output_image",
+    "server_tool_use_details/web_search_requests": "web_searches",  # OpenRouter, chat
     "server_tool_use/web_search_requests": "web_searches",
     # Anthropic's API: input_tokens are those after the last cache breakpoint.
     "cache_read_input_tokens": "cache_read_apart",

@@ -183,6 +183,19 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         LOGFIRE | {"gen_ai.usage.raw": openai_usage(cost=0.0002, is_byok=True, **UPSTREAM)},
         BYOK,
     ),
+    **{
+        f"Logfire, web searches in {key}": (
+            LOGFIRE
+            | {
+                "gen_ai.request.model": SONNET,
+                "gen_ai.response.model": SONNET,
+                "gen_ai.usage.raw": openai_usage(**{key: {"web_search_requests": 2}}),
+            },
+            (400 * 3 + 600 * Decimal("0.3") + 100 * 15) / M + 2 * Decimal("0.01"),
+        )
+        # In OpenRouter's API the first is that of chat, the second that of responses.
+        for key in ("server_tool_use_details", "server_tool_use")
+    },
     "Logfire, another provider": (
         LOGFIRE | {"gen_ai.usage.raw": openai_usage()},
         CACHED,
