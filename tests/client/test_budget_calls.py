@@ -207,6 +207,7 @@ def test_a_call_through_adapter_and_patch_is_counted_once(
         (costing(0.001, is_byok=True, cost_details={"upstream_inference_cost": 0.02}), 0.021),
         # 1000 tokens at 2.50 and 200 at 10 USD per million, by our own count:
         (costing(None), 0.0045),
+        (costing(0.001, is_byok=True), 0.0045),  # only OpenRouter's fee; the bill is not known
         (costing(0), 0.0045),  # a cost of nothing for an answer is no cost
         (costing(0, completion_tokens=0), 0.0),  # nothing came out, nothing is billed
     ],

@@ -20,6 +20,7 @@ from genops.providers.openrouter_pricing import (
     get_cost_breakdown,
     get_supported_models,
 )
+from genops_pricing import Offer, bundled_catalog
 
 SONNET = "anthropic/claude-3-sonnet"
 JULY_2024 = datetime(2024, 7, 1, tzinfo=UTC)
@@ -154,6 +155,32 @@ def test_a_model_without_a_price_is_an_error_that_says_why(
 def test_impossible_counts_are_errors(counts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="tokens"):
         calculate_openrouter_cost("openai/gpt-4o", **counts)
+
+
+def test_tokens_whose_price_no_source_tells_are_no_wrong_count() -> None:
+    unknown = "minimax/minimax-m2.5"
+
+    with pytest.raises(NoPriceError) as raised:
+        calculate_openrouter_cost(unknown, input_tokens=10, cache_read=5, at=TODAY)
+    assert raised.value.reason == "suspect_price"
+    assert calculate_openrouter_cost(unknown, input_tokens=10, at=TODAY) > 0
+
+
+def test_a_price_that_no_source_tells_is_not_shown_as_zero(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = int(TODAY.timestamp()) * 10**9
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    models = get_supported_models()
+    offers = {name: bundled_catalog().find(name, market="openrouter", at_ns=now) for name in models}
+    unknown = {
+        name
+        for name, offer in offers.items()
+        if isinstance(offer, Offer) and "cache_read" in offer.rates.unknown
+    }
+
+    assert "minimax/minimax-m2.5" in unknown
+    assert {n for n, m in models.items() if m.cache_read_cost_per_token is None} == unknown
 
 
 def test_an_instant_without_a_time_zone_is_an_error() -> None:

@@ -182,8 +182,12 @@ def _cost_of(called: _Called, attributes: Attributes) -> Fraction | None:
     reported = attributes.get(names.COST_REPORTED)
     # A reported 0 for an answer is a cost that nobody filled in.
     if isinstance(reported, float) and (reported or not attributes.get(names.USAGE_OUTPUT)):
-        upstream = attributes.get(names.COST_UPSTREAM_REPORTED, 0.0)
-        return Fraction(str(reported)) + Fraction(str(upstream))
+        upstream = attributes.get(names.COST_UPSTREAM_REPORTED)
+        if upstream is not None:
+            return Fraction(str(reported)) + Fraction(str(upstream))
+        # With a key of one's own what is reported is OpenRouter's fee, a twentieth of the cost.
+        if attributes.get(names.IS_BYOK) is not True:
+            return Fraction(str(reported))
     outputs = called.operation == "embeddings" or names.USAGE_OUTPUT in attributes
     if names.USAGE_INPUT in attributes and outputs:
         return _computed(called, attributes)

@@ -73,8 +73,8 @@ class OpenRouterPricing:
     provider: str  # the maker: "anthropic"
     model_family: str | None
     tier: str | None  # economy, balanced, premium or flagship
-    cache_read_cost_per_token: float
-    cache_write_cost_per_token: float
+    cache_read_cost_per_token: float | None  # None: no source tells it
+    cache_write_cost_per_token: float | None
     context_length: int | None  # tokens
     entry: str  # id of the price in the catalog
     effective_from: str  # "2024-11-04T00:00:00Z"
@@ -106,7 +106,7 @@ def calculate_openrouter_cost(
 
     Raises:
         UnknownModelError: the catalog has no such model; the error names the closest ones.
-        NoPriceError: the model has no price; the error says why.
+        NoPriceError: the model, or a kind of its tokens, has no price; the error says why.
         ValueError: a count can't be right, or `at` has no time zone.
     """
     breakdown = get_cost_breakdown(
@@ -159,6 +159,8 @@ def get_cost_breakdown(
     offer = _offer(model_name, actual_provider, at)
     charge = offer.charge(usage)
     if isinstance(charge, Miss):
+        if charge.reason != "bad_usage":
+            raise _no_price(model_name, charge)
         raise ValueError(f"tokens of {model_name}: {charge.detail}")  # noqa: TRY004 - the type is ours
     parts = dict(charge.parts)
     return {
@@ -172,8 +174,8 @@ def get_cost_breakdown(
         "cache_read_tokens": usage.cache_read,
         "cache_write_tokens": usage.cache_write,
         "reasoning_tokens": usage.reasoning,
-        "input_cost_per_token": _per_token(offer, "input", usage.input),
-        "output_cost_per_token": _per_token(offer, "output", usage.input),
+        "input_cost_per_token": _per_token(offer, "input", usage.input) or 0.0,
+        "output_cost_per_token": _per_token(offer, "output", usage.input) or 0.0,
         "provider": actual_provider or _author(offer),
         "model_family": offer.family,
         "tier": offer.tier,
@@ -248,8 +250,8 @@ def get_supported_models() -> dict[str, OpenRouterPricing]:
         if model.removed or isinstance(offer, Miss):
             continue
         supported[model.id] = OpenRouterPricing(
-            input_cost_per_token=_per_token(offer, "input"),
-            output_cost_per_token=_per_token(offer, "output"),
+            input_cost_per_token=_per_token(offer, "input") or 0.0,
+            output_cost_per_token=_per_token(offer, "output") or 0.0,
             currency="USD",
             provider=_author(offer),
             model_family=offer.family,
@@ -299,11 +301,12 @@ def _author(offer: Offer) -> str:
     return offer.model.partition("/")[0]
 
 
-def _per_token(offer: Offer, unit: str, prompt_tokens: int = 0) -> float:
-    """The price of one token in USD, in the size tier of the prompt; 0.0 where it has none."""
+def _per_token(offer: Offer, unit: str, prompt_tokens: int = 0) -> float | None:
+    """The price of one token in USD, in the size tier of the prompt; None where it has none."""
     from genops_pricing.units import UNITS
 
     rates = offer.rates
     position = next(index for index, known in enumerate(UNITS) if known.key == unit)
     band = 0 if rates.marginal else bisect_right(rates.starts, prompt_tokens) - 1
-    return (rates.bands[band][position] or 0) / rates.divisor
+    rate = rates.bands[band][position]
+    return None if rate is None else rate / rates.divisor
