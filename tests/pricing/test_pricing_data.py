@@ -368,6 +368,14 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         (None, "fireworks.chat", "fireworks"),
         (None, "amazon-bedrock", "bedrock"),
         (None, "openrouter.chat", "openrouter"),
+        # Clouds apart: what they bill is not the list price of those who share their name.
+        ("api.moonshot.ai", "moonshot_ai", "moonshot"),
+        ("api.moonshot.cn", "moonshot_ai", "moonshot-china"),
+        ("dashscope-intl.aliyuncs.com", "dashscope", "alibaba"),
+        ("dashscope.aliyuncs.com", "dashscope", "alibaba-china"),
+        ("open.bigmodel.cn", "zai", "zai-china"),
+        ("acme.openai.azure.cn", "azure.ai.openai", "azure-china"),
+        ("acme.openai.azure.us", "azure.ai.openai", "azure-government"),
         # What only looks like one.
         (None, "gcp.chat", None),
         (None, "aws.openai", None),
