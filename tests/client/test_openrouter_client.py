@@ -291,6 +291,29 @@ def test_a_call_is_recorded_by_the_adapter_alone_when_nothing_is_patched(
     assert spans.attributes["gen_ai.provider.name"] == "openrouter"
 
 
+@pytest.mark.parametrize("overrides", [False, True])
+def test_a_resource_of_ones_own_class_is_recorded_too(
+    client: openai.OpenAI,
+    server: ScriptedServer,
+    spans: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: bool,
+) -> None:
+    class Own(Completions):
+        if overrides:
+
+            def create(self, **kwargs: Any) -> Any:
+                return super().create(**kwargs)
+
+    genops.uninstrument()
+    monkeypatch.setattr(type(client.chat), "completions", Own(client))
+    server.answer(completion())
+
+    instrument_openrouter(client).chat.completions.create(model=MODEL, messages=MESSAGES)
+
+    assert spans.attributes["gen_ai.provider.name"] == "openrouter"
+
+
 def test_calls_work_without_init(server: ScriptedServer) -> None:
     server.answer(completion())
 

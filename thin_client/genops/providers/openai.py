@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def record_resource(client: object, name: str, *, provider: str) -> None:
         if not raw and operation.path[0] not in (name, "chat"):
             continue
         resource: Any = get(client, *operation.path)
-        original = type(resource).__dict__.get(operation.method)
+        original = inspect.getattr_static(type(resource), operation.method, None)
         if original is not None and operation.method not in vars(resource):
             wrap = _async_wrapper if type(resource).__name__.startswith("Async") else _wrapper
             create = wrap(operation, _of_class(operation.method, original), begin)
@@ -168,7 +169,7 @@ def _of_class(method: str, original: Create) -> Create:
 
     @functools.wraps(original)
     def create(resource: Any, *args: Any, **kwargs: Any) -> Any:
-        return _bound(type(resource).__dict__[method], resource)(*args, **kwargs)
+        return _bound(inspect.getattr_static(type(resource), method), resource)(*args, **kwargs)
 
     return create
 
