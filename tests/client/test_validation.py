@@ -21,13 +21,13 @@ import genops
 from client.recorder import Recorder
 from client.scripted_server import ScriptedServer
 from destinations import GrpcAnswer, HttpAnswer, grpc_destination, http_destination
-from genops._probe import within
 from genops.providers.openrouter import (
     ValidationResult,
     instrument_openrouter,
     print_validation_result,
     validate_setup,
 )
+from genops.validation.probe import within
 from genops_enricher.demo.fake_openrouter import FakeOpenRouter
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4

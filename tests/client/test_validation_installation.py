@@ -8,12 +8,12 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
-from genops import _installation
+from genops.validation import installation
 
 RUN = """
-from genops import _installation
+from genops.validation import installation
 from genops.providers.openrouter import validate_setup
-print(*_installation.problems(), sep="\\n")
+print(*installation.problems(), sep="\\n")
 for issue in validate_setup().issues:
     if issue.level == "error" and issue.component in ("installation", "configuration"):
         print(issue.message, "|", issue.fix_suggestion)
@@ -73,8 +73,8 @@ def test_a_pre_release_of_a_newer_version_will_do(tmp_path: Path) -> None:
 
 
 def test_this_installation_has_no_problems() -> None:
-    assert _installation.problems() == ()
-    assert _installation.unmet("openai") == ()
+    assert installation.problems() == ()
+    assert installation.unmet("openai") == ()
 
 
 def test_the_base_requirements_are_checked_too(tmp_path: Path) -> None:

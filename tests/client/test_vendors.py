@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from genops._vendors import cost_warning, vendor_of
+from genops.export.vendors import cost_warning, vendor_of
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from genops._destination import ExportConfig, ExportReading, read_headers, without_secrets
 from genops._runtime import OPENROUTER_BASE_URL_VARIABLE
 from genops.core.content import capture_problem
 from genops.core.governance import Scalar, clean
+from genops.export.destination import ExportConfig, ExportReading, read_headers, without_secrets
 from genops.providers.hosts import address
 
 __all__ = ["ClientConfig", "ExportConfig", "read_config"]

@@ -20,12 +20,12 @@ from opentelemetry import trace
 
 from genops import _runtime
 from genops._config import ClientConfig, read_config
-from genops._export import Export, existing_provider
-from genops._vendors import cost_warning
 from genops.auto_instrumentation import GenOpsInstrumentor
 from genops.core.content import captures_content
 from genops.core.governance import Scalar
 from genops.core.streaming import end_open_streams
+from genops.export.sdk import Export, existing_provider
+from genops.export.vendors import cost_warning
 
 __all__ = [
     "Status",
@@ -211,9 +211,10 @@ def _start(
     ):
         config = replace(config, export=replace(config.export, explicit=False))
     export = Export(config, existing)
-    from genops import _installation  # loads importlib.metadata, which `import genops` does without
+    # Loads importlib.metadata, which `import genops` does without.
+    from genops.validation import installation
 
-    problems = [*config.problems, *export.problems, *_installation.problems()]
+    problems = [*config.problems, *export.problems, *installation.problems()]
     if existing is not None and config.resource:
         problems.append(
             f"{', '.join(sorted(config.resource))}: not set, because the tracer provider "

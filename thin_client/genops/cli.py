@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from genops._runtime import version
-from genops.providers.openrouter_validation import TIMEOUT_S, validate_setup
-from genops.providers.validation_report import print_validation_result
+from genops.validation.report import print_validation_result
+from genops.validation.setup import TIMEOUT_S, validate_setup
 
 __all__ = ["main"]
 

@@ -18,12 +18,12 @@ from genops.providers import openai as sdk
 from genops.providers.hosts import DEFAULT_BASE_URL, OPENAI_COMPATIBLE, OPENROUTER
 from genops.providers.openai_results import run, run_async
 from genops.providers.openrouter_keywords import sort_keywords
-from genops.providers.openrouter_validation import (
+from genops.validation.report import print_validation_result
+from genops.validation.setup import (
     ValidationIssue,
     ValidationResult,
     validate_setup,
 )
-from genops.providers.validation_report import print_validation_result
 
 if TYPE_CHECKING:
     import openai

@@ -1,7 +1,7 @@
 """Know the vendors that an OTLP endpoint may belong to.
 
 A vendor stores spans as they come, so spans that are sent straight to one carry tokens but no cost;
-and some vendors take OTLP over HTTP only. Which endpoint is used is decided in `_config`.
+and some vendors take OTLP over HTTP only. Which endpoint is used is decided in `destination`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each check looks at one thing and yields what it found; `validate_setup` runs them all and never
 raises. An error is what keeps calls or their spans from working; what only may be wrong is a
-warning. How a result is printed is decided in `validation_report`.
+warning. How a result is printed is decided in `report`.
 
 Without `live` the verdict depends on this process and its environment alone, so that a container
 probe passes without DNS and while the collector restarts: that nothing listens at the OTLP endpoint
@@ -19,15 +19,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from genops import _installation, _lifecycle, _runtime
+from genops import _lifecycle, _runtime
 from genops._config import ClientConfig, read_config
-from genops._destination import ExportConfig
-from genops._export import existing_provider
-from genops._probe import Finding, Findings, Level
-from genops._probe_export import check_endpoint
-from genops._vendors import cost_warning
+from genops.export.destination import ExportConfig
+from genops.export.sdk import existing_provider
+from genops.export.vendors import cost_warning
 from genops.providers.hosts import DEFAULT_BASE_URL
-from genops.providers.openrouter_key import can_be_sent, check_form, check_with_openrouter
+from genops.validation import installation
+from genops.validation.endpoint import check_endpoint
+from genops.validation.openrouter_key import can_be_sent, check_form, check_with_openrouter
+from genops.validation.probe import Finding, Findings, Level
 
 __all__ = ["TIMEOUT_S", "ValidationIssue", "ValidationResult", "validate_setup"]
 
@@ -139,9 +140,9 @@ def _check_key(setup: _Setup) -> Findings:
 
 
 def _check_installation(setup: _Setup) -> Findings:
-    for problem in _installation.problems():
+    for problem in installation.problems():
         yield _with_hint("error", problem)
-    unmet = _installation.unmet("openai")
+    unmet = installation.unmet("openai")
     for item in unmet:
         found = f"{item.installed} is installed" if item.installed else "is not installed"
         yield Finding(
@@ -149,7 +150,7 @@ def _check_installation(setup: _Setup) -> Findings:
             f"{item.name} {found}; {item.floor} or newer is needed",
             f"pip install -U '{item.name}>={item.floor}'",
         )
-    sdk, otel = map(_installation.version_of, ("openai", "opentelemetry-sdk"))
+    sdk, otel = map(installation.version_of, ("openai", "opentelemetry-sdk"))
     setup.summary.update(openai_version=sdk, opentelemetry_version=otel)
     if not unmet:
         yield Finding("info", f"openai {sdk} and OpenTelemetry {otel} are installed")
@@ -207,7 +208,7 @@ def _check_configuration(setup: _Setup) -> Findings:
         initialized=status.initialized,
         instrumented_providers=list(status.instrumented_providers),
     )
-    told = _installation.problems()  # by the check of the installation
+    told = installation.problems()  # by the check of the installation
     problems = status.problems if status.initialized else setup.config.problems
     for problem in dict.fromkeys((*problems, *status.not_instrumented.values())):
         if problem not in told:

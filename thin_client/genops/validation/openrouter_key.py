@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from genops import _runtime
-from genops._probe import Finding, Findings, cause, within
 from genops.providers.hosts import DEFAULT_BASE_URL, OPENROUTER, address, provider_of
+from genops.validation.probe import Finding, Findings, cause, within
 
 __all__ = ["KEY_FACTS", "can_be_sent", "check_form", "check_with_openrouter"]
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final, TextIO
 
-from genops.providers.openrouter_validation import ValidationResult
+from genops.validation.setup import ValidationResult
 
 __all__ = ["print_validation_result"]
 

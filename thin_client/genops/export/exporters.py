@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from genops._destination import ExportConfig
+from genops.export.destination import ExportConfig
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -41,7 +41,7 @@ def span_exporter_maker(
         from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
 
         return lambda: http.OTLPSpanExporter(export.endpoint, headers=headers, timeout=timeout_s)
-    from genops._per_process import before_grpc_is_loaded, before_grpc_is_used
+    from genops.export.per_process import before_grpc_is_loaded, before_grpc_is_used
 
     before_grpc_is_loaded()
     from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
@@ -71,7 +71,7 @@ def metric_exporter_maker(export: ExportConfig) -> Callable[[], MetricExporter]:
         from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
 
         return lambda: http.OTLPMetricExporter(export.endpoint, headers=headers)
-    from genops._per_process import before_grpc_is_loaded, before_grpc_is_used
+    from genops.export.per_process import before_grpc_is_loaded, before_grpc_is_used
 
     before_grpc_is_loaded()
     from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc

@@ -12,11 +12,11 @@ import re
 import threading
 from typing import TYPE_CHECKING, Final
 
-from genops._destination import ExportConfig
-from genops._export import span_exporter
-from genops._exporters import check_environment
-from genops._probe import Finding, Findings, cause, within
+from genops.export.destination import ExportConfig
+from genops.export.exporters import check_environment
+from genops.export.sdk import span_exporter
 from genops.providers.hosts import address
+from genops.validation.probe import Finding, Findings, cause, within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from genops._vendors import vendor_of
+from genops.export.vendors import vendor_of
 
 __all__ = ["ExportConfig", "ExportReading", "Signal", "read_headers", "without_secrets"]
 
@@ -67,6 +67,11 @@ class ExportReading:
     problems: list[str]
 
     def export(self, signal: Signal) -> ExportConfig:
+        """Where this signal goes; what is wrong with the environment is added to the problems.
+
+        Raises:
+            ValueError: an argument is wrong.
+        """
         explicit = self.exporter_type is not None or self.endpoint is not None
         kind = self._kind(signal)
         if kind != "otlp":
@@ -168,6 +173,11 @@ class ExportReading:
 def read_headers(
     headers: Mapping[str, str | None] | None, problems: list[str]
 ) -> Mapping[str, str]:
+    """The headers as they can be sent; those without a value are added to the problems.
+
+    Raises:
+        ValueError: one can't be sent.
+    """
     read: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if value is None:

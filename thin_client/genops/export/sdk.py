@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from genops._per_process import SwitchedMetricExporter
+    from genops.export.per_process import SwitchedMetricExporter
 
 __all__ = ["Export", "existing_provider", "span_exporter"]
 
@@ -137,9 +137,9 @@ def _new_processor(export: ExportConfig) -> SpanProcessor | None:
         SimpleSpanProcessor,
     )
 
-    from genops._exporters import span_exporter_maker
-    from genops._per_process import PerProcessSpanExporter
-    from genops._processor import DetachableProcessor
+    from genops.export.exporters import span_exporter_maker
+    from genops.export.per_process import PerProcessSpanExporter
+    from genops.export.processor import DetachableProcessor
 
     if export.kind == "none":
         return None
@@ -155,7 +155,7 @@ def _switch_metrics_on(config: ClientConfig) -> Callable[[], None]:
     OpenTelemetry sets a meter provider once, so a later init's metrics keep the first's resource.
     """
     global _made_meters
-    from genops._exporters import metric_exporter_like, metric_exporter_maker
+    from genops.export.exporters import metric_exporter_like, metric_exporter_maker
 
     make = metric_exporter_maker(config.metrics)
     if _made_meters is None:
@@ -163,7 +163,7 @@ def _switch_metrics_on(config: ClientConfig) -> Callable[[], None]:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-        from genops._per_process import SwitchedMetricExporter
+        from genops.export.per_process import SwitchedMetricExporter
 
         exporter = SwitchedMetricExporter(like=metric_exporter_like(config.metrics))
         provider = MeterProvider(
@@ -194,7 +194,7 @@ def span_exporter(export: ExportConfig, timeout_s: float | None = None) -> SpanE
         ValueError: a variable of the environment that the exporter reads is wrong.
         RuntimeError: gRPC would hang in this process.
     """
-    from genops._exporters import span_exporter_maker
+    from genops.export.exporters import span_exporter_maker
 
     return span_exporter_maker(export, timeout_s)()
 

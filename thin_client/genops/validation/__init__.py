@@ -1,0 +1,1 @@
+"""The check of a set-up. Applications import it from `genops.providers.openrouter`."""
