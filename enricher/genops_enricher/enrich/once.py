@@ -89,8 +89,9 @@ def mark_nested(found: Sequence[LlmSpan], enricher: Enricher) -> None:
         # One with an id, so that the call is known by it when another span tells of it later.
         best = max(nest, key=lambda ids: _rank(calls[ids].outcome))
         for ids in nest:
-            if ids != best:
-                each = calls[ids]
+            each = calls[ids]
+            # Those with ids are told apart by them: see `mark_duplicates`.
+            if ids != best and not each.outcome.response_id:
                 each.outcome = enricher.enrich(each.span, each.resource, duplicate_of=best)
 
 

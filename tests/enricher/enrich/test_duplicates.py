@@ -426,5 +426,19 @@ def test_calls_in_each_other_with_ids_of_their_own_are_two() -> None:
     assert costs_of(first, second, nested(3, 8)) == [0.0035, 0.0035, 0.0035]
 
 
+def test_calls_with_ids_of_their_own_below_a_span_without_one_are_each_charged() -> None:
+    """A framework's span repeats the counts of one of them; the answers are of the same length."""
+    first = nested(2, 1, {"gen_ai.response.id": ID})
+    second = nested(3, 1, {"gen_ai.response.id": OTHER_ID})
+    third = nested(4, 3)  # another instrumentation's span of the second
+
+    assert costs_of(nested(1, 9), first, second, third) == [
+        "duplicate",
+        0.0035,
+        0.0035,
+        "duplicate",
+    ]
+
+
 def test_spans_that_are_parents_of_each_other_end_no_walk_early() -> None:
     assert costs_of(nested(1, 2), nested(2, 1)).count("duplicate") <= 1
