@@ -22,6 +22,7 @@ from .shelf import Shelf, canonical
 from .stock import Stock
 from .tiers import Tiers
 from .units import Usage
+from .upstream import upstream_key
 
 __all__ = ["Catalog"]
 
@@ -124,8 +125,9 @@ class Catalog:
             model: the name that the call gave.
             market: who bills; None: decided from the model's name.
             at_ns: when the call ended, in Unix nanoseconds.
-            endpoint: the upstream provider that served the call, by name or slug. Its own price
-                is taken where the catalog has one that is not older than the model's.
+            endpoint: the upstream provider that served the call, by name, slug or an endpoint's
+                tag. Its own price is taken where the catalog has one that is not older than the
+                model's.
             conditions: what else a price may depend on.
         """
         if len(model) + len(endpoint or "") > LONGEST_REMEMBERED:
@@ -148,15 +150,15 @@ class Catalog:
         if isinstance(resolved, Miss):
             return resolved
         entry = self._stock.entry(*resolved)
-        slug = endpoint.lower().replace(" ", "-") if endpoint else None
+        upstream = upstream_key(endpoint) if endpoint else None
         known = entry.model
-        in_force = entry.at(at_ns, slug)
+        in_force = entry.at(at_ns, upstream)
         row = in_force.row
         if row is None:
             return _no_price(in_force, known, "not_yet_priced", _first_price(entry))
         if row.status is not None:
             return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
-        discount = discount_at(self._discounts, known, slug, at_ns)
+        discount = discount_at(self._discounts, known, upstream, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row
         return Offer(

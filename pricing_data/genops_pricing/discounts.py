@@ -11,6 +11,7 @@ from .answers import ALWAYS_NS
 from .instants import instant_of, parse_instant
 from .model import Model
 from .rates import EXACT
+from .upstream import upstream_key
 
 __all__ = ["Discount", "Discounted", "build_discount", "discount_at"]
 
@@ -22,7 +23,7 @@ class Discount:
     overlay: str
     market: str
     model: str | None
-    provider: str | None  # slug of the upstream provider that served the call
+    provider: str | None  # key of the upstream provider that served the call
     author: str | None
     factor: Decimal  # what is left of a price: 0.80 for 20 percent off
     start_ns: int
@@ -54,7 +55,7 @@ def build_discount(overlay: str, raw: Mapping[str, Any]) -> Discount:
         overlay=overlay,
         market=raw["market"],
         model=raw.get("model"),
-        provider=raw.get("provider"),
+        provider=upstream_key(raw["provider"]) if "provider" in raw else None,
         author=raw.get("author"),
         factor=Decimal(raw["rate"])
         if "rate" in raw

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from .model import Endpoint, Model, Row, build_rows
 from .timeline import Timeline, make_timeline
+from .upstream import upstream_key
 
 __all__ = ["Entry", "InForce", "Stated", "build_entry"]
 
@@ -44,7 +45,7 @@ class Entry:
     endpoints: Mapping[str, Timeline]
 
     def at(self, at_ns: int, endpoint: str | None) -> InForce:
-        """The row in force for a call that `endpoint` (a slug) served.
+        """The row in force for a call that `endpoint` (a key of `upstream`) served.
 
         Its own row counts if it was seen no earlier than the model's row came into force: an older
         one may be out of date. A row of a later overlay outranks both. What a request, an image or
@@ -83,9 +84,10 @@ def build_entry(market: str, stated: Sequence[Stated]) -> Entry:
             rows = build_rows(
                 f"{owner}/{slug}", raw.get("prices", ()), layer=file.layer, overlay=file.overlay
             )
-            below = endpoints.get(slug)
-            endpoints[slug] = Endpoint(
-                slug=slug,
+            key = upstream_key(slug)
+            below = endpoints.get(key)
+            endpoints[key] = Endpoint(
+                slug=key,
                 quantization=raw.get("quantization", below and below.quantization),
                 rows=(*(below.rows if below else ()), *rows),
             )

@@ -16,6 +16,7 @@ from .plausible import mixups
 from .shapes import KeyPath
 from .shelf import Shelf
 from .timeline import clashes
+from .upstream import upstream_key
 
 if TYPE_CHECKING:
     from .yaml_source import Document
@@ -187,11 +188,12 @@ def _wrong_discount(
         "author": ("models of author", {author for author, _ in offered}),
         "provider": (
             "upstream provider",
-            {slug for _, model in offered for slug in model.get("endpoints", ())},
+            {upstream_key(slug) for _, model in offered for slug in model.get("endpoints", ())},
         ),
     }
     for key, (what, names) in known.items():
-        if key in raw and raw[key] not in names:
+        stated = upstream_key(raw[key]) if key == "provider" and key in raw else raw.get(key)
+        if key in raw and stated not in names:
             closest = difflib.get_close_matches(raw[key], filter(None, names), n=3)
             hint = f"Closest: {', '.join(closest)}" if closest else f"Name another, or drop `{key}`"
             yield key, f'market {market} has no {what} "{raw[key]}". {hint}'

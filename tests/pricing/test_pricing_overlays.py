@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from genops_pricing import CatalogError, Model, Offer, bundled_catalog, load_catalog
+from genops_pricing import (
+    CatalogError,
+    Charge,
+    Model,
+    Offer,
+    Usage,
+    bundled_catalog,
+    load_catalog,
+)
 from pricing_files import ns, offer_at, quote
 
 M = 1_000_000
@@ -127,6 +135,38 @@ def test_a_discount_may_be_for_calls_that_one_provider_served(tmp_path: Path) ->
 
     assert offer_at(catalog, "openai/gpt-4o", when, endpoint="Azure").entry.endswith("~acme")
     assert not offer_at(catalog, "openai/gpt-4o", when, endpoint="OpenAI").entry.endswith("~acme")
+
+
+@pytest.mark.parametrize("named", ["Google", "google-vertex", "google-vertex/europe"])
+def test_a_provider_is_meant_by_its_name_its_slug_or_an_endpoints_tag(
+    tmp_path: Path, named: str
+) -> None:
+    """OpenRouter's slug of the provider that it calls Google is google-vertex."""
+    text = (
+        "market: openrouter\nmodels:\n"
+        "  - id: meta-llama/llama-4-scout\n"
+        "    endpoints:\n"
+        "      google-vertex:\n"
+        "        prices:\n"
+        "          - effective_from: 2026-06-01\n"
+        '            usd_per_mtok: {input: "1", output: "1"}\n'
+        "discounts:\n"
+        "  - market: openrouter\n"
+        "    provider: google-vertex\n"
+        "    rate: '0.5'\n"
+        "    effective_from: 2026-07-01\n"
+    )
+    catalog = load_catalog([overlay(tmp_path, text)])
+
+    def cost(day: str) -> Decimal:
+        offer = offer_at(catalog, "meta-llama/llama-4-scout", ns(day), endpoint=named)
+        charge = offer.charge(Usage(input=1_000_000))
+        assert isinstance(charge, Charge)
+        return charge.usd(charge.total)
+
+    assert cost("2026-05-18") == Decimal("0.25")  # by the endpoints API
+    assert cost("2026-06-01") == 1
+    assert cost("2026-07-01") == Decimal("0.5")
 
 
 def test_a_discount_may_be_a_rate_of_what_is_paid(tmp_path: Path) -> None:
