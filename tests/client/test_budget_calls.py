@@ -492,6 +492,39 @@ def test_the_estimate_follows_the_longest_answer_that_is_allowed(
 
 
 @pytest.mark.parametrize(
+    ("where", "mark", "price"),
+    [
+        ("nowhere", {}, 3),
+        ("part", {"type": "ephemeral"}, 3.75),
+        ("part", {"type": "ephemeral", "ttl": "5m"}, 3.75),
+        ("part", {"type": "ephemeral", "ttl": "1h"}, 6),
+        ("body", {"type": "ephemeral", "ttl": "1h"}, 6),
+    ],
+)
+def test_what_the_call_asks_to_cache_counts_at_the_price_of_writing_it(
+    adapter: GenOpsOpenRouterAdapter, where: str, mark: dict[str, str], price: float
+) -> None:
+    part: dict[str, Any] = {"type": "text", "text": "x" * 40_000}
+    body = {"cache_control": mark} if where == "body" else {}
+
+    def estimate() -> float:
+        with pytest.raises(BudgetExceededError) as caught:
+            adapter.chat_completions_create(
+                model="anthropic/claude-sonnet-4.5",
+                messages=[{"role": "user", "content": [part]}],
+                max_tokens=0,
+                extra_body=body,
+                budget_limit=0,
+            )
+        return caught.value.estimate_usd
+
+    if where == "part":
+        part["cache_control"] = mark
+
+    assert estimate() == pytest.approx(10_000 * price * 1e-6, rel=0.01)
+
+
+@pytest.mark.parametrize(
     ("content", "tokens"),
     [
         ("x" * 4000, 1000),

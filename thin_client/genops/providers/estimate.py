@@ -2,10 +2,11 @@
 
 Which price holds is decided by `genops_pricing`, whether the call fits by `core.budget`.
 
-An estimate is the size of the request (`request_size`) at full prices. Of the models and the
-providers that the request names, the dearest counts; where it names no provider, OpenRouter may
-choose a dearer one than the model's price says (`provider.max_price` bounds that). Not estimated,
-though counted afterwards: web searches and other plugins.
+An estimate is the size of the request (`request_size`) at full prices, those of writing to a cache
+where the call asks for it. Of the models and the providers that the request names, the dearest
+counts; where it names no provider, OpenRouter may choose a dearer one than the model's price says
+(`provider.max_price` bounds that). Not estimated, though counted afterwards: web searches and other
+plugins.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from genops.core.budget import reserve as reserve_in
 from genops.core.recording import Attributes, count, get
 from genops.providers import prices
 from genops.providers.hosts import address
-from genops.providers.request_size import input_tokens, output_tokens
+from genops.providers.request_size import cached_for, input_tokens, output_tokens
 
 if TYPE_CHECKING:
     from genops_pricing import Offer, Usage
@@ -136,7 +137,11 @@ def _estimate(body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
     usage = Usage(input=input_tokens(body, model))
     if called.operation != "embeddings":
         usage = usage._replace(output=output_tokens(body, usage.input))
-    return max(_charge(offer, usage) for offer in offers)
+    usages = [usage]
+    if kept := cached_for(body):  # all of the input may be written to the cache
+        written = usage._replace(cache_write=usage.input)
+        usages.append(written._replace(cache_write_1h=usage.input) if kept == "1h" else written)
+    return max(_charge(offer, used) for offer in offers for used in usages)
 
 
 def _offer(called: _Called, model: str, endpoint: str | None) -> Offer:

@@ -15,10 +15,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from genops.core.budget import BudgetUncheckedError
-from genops.core.recording import count
+from genops.core.recording import count, get
 from genops.providers.tokens import tokenizer_for
 
-__all__ = ["input_tokens", "output_tokens"]
+__all__ = ["cached_for", "input_tokens", "output_tokens"]
 
 _COMPLETION_RATIO: Final = Fraction(3, 10)  # output per input token; the guide's default
 _OUTPUT_TOKENS_MIN: Final = 512  # answers of chat models are seldom longer
@@ -89,6 +89,30 @@ def _parts(value: object) -> Iterator[str | int]:
         yield from _parts(value.model_dump(exclude_none=True))
     else:  # an iterator can be read only once, and that is the SDK's to do
         raise _unsized(f"its input is a {type(value).__name__}: give a list")
+
+
+def cached_for(body: Mapping[str, Any]) -> str | None:
+    """How long a cache is to keep parts of the input ("5m", "1h"); None if the call asks for none.
+
+    Where marks differ the longest counts. To write a cache costs more than input:
+    https://openrouter.ai/docs/features/prompt-caching.
+    """
+    named = {name: body.get(name) for name in ("cache_control", *_INPUTS)}
+    marks = list(_cache_marks(named))
+    ttls = {get(mark, "ttl") for mark in marks}
+    return ("1h" if "1h" in ttls else "5m") if marks else None
+
+
+def _cache_marks(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key == "cache_control" and isinstance(item, Mapping):
+                yield item
+            else:
+                yield from _cache_marks(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _cache_marks(item)
 
 
 def output_tokens(body: Mapping[str, Any], prompt: int) -> int:
