@@ -235,6 +235,28 @@ def test_a_part_that_fails_is_named_with_its_log_and_nothing_is_left(tmp_path: P
     assert nothing_is_left(folder)
 
 
+def test_no_port_is_chosen_before_it_is_used(tmp_path: Path) -> None:
+    """Another program may take it meanwhile: here, every port of the enricher's file."""
+    taking = tmp_path / "taking"
+    taking.mkdir()
+    (taking / "sitecustomize.py").write_text(
+        "import contextlib, pathlib, re, socket, sys\n"
+        "taken = []\n"
+        "if 'run' in sys.orig_argv:\n"
+        "    text = pathlib.Path(sys.orig_argv[-1]).read_text()\n"
+        "    for host, port in re.findall(r'endpoint: ([\\d.]+):(\\d+)', text):\n"
+        "        with contextlib.suppress(OSError):  # the sink has its own\n"
+        "            taken.append(socket.create_server((host, int(port))))\n"
+    )
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+
+    result = run(DEMO, environment(folder, PYTHONPATH=str(taking)))
+
+    assert result.returncode == 0, result.stderr
+    assert nothing_is_left(folder)
+
+
 def test_live_without_a_key_says_what_is_missing(tmp_path: Path) -> None:
     result = run([*DEMO, "--live"], environment(tmp_path, OPENROUTER_API_KEY=""))
 

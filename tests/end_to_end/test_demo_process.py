@@ -32,15 +32,15 @@ def child(folder: Path, program: str) -> Iterator[Child]:
 
 def test_a_child_announces_where_it_listens(folder: Path) -> None:
     with child(folder, 'print(\'{"url": "here"}\')') as part:
-        assert part.read_message(timeout_s=30) == {"url": "here"}
-        part.wait(timeout_s=30)
-        assert part.read_line(timeout_s=30) is None
+        assert part.read_message(timeout_s=60) == {"url": "here"}
+        part.wait(timeout_s=60)
+        assert part.read_line(timeout_s=60) is None
 
 
 def test_a_child_that_fails_is_named_with_the_end_of_its_log(folder: Path) -> None:
     program = "import sys; print('the\\nreason', file=sys.stderr); sys.exit(3)"
     with child(folder, program) as part, pytest.raises(PartError) as caught:
-        part.read_message(timeout_s=30)
+        part.read_message(timeout_s=60)
 
     assert str(caught.value) == (
         "the part ended with exit code 3; its log ends:\n    the\n    reason"
@@ -49,7 +49,23 @@ def test_a_child_that_fails_is_named_with_the_end_of_its_log(folder: Path) -> No
 
 def test_a_child_that_ends_badly_is_noticed_at_its_end(folder: Path) -> None:
     with child(folder, "raise SystemExit(4)") as part, pytest.raises(PartError, match="code 4"):
-        part.wait(timeout_s=30)
+        part.wait(timeout_s=60)
+
+
+def test_what_a_child_logs_is_waited_for(folder: Path) -> None:
+    program = "import signal, sys; print('on port 7,', file=sys.stderr, flush=True); signal.pause()"
+    with child(folder, program) as part:
+        assert part.wait_for_log(r"port (\d+),", timeout_s=60)[1] == "7"
+        with pytest.raises(PartError, match="not ready within 0 s"):
+            part.wait_for_log("never", timeout_s=0)
+
+
+def test_a_child_that_ends_without_having_logged_it_is_named(folder: Path) -> None:
+    with (
+        child(folder, "raise SystemExit('no port')") as part,
+        pytest.raises(PartError, match="code 1; its log ends:\n    no port"),
+    ):
+        part.wait_for_log("ready", timeout_s=60)
 
 
 def test_a_silent_child_is_noticed_and_stopped(folder: Path) -> None:
@@ -74,7 +90,7 @@ def test_a_child_that_ignores_sigterm_is_killed(
         "while True: signal.pause()"
     )
     with child(folder, program) as part:
-        part.read_message(timeout_s=30)
+        part.read_message(timeout_s=60)
 
     assert not part.is_running()
 

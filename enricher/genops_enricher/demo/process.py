@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 __all__ = ["Child", "PartError", "announce", "hold_stop_signals", "wait_for_stop_signal"]
@@ -23,6 +24,7 @@ __all__ = ["Child", "PartError", "announce", "hold_stop_signals", "wait_for_stop
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOP_TIMEOUT_S = 15.0
 TAIL_LINES = 15
+POLL_S = 0.05
 
 
 def hold_stop_signals() -> None:
@@ -97,6 +99,24 @@ class Child:
             raise self.ended()
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def wait_for_log(self, pattern: str, *, timeout_s: float) -> re.Match[str]:
+        """Wait until its log holds what this regular expression finds.
+
+        Raises:
+            PartError: it ended before, or did not write it in time.
+        """
+        deadline = monotonic() + timeout_s
+        while True:
+            running = self.is_running()  # asked first: what it logs at its end is read too
+            found = re.search(pattern, self._log.read_text(encoding="utf-8", errors="replace"))
+            if found:
+                return found
+            if not running:
+                raise self.ended()
+            if monotonic() > deadline:
+                raise self.failure(f"was not ready within {timeout_s:.0f} s")
+            sleep(POLL_S)
 
     def is_running(self) -> bool:
         """Whether the process has not ended."""

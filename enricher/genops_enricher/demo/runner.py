@@ -12,15 +12,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -32,12 +30,12 @@ from genops_enricher.spans import Span, span_from_json
 
 __all__ = ["run_demo"]
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STEP_TIMEOUT_S = 120.0  # a call to the real OpenRouter may take long
-ARRIVAL_TIMEOUT_S = 30.0
-POLL_S = 0.05
+ARRIVAL_TIMEOUT_S = 60.0
 PLAIN_WIDTH = 200  # characters, where stdout is no terminal
 FAKE_KEY = "sk-or-fake"
+READY = r"ready: OTLP/gRPC on port (?P<port>\d+),"  # the enricher's log
 
 # What must not leak from the developer's shell into the parts: it would send spans or calls
 # elsewhere.
@@ -145,11 +143,11 @@ def _run(
             ledger_url = f"{where['url']}/fake/ledger"
             _progress(f"OpenRouter  a fake one on {where['base_url']}")
 
-        receiver, health = (f"{LOOPBACK}:{port}" for port in _free_ports(2))
         config = folder / "enricher.yaml"
-        config.write_text(_enricher_config(receiver, health, sink_endpoint, folder / "data"))
+        config.write_text(_enricher_config(sink_endpoint, folder / "data"))
         enricher = parts.start("enricher", "genops_enricher", "run", "--config", str(config))
-        _wait_until_ready(enricher, health)
+        ready = enricher.wait_for_log(READY, timeout_s=START_TIMEOUT_S)
+        receiver = f"{LOOPBACK}:{ready['port']}"
         _progress(f"enricher    OTLP/gRPC on {receiver}")
 
         to_enricher = {
@@ -169,14 +167,17 @@ def _run(
     return spans, ledger
 
 
-def _enricher_config(receiver: str, health: str, sink: str, data_dir: Path) -> str:
-    """The enricher's configuration: what an operator would write by hand."""
+def _enricher_config(sink: str, data_dir: Path) -> str:
+    """The enricher's configuration: what an operator would write by hand.
+
+    But for the ports: with 0 it takes free ones, and says which when it is ready.
+    """
     return f"""\
 receivers:
   otlp:
     protocols:
       grpc:
-        endpoint: {receiver}
+        endpoint: {LOOPBACK}:0
 exporters:
   otlp_grpc/sink:
     endpoint: {sink}
@@ -186,7 +187,7 @@ service:
   data_dir: {json.dumps(str(data_dir))}
   telemetry:
     health:
-      endpoint: {health}
+      endpoint: {LOOPBACK}:0
   pipelines:
     traces:
       receivers: [otlp]
@@ -198,20 +199,6 @@ service:
       receivers: [otlp]
       exporters: [otlp_grpc/sink]
 """
-
-
-def _wait_until_ready(enricher: Child, health: str) -> None:
-    deadline = monotonic() + START_TIMEOUT_S
-    while monotonic() < deadline:
-        if not enricher.is_running():
-            raise enricher.ended()
-        try:
-            _get(f"http://{health}/ready")
-        except OSError:  # nobody listens yet, or the answer is 503
-            sleep(POLL_S)
-        else:
-            return
-    raise enricher.failure(f"was not ready within {START_TIMEOUT_S:.0f} s")
 
 
 def _follow(app: Child) -> int:
@@ -257,15 +244,6 @@ def _get(url: str) -> bytes:
     with opener.open(url, timeout=START_TIMEOUT_S) as answer:
         body: bytes = answer.read()
     return body
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now. The enricher says so should another program be quicker."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _progress(text: str) -> None:

@@ -131,7 +131,7 @@ class Sink:
         with self._changed:
             self._failures = requests
 
-    def wait_for_spans(self, count: int, *, timeout_s: float = 10.0) -> tuple[Span, ...]:
+    def wait_for_spans(self, count: int, *, timeout_s: float = 60.0) -> tuple[Span, ...]:
         """Wait until at least `count` spans have arrived, and return all.
 
         Raises:
