@@ -15,7 +15,7 @@ from pathlib import Path
 from free_ports import free_port
 from real_parts.build import otelcol
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 _READY = "Everything is ready"
 
 
@@ -53,7 +53,7 @@ class CollectorProcess:
     def metric(self, line_start: str) -> float:
         """The sum of the series whose lines on its metrics page start so."""
         page = f"http://127.0.0.1:{self._metrics_port}/metrics"
-        with urllib.request.urlopen(page, timeout=10) as answer:
+        with urllib.request.urlopen(page, timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(line_start))
 

@@ -141,7 +141,7 @@ def grpc_destination(
         try:
             yield destination
         finally:
-            server.stop(None).wait(10)
+            server.stop(None).wait(60)
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def http_destination(
             yield destination
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
 
 
 def grpc_exporter(port: int, **settings: object) -> ExporterConfig:
@@ -222,6 +222,6 @@ def _exporter(name: str, endpoint: Endpoint, settings: Mapping[str, object]) -> 
         retry=QUICK,
         queue=QueueConfig(num_consumers=2),
         batch=BatchConfig(min_size_bytes=0),
-        timeout_s=10.0,
+        timeout_s=60,
     )
     return replace(config, **settings)  # type: ignore[arg-type]

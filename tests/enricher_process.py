@@ -103,7 +103,7 @@ class EnricherProcess:
             self.wait_until_ready()
 
     def get(self, page: str) -> str:
-        with urllib.request.urlopen(f"{self.health}{page}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.health}{page}", timeout=60) as answer:
             text: str = answer.read().decode()
             return text
 
@@ -119,7 +119,7 @@ class EnricherProcess:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def wait_until_empty(self, *, timeout_s: float = 20.0) -> None:
+    def wait_until_empty(self, *, timeout_s: float = 60.0) -> None:
         """Wait until every exporter has delivered all that was acknowledged."""
         deadline_s = time.monotonic() + timeout_s
         while self.metric("genops_exporter_queued_items{") > 0:
@@ -164,7 +164,7 @@ class EnricherProcess:
         children = Path(f"/proc/{self.pid}/task").glob("*/children")
         return sorted(int(pid) for each in children for pid in each.read_text().split())
 
-    def stop(self, *, timeout_s: float = 30.0) -> int:
+    def stop(self, *, timeout_s: float = 60.0) -> int:
         """SIGTERM; the exit code once it has drained and stopped."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)

@@ -38,7 +38,7 @@ def test_those_that_want_a_program_at_the_same_time_get_one_that_is_built_once()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     assert texts == ["the whole"] * 5
     assert len(made) == 1

@@ -153,7 +153,7 @@ def serve(server: ScriptedServer) -> ThreadingHTTPServer:
             server.arrived.set()
             answer = server.next_answer()
             if answer.hold is not None:
-                answer.hold.wait(30)
+                answer.hold.wait(60)
             try:
                 self.send_response(answer.status)
                 self.send_header("content-type", answer.content_type)

@@ -60,7 +60,7 @@ def test_threads_that_reserve_and_settle_at_once_lose_nothing() -> None:
     barrier = threading.Barrier(8)
 
     def work() -> None:
-        barrier.wait(30)
+        barrier.wait(60)
         for _ in range(500):
             reserve([budget], costs("0.02"), "m", lambda _: costs("0.01")).settle({})
 
@@ -68,7 +68,7 @@ def test_threads_that_reserve_and_settle_at_once_lose_nothing() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
     with pytest.raises(BudgetExceededError) as caught:
         reserve([budget], costs("1000"), "m", lambda _: None)
@@ -85,10 +85,10 @@ held, done = threading.Event(), threading.Event()
 def reserving():
     with budget._lock:
         held.set()
-        done.wait(30)
+        done.wait(60)
 
 threading.Thread(target=reserving).start()
-held.wait(30)
+held.wait(60)
 child = os.fork()
 if child == 0:
     signal.alarm(10)

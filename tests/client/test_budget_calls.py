@@ -375,9 +375,9 @@ def test_of_ten_calls_at_once_only_those_go_out_that_fit_together(
         ThreadPoolExecutor(10) as pool,
     ):
         made = [pool.submit(contextvars.copy_context().run, call) for _ in range(10)]
-        all_refused = [refused.acquire(timeout=30) for _ in range(5)]
+        all_refused = [refused.acquire(timeout=60) for _ in range(5)]
         hold.set()
-        fitted = [future.result(30) for future in made]
+        fitted = [future.result(60) for future in made]
 
     assert all(all_refused)
     assert sum(fitted) == len(server.requests) == 5
@@ -409,7 +409,7 @@ def test_a_plain_thread_is_outside_the_context_and_its_budget(
     server.answer(costing(0.02))
 
     with set_governance_context(budget_limit=0), ThreadPoolExecutor(1) as pool:
-        pool.submit(adapter.chat_completions_create, **CALL).result(30)
+        pool.submit(adapter.chat_completions_create, **CALL).result(60)
 
     assert len(server.requests) == 1
 

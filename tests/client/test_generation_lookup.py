@@ -242,7 +242,7 @@ class Silent:
 
             def do_GET(self) -> None:
                 silent.asked.set()
-                silent.released.wait(30)
+                silent.released.wait(60)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
@@ -278,7 +278,7 @@ def test_shutdown_gives_up_a_lookup_that_gets_no_answer(
         stream = client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True)
         next(stream)
         stream.close()
-        assert silent.asked.wait(10)
+        assert silent.asked.wait(60)
         assert recorder.all == ()
 
         genops.shutdown(0.2)

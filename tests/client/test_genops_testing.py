@@ -130,7 +130,7 @@ def test_threads_and_tasks_are_captured(client: openai.OpenAI, server: ScriptedS
     with capture_spans() as spans:
         thread = threading.Thread(target=call, args=(client, "a/thread"))
         thread.start()
-        thread.join(30)
+        thread.join(60)
         asyncio.run(ask())
 
     assert [span.model for span in spans] == ["a/thread", "a/task"]

@@ -79,7 +79,7 @@ def test_loading_a_tokenizer_waits_no_longer_than_it_is_told(
     release = threading.Event()
 
     def hang(*args: object, **kwargs: object) -> None:
-        release.wait(30)
+        release.wait(60)
         raise OSError("no network here")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)

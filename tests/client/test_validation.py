@@ -132,7 +132,7 @@ def test_the_key_of_openai_is_not_taken_for_one_of_openrouter(
     monkeypatch.delenv("OPENROUTER_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     assert not result.is_valid
     assert "OPENAI_API_KEY is never used" in findings(result, "api_key")[0][1]
@@ -205,7 +205,7 @@ def test_live_a_grpc_endpoint_accepts_an_empty_request_with_the_headers(export_t
             f"127.0.0.1:{destination.port}", OTEL_EXPORTER_OTLP_HEADERS="x-honeycomb-team=hny-key"
         )
 
-        result = validate_setup(live=True, timeout=30)
+        result = validate_setup(live=True, timeout=60)
 
     assert [level for level, _ in findings(result, "export")] == ["info"]
     [request] = destination.received
@@ -217,7 +217,7 @@ def test_live_an_http_endpoint_accepts_an_empty_request(export_to: Exports) -> N
     with http_destination() as destination:
         export_to(f"http://127.0.0.1:{destination.port}")
 
-        result = validate_setup(live=True, timeout=30)
+        result = validate_setup(live=True, timeout=60)
 
     assert "an empty request was accepted" in findings(result, "export")[0][1]
     assert [(r.path, r.payload) for r in destination.received] == [("/v1/traces", b"")]
@@ -233,10 +233,10 @@ def test_live_a_refusal_says_its_code_and_no_header(
     with grpc_destination(lambda *_: refused) as over_grpc:
         export_to(f"127.0.0.1:{over_grpc.port}", OTEL_EXPORTER_OTLP_HEADERS=headers)
         # Twice: the exporter does not log the same failure again.
-        results += [validate_setup(live=True, timeout=30) for _ in range(2)]
+        results += [validate_setup(live=True, timeout=60) for _ in range(2)]
     with http_destination(lambda *_: HttpAnswer(401)) as over_http:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{over_http.port}/?k={secret}"
-        results.append(validate_setup(live=True, timeout=30))
+        results.append(validate_setup(live=True, timeout=60))
 
     said = [findings(result, "export")[0] for result in results]
 
@@ -267,7 +267,7 @@ def test_a_certificate_that_is_not_there_is_an_error(export_to: Exports, live: b
             f"https://127.0.0.1:{port_of(server)}", OTEL_EXPORTER_OTLP_CERTIFICATE="/nowhere.pem"
         )
 
-        result = validate_setup(live=live, timeout=30)
+        result = validate_setup(live=live, timeout=60)
 
     [(level, message)] = findings(result, "export")
     assert level == "error"
@@ -325,7 +325,7 @@ def test_a_step_that_hangs_is_left_behind() -> None:
     release = threading.Event()
 
     with pytest.raises(TimeoutError):
-        within(0.01, lambda: release.wait(30))
+        within(0.01, lambda: release.wait(60))
 
     release.set()
 
@@ -413,7 +413,7 @@ def test_live_openrouter_is_asked_about_the_key_for_free(openrouter: FakeOpenRou
     client.client.close()
     before = openrouter.ledger.generations()
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     assert result.is_valid
     [(level, message)] = findings(result, "openrouter")
@@ -429,7 +429,7 @@ def test_live_a_key_that_openrouter_refuses_is_an_error_that_does_not_show_it(
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "refused-key")
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     assert findings(result, "openrouter") == [
         ("error", f"OpenRouter at 127.0.0.1:{openrouter.port} does not accept the key (401)")
@@ -451,7 +451,7 @@ def test_live_the_details_of_the_key_are_judged(
 ) -> None:
     scripted.answer({"data": {"label": "sk-or-v1-012...def", "usage": 25.5, **details}})
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     level, message = findings(result, "openrouter")[-1]
     assert level == said[0]
@@ -475,7 +475,7 @@ def test_live_any_other_answer_is_an_error_that_quotes_nothing(
 ) -> None:
     scripted.answer(body, status=status)
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     [(level, message)] = findings(result, "openrouter")
     assert level == "error"
@@ -489,7 +489,7 @@ def test_live_a_key_that_cannot_be_sent_is_not_sent(
 ) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", f" {KEY} ")
 
-    result = validate_setup(live=True, timeout=30)
+    result = validate_setup(live=True, timeout=60)
 
     assert [level for level, _ in findings(result, "api_key")] == ["error"]
     assert findings(result, "openrouter") == []
@@ -504,7 +504,7 @@ def test_live_an_openrouter_that_is_not_there_or_silent_is_an_error(
         monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", url)
         results = [validate_setup(live=True, timeout=0.2)]
     monkeypatch.setenv("GENOPS_OPENROUTER_BASE_URL", "http://127.0.0.1:9/api/v1")
-    results.append(validate_setup(live=True, timeout=30))
+    results.append(validate_setup(live=True, timeout=60))
 
     for result in results:
         [(level, message)] = findings(result, "openrouter")

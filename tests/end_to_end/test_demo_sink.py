@@ -59,7 +59,7 @@ def export(endpoint: str, message: ExportTraceServiceRequest) -> Any:
             request_serializer=ExportTraceServiceRequest.SerializeToString,
             response_deserializer=ExportTraceServiceResponse.FromString,
         )
-        return call(message, timeout=10)
+        return call(message, timeout=60)
 
 
 def post(sink: Sink, signal_name: str, body: bytes, **headers: str) -> requests.Response:
@@ -67,7 +67,7 @@ def post(sink: Sink, signal_name: str, body: bytes, **headers: str) -> requests.
         f"{sink.http_endpoint}/v1/{signal_name}",
         data=body,
         headers={"Content-Type": "application/x-protobuf"} | headers,
-        timeout=10,
+        timeout=60,
     )
 
 
@@ -201,7 +201,7 @@ def test_the_process_announces_itself_and_writes_a_line_for_each_span() -> None:
         lines = [process.stdout.readline() for _ in range(2)]
         process.send_signal(signal.SIGTERM)
         rest = process.stdout.read()
-        code = process.wait(timeout=10)
+        code = process.wait(timeout=60)
 
     assert [span_from_json(line).name for line in lines] == ["a", "b"]
     assert isinstance(span_from_json(lines[0]), Span)

@@ -22,7 +22,7 @@ TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 def export(channel: grpc.Channel, payload: bytes) -> bytes:
     answer: bytes = channel.unary_unary(TRACES, None, None)(
-        payload, timeout=20, wait_for_ready=True
+        payload, timeout=60, wait_for_ready=True
     )
     return answer
 
@@ -37,7 +37,7 @@ def test_after_a_sigkill_every_acknowledged_span_arrives(tmp_path: Path) -> None
     enricher.kill()
 
     with running(config) as restarted, Sink(grpc_port=port) as backend:
-        arrived = backend.wait_for_spans(20, timeout_s=30)
+        arrived = backend.wait_for_spans(20, timeout_s=60)
 
         assert restarted.metric("genops_exporter_recovered_items{") == 20
     assert {s.span_id for s in arrived} == {f"{n:016x}" for n in range(20)}
@@ -82,7 +82,7 @@ def test_a_stop_with_the_backend_down_says_what_is_left_and_delivers_it_later(
 
     assert "2 items are not delivered yet" in enricher.log.read_text()
     with running(config), Sink(grpc_port=port) as backend:
-        backend.wait_for_spans(2, timeout_s=30)
+        backend.wait_for_spans(2, timeout_s=60)
 
 
 def test_a_second_enricher_on_the_same_data_folder_says_who_holds_it(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def send_marked(target: str, connection: int) -> None:
 
 def finished_trace(trace: Path) -> list[str]:
     """The lines of a trace whose process has ended: the tracer writes the last ones after that."""
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
         lines = trace.read_text().splitlines()
         if lines and "+++ exited with" in lines[-1]:

@@ -19,7 +19,7 @@ TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 def export(enricher: EnricherProcess, payload: bytes) -> None:
     with grpc.insecure_channel(enricher.grpc) as channel:
-        answer = channel.unary_unary(TRACES, None, None)(payload, timeout=20, wait_for_ready=True)
+        answer = channel.unary_unary(TRACES, None, None)(payload, timeout=60, wait_for_ready=True)
     assert answer == b""
 
 
@@ -130,7 +130,7 @@ def test_killed_while_it_looks_for_a_refused_span_it_finds_it_after_the_restart(
         enricher = EnricherProcess(config)
         spans = [span(chat() | {"app.number": n}, number=n) for n in range(64)]
         export(enricher, request(*spans))
-        assert isolated.wait(20)
+        assert isolated.wait(60)
         enricher.kill()
         with running(config) as restarted:
             restarted.wait_until_empty()

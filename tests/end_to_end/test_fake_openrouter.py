@@ -208,13 +208,13 @@ def post(fake: FakeOpenRouter, path: str, body: Any, script: str = "") -> reques
         f"{fake.base_url}/{path}",
         json=body,
         headers=scenario(script, metadata=True) | {"Authorization": f"Bearer {KEY}"},
-        timeout=10,
+        timeout=60,
     )
 
 
 def get(fake: FakeOpenRouter, path: str) -> Any:
     answer = requests.get(
-        f"{fake.base_url}/{path}", headers={"Authorization": f"Bearer {KEY}"}, timeout=10
+        f"{fake.base_url}/{path}", headers={"Authorization": f"Bearer {KEY}"}, timeout=60
     )
     answer.raise_for_status()
     return answer.json()
@@ -607,7 +607,7 @@ def test_a_rate_limit_says_when_to_come_back(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize("key", ["", "Bearer sk-other", "Basic sk-or-fake"])
 def test_a_bad_key_is_refused(server: FakeOpenRouter, key: str) -> None:
     answer = requests.post(
-        f"{server.base_url}/chat/completions", json={}, headers={"Authorization": key}, timeout=10
+        f"{server.base_url}/chat/completions", json={}, headers={"Authorization": key}, timeout=60
     )
 
     assert answer.status_code == 401
@@ -807,7 +807,7 @@ def test_the_ledger_tells_in_process_and_over_http_what_was_billed() -> None:
             body,
             "label=mine, byok, prompt_tokens=200, cached_tokens=0, completion_tokens=100",
         )
-        ledger = requests.get(f"{fake.url}/fake/ledger", timeout=10).json()
+        ledger = requests.get(f"{fake.url}/fake/ledger", timeout=60).json()
         in_process = fake.ledger.billed
 
     [entry] = ledger["generations"]
@@ -821,6 +821,6 @@ def test_the_ledger_tells_in_process_and_over_http_what_was_billed() -> None:
 def test_closing_ends_idle_connections() -> None:
     with requests.Session() as session:
         with FakeOpenRouter() as fake:
-            session.get(f"{fake.base_url}/models", timeout=10)  # keeps its connection alive
+            session.get(f"{fake.base_url}/models", timeout=60)  # keeps its connection alive
         with pytest.raises(requests.ConnectionError):
-            session.get(f"{fake.base_url}/models", timeout=10)
+            session.get(f"{fake.base_url}/models", timeout=60)

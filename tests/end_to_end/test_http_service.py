@@ -37,7 +37,7 @@ JSON = "application/json"
 
 
 def post(address: str, body: bytes, kind: str = PROTOBUF, **headers: str) -> tuple[int, bytes]:
-    connection = HTTPConnection(address, timeout=30)
+    connection = HTTPConnection(address, timeout=60)
     try:
         connection.request("POST", "/v1/traces", body, {"Content-Type": kind, **headers})
         answer = connection.getresponse()
@@ -103,7 +103,7 @@ def test_both_protocols_are_served_at_a_time(parts: tuple[EnricherProcess, str, 
     enricher, address, backend = parts
     method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
     with grpc.insecure_channel(enricher.grpc) as channel:
-        channel.unary_unary(method, None, None)(request(span({}, number=81)), timeout=10)
+        channel.unary_unary(method, None, None)(request(span({}, number=81)), timeout=60)
     post(address, request(span({}, number=82)))
 
     enricher.wait_until_empty()
@@ -120,7 +120,7 @@ def test_after_a_sigkill_every_span_acknowledged_over_http_arrives(tmp_path: Pat
     enricher.kill()
 
     with running(config), Sink(grpc_port=port) as backend:
-        arrived = backend.wait_for_spans(20, timeout_s=30)
+        arrived = backend.wait_for_spans(20, timeout_s=60)
     assert {s.span_id for s in arrived} == {f"{n:016x}" for n in range(20)}
 
 
@@ -146,7 +146,7 @@ def test_no_request_over_http_is_answered_500_or_ends_the_process(tmp_path: Path
             head = f"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: {len(plain)}\r\n\r\n"
             data = bytearray(head.encode() + plain)
             data[chance.randrange(len(head))] = chance.randrange(256)
-            with socket.create_connection((host, int(port)), timeout=30) as connection:
+            with socket.create_connection((host, int(port)), timeout=60) as connection:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
                 if answer := connection.recv(65536):

@@ -60,7 +60,7 @@ def use(target: str) -> None:
     with grpc.insecure_channel(target) as channel:
         for number in range(5):
             channel.unary_unary(TRACES, None, None)(
-                request(span(chat(), number=number)), timeout=20, wait_for_ready=True
+                request(span(chat(), number=number)), timeout=60, wait_for_ready=True
             )
 
 
@@ -70,7 +70,7 @@ def test_without_root_it_delivers_and_leaves_files_in_its_data_folder_only(folde
         config = write_config(folder, backend.grpc_endpoint)
         with running(config, under=under) as enricher:
             use(enricher.grpc)
-            backend.wait_for_spans(5, timeout_s=30)
+            backend.wait_for_spans(5, timeout_s=60)
             if under:
                 status = Path(f"/proc/{enricher.pid}/status").read_text()
                 assert f"Uid:\t{NOBODY}" in status
@@ -94,8 +94,8 @@ def test_no_system_call_changes_a_file_outside_the_data_folder(folder: Path) -> 
         config = write_config(folder, backend.grpc_endpoint)
         with running(config, under=[*under, *as_nobody()]) as enricher:
             use(enricher.grpc)
-            backend.wait_for_spans(5, timeout_s=30)
-    deadline_s = time.monotonic() + 30
+            backend.wait_for_spans(5, timeout_s=60)
+    deadline_s = time.monotonic() + 60
     while "+++ exited with" not in trace.read_text().splitlines()[-1]:
         assert time.monotonic() < deadline_s
         time.sleep(0.05)

@@ -38,7 +38,7 @@ def call(number: int, response_id: str = ID, more: Mapping[str, Value] = {}) -> 
 def send(target: str, payload: bytes) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
     with grpc.insecure_channel(target, options=options) as channel:
-        channel.unary_unary(TRACES, None, None)(payload, timeout=20, wait_for_ready=True)
+        channel.unary_unary(TRACES, None, None)(payload, timeout=60, wait_for_ready=True)
 
 
 def by_number(spans: tuple[Span, ...]) -> dict[int, Span]:
@@ -106,7 +106,7 @@ class Line:
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def _carry(self) -> None:
         with self._listener:
@@ -133,13 +133,13 @@ def test_when_the_acknowledgement_is_lost_the_resend_is_priced_the_same(tmp_path
     with Sink() as backend, running(write_config(tmp_path, backend.grpc_endpoint)) as enricher:
         line = Line(enricher.grpc)
         with grpc.insecure_channel(line.address) as channel:
-            grpc.channel_ready_future(channel).result(10)
+            grpc.channel_ready_future(channel).result(60)
             line.stop_answers()
-            answer = channel.unary_unary(TRACES, None, None).future(call(1), timeout=20)
+            answer = channel.unary_unary(TRACES, None, None).future(call(1), timeout=60)
             backend.wait_for_spans(1)  # so it was committed
             line.cut()
             with pytest.raises(grpc.RpcError):
-                answer.result(20)
+                answer.result(60)
         send(enricher.grpc, call(1))
         send(enricher.grpc, call(2))
         first, again, duplicate = backend.wait_for_spans(3)
@@ -159,9 +159,9 @@ def test_of_concurrent_senders_one_has_the_cost_of_each_call(tmp_path: Path) -> 
     def sender(target: str, number: int) -> None:
         with grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as one:
             export = one.unary_unary(TRACES, None, None)
-            start.wait(20)
+            start.wait(60)
             for at in range(calls):
-                export(call(100 * number + at, f"{ID}{at:04}"), timeout=20, wait_for_ready=True)
+                export(call(100 * number + at, f"{ID}{at:04}"), timeout=60, wait_for_ready=True)
 
     start = threading.Barrier(senders)
     with Sink() as backend, running(write_config(tmp_path, backend.grpc_endpoint)) as enricher:

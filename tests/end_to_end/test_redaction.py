@@ -38,7 +38,7 @@ def text(keys: tuple[str, ...]) -> str:
 def send(enricher: EnricherProcess, signal: Signal, payload: bytes) -> None:
     with grpc.insecure_channel(enricher.grpc) as channel:
         export = channel.unary_unary(SERVICES[signal], None, None)
-        export(payload, timeout=20, wait_for_ready=True)
+        export(payload, timeout=60, wait_for_ready=True)
 
 
 def with_broken_span(payload: bytes) -> bytes:

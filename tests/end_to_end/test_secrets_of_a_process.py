@@ -153,7 +153,7 @@ def export(enricher: EnricherProcess, token: str) -> grpc.StatusCode:
         try:
             channel.unary_unary(TRACES, None, None)(
                 request(span(chat())),
-                timeout=20,
+                timeout=60,
                 metadata=(("authorization", f"Bearer {token}"),),
                 wait_for_ready=True,
             )
@@ -164,7 +164,7 @@ def export(enricher: EnricherProcess, token: str) -> grpc.StatusCode:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
         if condition():
             return True

@@ -88,7 +88,7 @@ def test_no_bytes_are_answered_unknown_or_internal_or_end_the_process(tmp_path: 
             for _ in range(chance.randrange(1, 6)):
                 data[chance.randrange(len(data))] = chance.randrange(256)
             try:
-                export(bytes(data), timeout=10)
+                export(bytes(data), timeout=60)
                 codes.add(grpc.StatusCode.OK)
             except grpc.RpcError as error:
                 assert isinstance(error, grpc.Call)
@@ -113,7 +113,7 @@ def test_the_books_balance_once_nothing_is_in_flight(parts: tuple[EnricherProces
     enricher, _ = parts
     with grpc.insecure_channel(enricher.grpc) as channel:
         data = request(span(chat()), span({}, number=2), span(chat("acme/unknown"), number=3))
-        channel.unary_unary(TRACES, None, None)(data, timeout=10)
+        channel.unary_unary(TRACES, None, None)(data, timeout=60)
     enricher.wait_until_empty()
 
     received = enricher.metric('genops_received_items_total{signal="traces"}')
@@ -129,7 +129,7 @@ def test_the_http_exporter_delivers_the_same(tmp_path: Path) -> None:
         config = write_config(tmp_path, backend.http_endpoint, exporter="otlp_http")
         with running(config) as enricher, grpc.insecure_channel(enricher.grpc) as channel:
             backend.fail_next(2)
-            channel.unary_unary(TRACES, None, None)(request(span(chat())), timeout=10)
+            channel.unary_unary(TRACES, None, None)(request(span(chat())), timeout=60)
             (arrived,) = backend.wait_for_spans(1)
 
     assert arrived.attributes["genops.cost.total"] == 0.0035
@@ -144,7 +144,7 @@ def test_a_span_in_the_backend_is_the_span_that_was_sent_and_the_additions(
     sent.status.message = "all well"
     message = ExportTraceServiceRequest.FromString(request(sent))
     with grpc.insecure_channel(enricher.grpc) as channel:
-        channel.unary_unary(TRACES, None, None)(message.SerializeToString(), timeout=10)
+        channel.unary_unary(TRACES, None, None)(message.SerializeToString(), timeout=60)
     enricher.wait_until_empty()
 
     (arrived,) = [s for s in backend.spans if s.span_id == f"{4711:016x}"]

@@ -40,7 +40,7 @@ def config(folder: Path, backend: Destination, metrics: Mapping[str, Any]) -> Pa
 def send(enricher: EnricherProcess, *payloads: bytes, method: str = TRACES) -> None:
     with grpc.insecure_channel(enricher.grpc) as channel:
         for payload in payloads:
-            channel.unary_unary(method, None, None)(payload, timeout=10, wait_for_ready=True)
+            channel.unary_unary(method, None, None)(payload, timeout=60, wait_for_ready=True)
 
 
 def calls(start: int, count: int = 20) -> bytes:

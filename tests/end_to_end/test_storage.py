@@ -24,7 +24,7 @@ from free_ports import free_port
 from genops_enricher.pipeline import Signal
 from otlp import chat, request, span, spans_of
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 def send(address: str, number: int, *, padding: int = 0) -> None:

@@ -99,7 +99,7 @@ def test_connections_are_spread_and_the_page_is_one(tmp_path: Path) -> None:
                 f"http://{address}/v1/traces",
                 request(span({"a": 1}, number=1000)),
                 headers={"Content-Type": "application/x-protobuf"},
-                timeout=20,
+                timeout=60,
             )
             enricher.wait_until_empty()
             page = enricher.get("/metrics")
@@ -109,7 +109,7 @@ def test_connections_are_spread_and_the_page_is_one(tmp_path: Path) -> None:
                 if line.startswith("genops_spans_total{") and 'status="priced"' in line
             )
             status = enricher.status()
-            ready = requests.get(f"{enricher.health}/ready", timeout=10)
+            ready = requests.get(f"{enricher.health}/ready", timeout=60)
             workers = enricher.workers
 
     assert answer.status_code == 200
@@ -212,7 +212,7 @@ def test_it_is_ready_while_one_worker_is_and_says_what_is_wrong_with_the_other(
         os.kill(enricher.workers[0], signal.SIGSTOP)  # alive, but silent
         try:
             wait_until(lambda: bool(enricher.status()["degraded"]), "nobody notices")
-            ready = requests.get(f"{enricher.health}/ready", timeout=30)
+            ready = requests.get(f"{enricher.health}/ready", timeout=60)
         finally:
             os.kill(enricher.workers[0], signal.SIGCONT)
         wait_until(lambda: not enricher.status()["degraded"], "it stays degraded")
@@ -369,12 +369,12 @@ def test_a_receiver_moves_to_another_port_and_a_taken_one_is_refused(
 
         move(f"127.0.0.1:{taken.port}")
         reload(enricher, "failed")
-        assert requests.get(f"http://{address}/", timeout=10).status_code == 404
+        assert requests.get(f"http://{address}/", timeout=60).status_code == 404
         move(moved)
         reload(enricher, "applied")
-        assert requests.get(f"http://{moved}/", timeout=10).status_code == 404
+        assert requests.get(f"http://{moved}/", timeout=60).status_code == 404
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"http://{address}/", timeout=10)
+            requests.get(f"http://{address}/", timeout=60)
 
 
 def send_many(enricher: EnricherProcess, first: int, count: int) -> None:

@@ -27,7 +27,7 @@ from genops_enricher.spans import Span, spans_of
 from pages import KEY, clean_environment
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "openrouter"
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)

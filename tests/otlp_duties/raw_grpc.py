@@ -11,7 +11,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = 60
 _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _ERRORS = {
     0: "NO_ERROR",

@@ -70,7 +70,7 @@ def export(
     """What a gRPC server answers. Raises RpcError."""
     with grpc.insecure_channel(target) as channel:
         answer: bytes = channel.unary_unary(path, None, None)(
-            payload, timeout=30, compression=compression
+            payload, timeout=60, compression=compression
         )
         return answer
 
@@ -130,7 +130,7 @@ class System:
         path: str = "",
         headers: Mapping[str, str] = {},
     ) -> Answer:
-        connection = HTTPConnection(self.http, timeout=30)
+        connection = HTTPConnection(self.http, timeout=60)
         try:
             sent = {"Content-Type": kind, **headers}
             connection.request(verb, path or f"/v1/{signal}", body, sent)
@@ -145,7 +145,7 @@ class System:
             status.ParseFromString(content)
         return Answer(str(answer.status), status, content, dict(answer.headers.items()))
 
-    def arrived(self, name: str, *, timeout_s: float = 30.0) -> bytes:
+    def arrived(self, name: str, *, timeout_s: float = 60.0) -> bytes:
         """The payload with this name, once the destination has it."""
         deadline_s = time.monotonic() + timeout_s
         while time.monotonic() < deadline_s:

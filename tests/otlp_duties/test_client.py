@@ -96,11 +96,11 @@ def delivering(folder: Path, signal: Signal, *configs: ExporterConfig) -> Iterat
 
 
 def done(delivery: Delivery) -> bool:
-    return all(exporter.flush(30) for exporter in delivery.exporters.values())
+    return all(exporter.flush(60) for exporter in delivery.exporters.values())
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.005)
@@ -218,7 +218,7 @@ def test_c4_as_many_requests_as_configured_are_in_flight(
         with lock:
             now += 1
             most = max(most, now)
-        release.wait(30)
+        release.wait(60)
         with lock:
             now -= 1
         return HttpAnswer()
@@ -283,7 +283,7 @@ def test_c6_each_destination_is_retried_and_acknowledged_by_itself(
         configs = grpc_exporter(one.port), http_exporter(other.port)
         with delivering(tmp_path, signal, *configs) as delivery:
             delivery.put(*payloads)
-            assert delivery.exporters["otlp_http/b"].flush(30)
+            assert delivery.exporters["otlp_http/b"].flush(60)
             assert delivery.count("queued_items", "otlp_grpc/a") == 5
             repaired.set()
             assert done(delivery)

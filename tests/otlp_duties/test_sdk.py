@@ -58,7 +58,7 @@ def test_the_grpc_exporters_of_the_sdk_are_understood(
 ) -> None:
     name = f"sdk-grpc-{signal}-{compression.name}".lower()  # as instruments are named
     exporter = GRPC[signal](
-        endpoint=running_system.grpc, insecure=True, compression=compression, timeout=30
+        endpoint=running_system.grpc, insecure=True, compression=compression, timeout=60
     )
     emit(signal, exporter, name)
 
@@ -72,7 +72,7 @@ def test_the_http_exporters_of_the_sdk_are_understood(
 ) -> None:
     name = f"sdk-http-{signal}-{compression.name}".lower()
     exporter = HTTP[signal](
-        endpoint=f"http://{running_system.http}/v1/{signal}", compression=compression, timeout=30
+        endpoint=f"http://{running_system.http}/v1/{signal}", compression=compression, timeout=60
     )
     if compression is Compression.Deflate:  # the protocol has none but gzip
         with pytest.raises(TimeoutError):

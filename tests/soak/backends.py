@@ -110,7 +110,7 @@ def grpc_backend(mood: Mood, take: Take) -> Iterator[int]:
             yield port
         finally:
             mood.calm()
-            server.stop(None).wait(10)
+            server.stop(None).wait(60)
 
 
 @contextmanager
@@ -158,4 +158,4 @@ def http_backend(mood: Mood, take: Take) -> Iterator[int]:
         finally:
             mood.calm()
             server.shutdown()
-            thread.join(10)
+            thread.join(60)

@@ -69,7 +69,7 @@ def send_until_refused(enricher: EnricherProcess) -> tuple[set[str], grpc.RpcErr
             numbers = range(number, number + SPANS_PER_REQUEST)
             spans = [span(chat(more={"app.padding": PADDING}), number=n) for n in numbers]
             try:
-                export(request(*spans), timeout=20)
+                export(request(*spans), timeout=60)
             except grpc.RpcError as error:
                 return acknowledged, error
             acknowledged |= {f"{n:016x}" for n in numbers}
@@ -99,12 +99,12 @@ def test_refuse_tells_senders_to_wait_and_loses_nothing(tmp_path: Path) -> None:
                 <= BOUND_BYTES
             )
             assert "the traces queue of otlp_grpc/dead is full" in enricher.log.read_text()
-            alive.wait_for_spans(len(acknowledged), timeout_s=30)
+            alive.wait_for_spans(len(acknowledged), timeout_s=60)
             assert arrived(alive) == acknowledged
             assert enricher.metric("genops_exporter_dropped_items_total{") == 0
 
             with Sink(grpc_port=dead) as repaired:
-                repaired.wait_for_spans(len(acknowledged), timeout_s=30)
+                repaired.wait_for_spans(len(acknowledged), timeout_s=60)
                 assert arrived(repaired) == acknowledged
 
 
@@ -117,7 +117,7 @@ def test_drop_oldest_goes_on_and_counts_what_the_dead_one_loses(tmp_path: Path) 
 
             assert refusal is None
             assert len(acknowledged) == REQUESTS_MAX * SPANS_PER_REQUEST
-            alive.wait_for_spans(len(acknowledged), timeout_s=30)
+            alive.wait_for_spans(len(acknowledged), timeout_s=60)
             assert arrived(alive) == acknowledged
             dropped = enricher.metric(
                 'genops_exporter_dropped_items_total{exporter="otlp_grpc/dead",reason="queue_full"'
@@ -126,7 +126,7 @@ def test_drop_oldest_goes_on_and_counts_what_the_dead_one_loses(tmp_path: Path) 
 
             with Sink(grpc_port=dead) as repaired:
                 kept = len(acknowledged) - int(dropped)
-                repaired.wait_for_spans(kept, timeout_s=30)
+                repaired.wait_for_spans(kept, timeout_s=60)
                 enricher.wait_until_empty()
                 assert arrived(repaired) <= acknowledged
                 assert len(arrived(repaired)) == kept

@@ -49,7 +49,7 @@ def proxy(echo: int) -> Iterator[FaultProxy]:
 
 
 def connected(proxy: FaultProxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def received(connection: socket.socket, size: int) -> bytes:
@@ -151,7 +151,7 @@ def test_connections_that_come_as_it_ends_leave_no_socket_open(last: Fault) -> N
                 with fault_proxy(target.getsockname()[1]) as proxy:
                     for _ in range(5):
                         address = ("127.0.0.1", proxy.port)
-                        held.enter_context(socket.create_connection(address, timeout=30))
+                        held.enter_context(socket.create_connection(address, timeout=60))
                     proxy.set(last)
                 gc.collect()
 

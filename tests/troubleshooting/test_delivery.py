@@ -363,7 +363,7 @@ def test_queue_files_are_damaged(symptom: Section, tmp_path: Path) -> None:
                 "/metrics"
             )
             subprocess.run(
-                ["rm", "-r", str(enricher.data / "traces" / "corrupt")], check=True, timeout=10
+                ["rm", "-r", str(enricher.data / "traces" / "corrupt")], check=True, timeout=60
             )
             wait_until(lambda: enricher.status()["degraded"] == [], "it is still degraded")
 

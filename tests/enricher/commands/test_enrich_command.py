@@ -135,7 +135,7 @@ def test_a_device_or_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None
 
     assert main(["enrich", str(source), "-o", str(pipe)]) == 0
     assert pipe.is_fifo()
-    reader.join(30)
+    reader.join(60)
     assert len(spans_of(received[0])) == 2
 
 

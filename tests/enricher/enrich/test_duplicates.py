@@ -334,7 +334,7 @@ def test_of_many_senders_at_once_exactly_one_has_the_cost_of_each_call() -> None
     start = threading.Barrier(8)
 
     def sender(number: int) -> None:
-        start.wait(10)
+        start.wait(60)
         for at, one in enumerate(ids):
             parts.stage.accept(request(span(call(one), number=1000 * number + at + 1)))
 

@@ -77,7 +77,7 @@ def deliver(folder: Path, config: ExporterConfig, *payloads: bytes) -> Delivery:
             queue.consume(batch(payload, items=len(spans_of(payload))))
         exporter = build_exporter(config, Signal.TRACES, queue.reader(config.id), folder, telemetry)
         exporter.start()
-        assert exporter.flush(30)
+        assert exporter.flush(60)
         exporter.stop(10)
     assert_books_balance(telemetry, config.id)
     return Delivery(telemetry, folder, config.id)
@@ -153,7 +153,7 @@ def test_small_requests_wait_for_others_as_long_as_is_configured(
             time.sleep(0.3)
             assert queue.reader(config.id).queued_items == 1
             queue.consume(batch(sized(101, 2 * MIB)))  # no room for it beside the other
-            assert exporter.flush(20)
+            assert exporter.flush(60)
 
     assert [len(numbers(payload)) for payload in destination.payloads[:2]] == [50, 50]
     assert sorted(map(numbers, destination.payloads[2:])) == [[100], [101]]
@@ -166,11 +166,11 @@ def test_while_it_drains_no_request_waits_for_others(tmp_path: Path) -> None:
         )
         with running(tmp_path, config, Telemetry()) as (queue, exporter):
             queue.consume(batch(sized(1)))
-            assert exporter.flush(20)
+            assert exporter.flush(60)
             queue.consume(batch(sized(2)))
             time.sleep(0.3)
             assert queue.reader(config.id).queued_items == 1  # the drain is over
-            assert exporter.flush(20)
+            assert exporter.flush(60)
 
     assert list(map(numbers, destination.payloads)) == [[1], [2]]
 
@@ -274,7 +274,7 @@ def test_a_span_that_breaks_the_destination_does_not_take_its_neighbours_along(
                 queue.consume(batch(sized(n)))
                 if [*list_letters(tmp_path)]:
                     break
-            assert exporter.flush(20)
+            assert exporter.flush(60)
 
     assert [numbers(letter.payload) for letter in list_letters(tmp_path)] == [[3]]
     assert {0, 1, 2, 4, 5, 6, 7} <= set(taker.accepted)
@@ -373,7 +373,7 @@ class TestDeadLetters:
                     assert not exporter.flush(0.01)
                 assert "can't write a dead letter" in exporter.status()[1]
                 blocked.unlink()
-                assert exporter.flush(10)
+                assert exporter.flush(60)
         assert [numbers(letter.payload) for letter in list_letters(tmp_path)] == [[1]]
 
 

@@ -49,7 +49,7 @@ from queues import assert_books_balance
 
 NONE = QueueConfig(storage=Storage.NONE)
 PROTOBUF = "application/x-protobuf"
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_nobody_listening_and_no_answer_in_time_are_retried() -> None:
     done = threading.Event()
 
     def hang(_number: int, _request: Received) -> GrpcAnswer:
-        done.wait(10)
+        done.wait(60)
         return GrpcAnswer()
 
     with grpc_destination(hang) as destination:

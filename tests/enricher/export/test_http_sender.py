@@ -240,7 +240,7 @@ def dripping() -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         gone.set()
-        thread.join(10)
+        thread.join(60)
 
 
 def test_a_body_that_drips_can_not_outlast_the_timeout() -> None:
@@ -270,10 +270,10 @@ def test_an_answer_whose_head_drips_can_not_outlast_the_timeout(beginning: bytes
         outcomes: list[Outcome] = []
         attempt = threading.Thread(target=lambda: outcomes.append(sender.send(b"x")))
         attempt.start()
-        attempt.join(10)  # for ever, as far as the server is concerned
+        attempt.join(60)  # for ever, as far as the server is concerned
         gone.set()
-        thread.join(10)
-        attempt.join(10)
+        thread.join(60)
+        attempt.join(60)
         sender.close()
 
     (outcome,) = outcomes
@@ -361,7 +361,7 @@ class TestTls:
             hanging_up = threading.Thread(target=lambda: server.accept()[0].close())
             hanging_up.start()
             assert isinstance(send(secure(server.getsockname()[1])), Retry)
-            hanging_up.join(10)
+            hanging_up.join(60)
 
     def test_a_missing_file_is_a_start_error_that_names_key_and_file(self) -> None:
         with pytest.raises(
@@ -407,9 +407,9 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_attempt(
         sender = HttpSender(http_exporter(listener.getsockname()[1]), Signal.TRACES, "test")
         for _ in range(3):
             assert sender.send(b"x") == Delivered()
-            assert handled.acquire(timeout=10)  # the end has been sent
+            assert handled.acquire(timeout=60)  # the end has been sent
         sender.close()
-        thread.join(10)
+        thread.join(60)
 
     assert len(peers) == 3
 

@@ -29,7 +29,7 @@ from genops_enricher.telemetry import Telemetry
 CERTIFICATES = Path(__file__).parents[2] / "certificates"
 PROTOCOLS = ("grpc", "http")
 RELOADS = "genops_file_reloads_total"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def serving(

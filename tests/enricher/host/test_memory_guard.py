@@ -27,7 +27,7 @@ class Process:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline_s
         time.sleep(0.02)

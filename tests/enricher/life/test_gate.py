@@ -18,7 +18,7 @@ class Inside:
 
     def accept(self, payload: bytes) -> None:
         self.entered.set()
-        assert self.may_leave.wait(20)
+        assert self.may_leave.wait(60)
 
 
 def test_a_closed_gate_tells_senders_to_try_again() -> None:
@@ -33,7 +33,7 @@ def test_closing_waits_for_the_request_in_work_and_lets_no_other_in() -> None:
     gate.open(inside)
     with ThreadPoolExecutor(2) as pool:
         request = pool.submit(gate.accept, b"")
-        assert inside.entered.wait(20)
+        assert inside.entered.wait(60)
 
         assert not gate.close(0.05)
         with pytest.raises(RetryableError):
@@ -41,8 +41,8 @@ def test_closing_waits_for_the_request_in_work_and_lets_no_other_in() -> None:
         closing = pool.submit(gate.close, 20)
         inside.may_leave.set()
 
-        assert closing.result(20)
-        request.result(20)
+        assert closing.result(60)
+        request.result(60)
 
 
 def test_a_request_that_fails_inside_has_left() -> None:

@@ -16,7 +16,7 @@ from genops_enricher.errors import StartError
 from genops_enricher.life.health import Health, HealthServer, grpc_health
 from genops_enricher.telemetry import Telemetry
 
-_TIMEOUT_S = 10
+_TIMEOUT_S = 60
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ class TestWaiting:
             waiting = pool.submit(queue.reader(A).take, 60)
             put(queue, "1")
 
-            entry = waiting.result(timeout=10)
+            entry = waiting.result(timeout=60)
             assert entry is not None
             assert entry.payload == b"1"
 
@@ -137,7 +137,7 @@ class TestWaiting:
         with ThreadPoolExecutor(4) as pool:
             with opened(folder) as queue:
                 waiting = [pool.submit(queue.reader(A).take, 60) for _ in range(4)]
-            assert [future.result(timeout=10) for future in waiting] == [None] * 4
+            assert [future.result(timeout=60) for future in waiting] == [None] * 4
 
     def test_wait_until_empty_ends_with_the_last_record(self, folder: Path) -> None:
         with opened(folder) as queue, ThreadPoolExecutor(1) as pool:
@@ -146,7 +146,7 @@ class TestWaiting:
             assert not waiting.done()
 
             drain(queue.reader(A))
-            assert waiting.result(timeout=10)
+            assert waiting.result(timeout=60)
 
     def test_after_close_nothing_is_accepted(self, folder: Path) -> None:
         with opened(folder) as queue:
@@ -583,12 +583,12 @@ class TestConcurrency:
             syncs.append(descriptor)
             if len(syncs) == 1:
                 first.set()
-                assert others.wait(10)
+                assert others.wait(60)
             os.fsync(descriptor)
 
         with opened(folder, TWO, sync=sync) as queue, ThreadPoolExecutor(16) as pool:
             sent = [pool.submit(put, queue, b"%d" % n * 1000) for n in range(16)]
-            assert first.wait(10)
+            assert first.wait(60)
             # All others have arrived once their bytes are reserved.
             while queue._reserved < sum(
                 FRAME_HEADER_BYTES + len(b"%d" % n * 1000) for n in range(16)
@@ -596,7 +596,7 @@ class TestConcurrency:
                 threading.Event().wait(0.001)
             others.set()
             for future in sent:
-                future.result(timeout=10)
+                future.result(timeout=60)
 
             assert len(syncs) < 16
             for exporter in TWO:
@@ -626,7 +626,7 @@ class TestConcurrency:
             for exporter in TWO:
                 assert queue.reader(exporter).wait_until_empty(30)
                 queue.reader(exporter).close()
-            got = [payload for receiver in receivers for payload in receiver.result(timeout=10)]
+            got = [payload for receiver in receivers for payload in receiver.result(timeout=60)]
 
             assert sorted(got) == sorted([b"%d" % n * 40 for n in range(count)] * 2)
             assert len(segments(folder)) <= 2

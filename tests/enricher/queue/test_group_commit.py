@@ -21,7 +21,7 @@ class Gate:
 
     def write(self, members: Sequence[int]) -> None:
         self.entered.release()
-        assert self.let_through.acquire(timeout=10)
+        assert self.let_through.acquire(timeout=60)
         self.groups.append(list(members))
         if self.failing & set(members):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -38,14 +38,14 @@ def test_those_who_come_during_a_write_share_the_next_one() -> None:
     commits = GroupCommit(gate.write)
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(commits.submit, 0)
-        assert gate.entered.acquire(timeout=10)
+        assert gate.entered.acquire(timeout=60)
         others = [pool.submit(commits.submit, n) for n in range(1, 9)]
         gather(commits, 8)
         assert not first.done()
         gate.let_through.release()
         gate.let_through.release()
         for future in [first, *others]:
-            future.result(timeout=10)
+            future.result(timeout=60)
 
     assert gate.groups[0] == [0]
     assert sorted(gate.groups[1]) == list(range(1, 9))
@@ -58,14 +58,14 @@ def test_a_failed_write_fails_every_member_and_not_the_next_group() -> None:
     commits = GroupCommit(gate.write)
     with ThreadPoolExecutor(4) as pool:
         blocker = pool.submit(commits.submit, 9)
-        assert gate.entered.acquire(timeout=10)
+        assert gate.entered.acquire(timeout=60)
         failing = [pool.submit(commits.submit, n) for n in range(3)]
         gather(commits, 3)
         gate.let_through.release(2)
-        blocker.result(timeout=10)
+        blocker.result(timeout=60)
         for future in failing:
             with pytest.raises(OSError, match="No space left") as caught:
-                future.result(timeout=10)
+                future.result(timeout=60)
             assert caught.value.errno == errno.ENOSPC
     gate.let_through.release()
 

@@ -160,7 +160,7 @@ def test_senders_and_consumers_at_once_lose_and_repeat_nothing(tmp_path: Path) -
         list(pool.map(lambda n: queue.consume(batch(b"%d" % n)), range(count)))
         assert reader.wait_until_empty(30)
         reader.close()
-        got = [payload for receiver in receivers for payload in receiver.result(timeout=10)]
+        got = [payload for receiver in receivers for payload in receiver.result(timeout=60)]
 
         assert sorted(got) == sorted(b"%d" % n for n in range(count))
         assert_books_balance(telemetry, A)

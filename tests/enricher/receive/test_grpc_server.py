@@ -173,7 +173,7 @@ def test_a_health_watch_does_not_hold_up_the_stop() -> None:
         next(watch)
         stopping = threading.Thread(target=receiver.stop, args=(3600.0,), daemon=True)
         stopping.start()
-        stopping.join(30)
+        stopping.join(60)
 
         assert not stopping.is_alive()
 
@@ -209,7 +209,7 @@ class Gate:
 
     def accept(self, payload: bytes) -> None:
         self.reached.set()
-        assert self.opened.wait(30)
+        assert self.opened.wait(60)
 
 
 def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_done() -> None:
@@ -217,10 +217,10 @@ def test_requests_above_the_bytes_in_flight_are_unavailable_until_others_are_don
     with serving(gate, in_flight=1000) as target:
         first = threading.Thread(target=export, args=(target, bytes(900)))
         first.start()
-        assert gate.reached.wait(30)
+        assert gate.reached.wait(60)
         error = refused(lambda: export(target, bytes(900)))
         gate.opened.set()
-        first.join(30)
+        first.join(60)
 
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert retry_delay_s(error) is not None
@@ -270,7 +270,7 @@ def test_a_message_that_does_not_come_in_time_is_cancelled() -> None:
 
 def test_a_call_without_a_message_is_unimplemented() -> None:
     with serving(Recorder()) as target, grpc.insecure_channel(target) as channel:
-        error = refused(lambda: channel.stream_unary(TRACES, None, None)(iter(()), timeout=30))
+        error = refused(lambda: channel.stream_unary(TRACES, None, None)(iter(()), timeout=60))
 
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 

@@ -31,7 +31,7 @@ TLS = ServerTls(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
 CA = CERTIFICATES / "ca.pem"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-WAIT_S = 30
+WAIT_S = 60
 
 
 class Recorder:

@@ -34,7 +34,7 @@ class Sender:
         self._payloads.append(payload)
 
     def send(self, text: str | bytes) -> tuple[int, bytes]:
-        connection = HTTPConnection("127.0.0.1", self.receiver.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.receiver.port, timeout=60)
         body = text.encode() if isinstance(text, str) else text
         connection.request("POST", "/v1/traces", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
