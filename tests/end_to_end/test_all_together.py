@@ -73,6 +73,7 @@ class Senders:
         self.next = first
         self.acknowledged: set[int] = set()
         self.answers: Counter[str] = Counter()
+        self._tokens_out: dict[int, str] = {}  # by thread
         self._authority = CERTIFICATES / "ca.pem"
         self._targets = (enricher.grpc, http)
         self._lock = threading.Lock()
@@ -109,10 +110,27 @@ class Senders:
     def _send(self, attempt: Callable[[bytes, str], float | None]) -> None:
         while not self._stopping.is_set():
             mine, payload = self.payload()
-            while (wait_s := attempt(payload, self.token)) is not None:
+            while (wait_s := attempt(payload, self._take_token())) is not None:
                 time.sleep(min(wait_s, 1.0))
             with self._lock:
                 self.acknowledged.update(mine)
+        with self._lock:
+            self._tokens_out.pop(threading.get_ident(), None)
+
+    def _take_token(self) -> str:
+        with self._lock:
+            self._tokens_out[threading.get_ident()] = self.token
+            return self.token
+
+    def change_token(self, token: str) -> None:
+        """Use this one, and wait until all that was sent with another is answered."""
+        with self._lock:
+            self.token = token
+        wait_until(self._has_one_token, "what was sent with the old token is not answered")
+
+    def _has_one_token(self) -> bool:
+        with self._lock:
+            return set(self._tokens_out.values()) <= {self.token}
 
     def _over_grpc(self) -> None:
         credentials = grpc.ssl_channel_credentials(self._authority.read_bytes())
@@ -242,8 +260,7 @@ class Operator:
         tokens = self._config.parent / "tokens"
         tokens.write_text(f"{old}\n{new}\n")
         self._replace_receivers()
-        self._senders.token = new
-        time.sleep(1.5)  # what was sent with the old one is answered
+        self._senders.change_token(new)
         tokens.write_text(f"# only\n{new}\n")
         self._hang_up()
 

@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 from enricher_process import EnricherProcess, running, serve_http, write_config
+from life import wait_until
 from otlp import chat, request, span
 from soak.fuzz import taking_everything
 
@@ -222,17 +222,21 @@ def test_a_flood_of_handshakes_during_a_rotation_ends_no_process(
     senders = [threading.Thread(target=flood) for _ in range(4)]
     for sender in senders:
         sender.start()
+    of_the_receiver = 'genops_file_reloads_total{key="receivers.otlp.protocols.grpc.tls"'
     for name in ("other", "server"):
         for kind in ("pem", "key"):
+            before = secure.metric(of_the_receiver)
             shutil.copyfile(CERTIFICATES / f"{name}.{kind}", tmp_path / f"server.{kind}")
-        time.sleep(1.5)  # it looks at files once a second
+            wait_until(
+                lambda before=before: secure.metric(of_the_receiver) > before,  # type: ignore[misc]
+                "the new file is not looked at",
+            )
     rotated.set()
     for sender in senders:
         sender.join()
 
     assert secure.is_running()
-    changes = 'genops_file_reloads_total{key="receivers.otlp.protocols.grpc.tls",outcome="applied"'
-    assert secure.metric(changes) >= 1
+    assert secure.metric(f'{of_the_receiver},outcome="applied"') >= 1
     credentials = grpc.ssl_channel_credentials((CERTIFICATES / "ca.pem").read_bytes())
     with grpc.secure_channel(secure.grpc, credentials) as channel:
         answer = channel.unary_unary(TRACES, None, None)(b"", timeout=60, wait_for_ready=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,9 +157,10 @@ def test_sigterm_while_a_large_overlay_is_read_does_not_wait_for_it(tmp_path: Pa
 
 def test_sigterm_while_parts_are_replaced_loses_nothing(tmp_path: Path) -> None:
     """An attempt that hangs makes the replacement take its time."""
+    stopped = threading.Event()
 
     def hang(_number: int, _request: Received) -> GrpcAnswer:
-        time.sleep(3)
+        stopped.wait(WAIT_S)
         return GrpcAnswer()
 
     with grpc_destination(hang) as slow:
@@ -173,6 +173,7 @@ def test_sigterm_while_parts_are_replaced_loses_nothing(tmp_path: Path) -> None:
         wait_until(lambda: enricher.state() == "reloading", "the reload does not begin")
 
         assert enricher.stop() == 0
+        stopped.set()
         assert "Traceback" not in enricher.log.read_text()
     with grpc_destination() as backend:
         assert_all_arrive(config, backend.port)
