@@ -68,6 +68,26 @@ def test_spans_of_a_short_process_arrive(server: ScriptedServer, protocol: str) 
     check(payload)
 
 
+EXPORT_TWICE = """
+import sys, genops
+from opentelemetry import trace
+
+genops.init("app", otlp_endpoint=sys.argv[1])
+trace.get_tracer("app").start_span("before").end()
+trace.get_tracer_provider().force_flush()
+trace.get_tracer("app").start_span("at the end").end()
+"""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_export_at_the_end_after_others_leaves_no_connection_open(protocol: str) -> None:
+    with receiving(protocol) as receiver:
+        result = python(EXPORT_TWICE, receiver.endpoint)
+
+        assert (result.returncode, result.stderr) == (0, "")
+        assert [span.name for span in receiver.spans()] == ["before", "at the end"]
+
+
 @pytest.mark.parametrize("form", ["127.0.0.1:{}", "http://127.0.0.1:{}"])
 def test_a_backend_that_never_answers_holds_up_neither_call_nor_exit(
     server: ScriptedServer, silent_port: int, form: str

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -246,6 +247,9 @@ def _exports_as_the_environment_says(provider: trace.TracerProvider | None) -> b
 
 
 def _flush_at_exit() -> None:
+    # What is registered later runs earlier. urllib3 leaves its connections to finalizers, which do
+    # nothing any more after the turn of `weakref`: the first finalizer registers that, so not later.
+    weakref.finalize(shutdown, int).detach()
     atexit.register(shutdown, EXIT_TIMEOUT_S)
     _flush_in_children_too()
 
