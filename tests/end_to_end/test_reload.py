@@ -344,9 +344,10 @@ def test_reloads_under_load_lose_nothing_and_answer_only_ok_or_again(tmp_path: P
             enricher.wait_until_empty()
             held_after = held(enricher)
 
-            assert set(senders.codes) <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE}, (
-                senders.details
-            )
+            # CANCELLED means "again" too: a request that comes in the moment in which the receiver
+            # is replaced, of which gRPC tells nobody but its sender.
+            again = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+            assert set(senders.codes) <= {grpc.StatusCode.OK, *again}, senders.details
             assert statuses[200] > 0
             assert statuses.keys() <= {200, 503, 0}
             assert len(senders.acknowledged) > 100

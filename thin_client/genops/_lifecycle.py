@@ -248,7 +248,7 @@ def _exports_as_the_environment_says(provider: trace.TracerProvider | None) -> b
 
 def _flush_at_exit() -> None:
     # What is registered later runs earlier. urllib3 leaves its connections to finalizers, which do
-    # nothing any more after the turn of `weakref`: the first finalizer registers that, so not later.
+    # nothing any more after the turn of `weakref`, which the first finalizer registers: now.
     weakref.finalize(shutdown, int).detach()
     atexit.register(shutdown, EXIT_TIMEOUT_S)
     _flush_in_children_too()
