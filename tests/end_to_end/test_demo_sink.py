@@ -32,6 +32,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from free_ports import free_port
 from genops_enricher.demo.sink import Sink
 from genops_enricher.pipeline import Signal
 from genops_enricher.spans import Span, span_from_json, span_to_json
@@ -175,8 +176,9 @@ def test_waiting_ends_with_the_last_span_or_says_how_many_came() -> None:
 
 
 def test_a_backend_can_come_back_on_its_port() -> None:
-    with Sink() as first:
-        port = first.grpc_port
+    port = free_port()
+    with Sink(grpc_port=port):
+        pass
     with pytest.raises(grpc.RpcError):
         export(f"127.0.0.1:{port}", request("lost"))
 

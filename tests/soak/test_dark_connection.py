@@ -12,7 +12,7 @@ from otlp import chat, request, span
 
 def test_after_a_timeout_the_next_attempt_over_grpc_takes_a_new_connection() -> None:
     with grpc_destination() as destination, fault_proxy(destination.port) as proxy:
-        sender = GrpcSender(grpc_exporter(proxy.port, timeout_s=0.5), Signal.TRACES, "test")
+        sender = GrpcSender(grpc_exporter(proxy.port, timeout_s=3), Signal.TRACES, "test")
         try:
             assert isinstance(sender.send(request(span(chat()))), Delivered)
             proxy.set(Fault.BLACK_HOLE)

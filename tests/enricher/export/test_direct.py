@@ -29,6 +29,7 @@ from destinations import (
     http_destination,
     http_exporter,
 )
+from free_ports import free_port
 from genops_enricher.config.model import (
     Config,
     EnrichmentConfig,
@@ -295,9 +296,7 @@ def test_when_the_destination_refuses_us_the_sender_keeps_its_data(
 
 
 def test_a_destination_that_is_not_there_is_retryable(tmp_path: Path) -> None:
-    with http_destination() as gone:
-        pass
-    with enricher(tmp_path, http_exporter(gone.port)) as e:
+    with enricher(tmp_path, http_exporter(free_port())) as e:
         code, _, _ = refused(e, SPANS)
 
         assert code is grpc.StatusCode.UNAVAILABLE

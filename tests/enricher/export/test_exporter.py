@@ -24,6 +24,7 @@ from destinations import (
     http_destination,
     http_exporter,
 )
+from free_ports import free_port
 from genops_enricher.config.model import ExporterConfig, OnFull, QueueConfig, RetryConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.export import Exporter, build_exporter
@@ -247,15 +248,13 @@ def test_a_dead_destination_does_not_hold_up_the_other(
     size = FRAME_HEADER_BYTES + 100
     alive_queue = QueueConfig(num_consumers=2)
     dead_queue = QueueConfig(num_consumers=1, queue_size_bytes=20 * size)
-    with grpc_destination() as gone:
-        pass
     with (
         http_destination() as destination,
         running(
             tmp_path,
             telemetry,
             http_exporter(destination.port, queue=alive_queue),
-            grpc_exporter(gone.port, queue=dead_queue),
+            grpc_exporter(free_port(), queue=dead_queue),
         ) as (queue, exporters),
     ):
         for _ in range(20):
@@ -276,15 +275,13 @@ def test_a_dead_destination_that_drops_the_oldest_refuses_nothing(
     dead_queue = QueueConfig(
         1, queue_size_bytes=10 * (FRAME_HEADER_BYTES + 100), on_full=OnFull.DROP_OLDEST
     )
-    with grpc_destination() as gone:
-        pass
     with (
         http_destination() as destination,
         running(
             tmp_path,
             telemetry,
             http_exporter(destination.port),
-            grpc_exporter(gone.port, queue=dead_queue, retry=SLOW),
+            grpc_exporter(free_port(), queue=dead_queue, retry=SLOW),
         ) as (queue, exporters),
     ):
         for _ in range(100):

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from destinations import GrpcAnswer, GrpcScript, Received, grpc_destination, grpc_exporter
+from free_ports import free_port
 from genops_enricher.config.endpoint import resolve
 from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
 from genops_enricher.errors import StartError
@@ -157,9 +158,7 @@ def test_a_destination_may_have_an_ipv6_address() -> None:
 
 
 def test_nobody_listening_and_no_answer_in_time_are_retried() -> None:
-    with grpc_destination() as destination:
-        pass
-    assert isinstance(send(grpc_exporter(destination.port)), Retry)
+    assert isinstance(send(grpc_exporter(free_port())), Retry)
 
     done = threading.Event()
 

@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from destinations import HttpAnswer, HttpScript, Received, http_destination, http_exporter
+from free_ports import free_port
 from genops_enricher.config.endpoint import resolve
 from genops_enricher.config.model import ClientTls, Endpoint, ExporterConfig, Protocol
 from genops_enricher.errors import StartError
@@ -188,7 +189,7 @@ def test_a_header_that_can_not_be_sent_holds_and_is_not_shown() -> None:
 def test_a_hang_up_and_nobody_listening_are_retried() -> None:
     with http_destination(answering(HttpAnswer(status=0))) as destination:
         assert isinstance(send(http_exporter(destination.port)), Retry)
-    assert isinstance(send(http_exporter(destination.port)), Retry)
+    assert isinstance(send(http_exporter(free_port())), Retry)
 
 
 def test_an_answer_cut_short_is_retried() -> None:
@@ -284,7 +285,7 @@ def test_an_answer_whose_head_drips_can_not_outlast_the_timeout(beginning: bytes
 def test_a_failure_is_told_without_the_objects_of_the_library() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         slow = send(http_exporter(silent.getsockname()[1], timeout_s=0.2))
-        port = silent.getsockname()[1]
+    port = free_port()
     refused = send(http_exporter(port))
     base = "http://no-such-host.invalid:4318"
     urls = {signal: f"{base}/v1/{signal}" for signal in Signal}
@@ -449,7 +450,7 @@ def test_a_destination_that_moves_to_another_address_is_followed(
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     goodbye = HttpAnswer(headers={"Connection": "close"})
-    with http_destination(answering(goodbye)) as before:
+    with http_destination(answering(goodbye), port=free_port()) as before:
         endpoint = resolve(f"http://backend.test:{before.port}", protocol=Protocol.HTTP)
         sender = HttpSender(http_exporter(0, endpoint=endpoint), Signal.TRACES, "test")
         assert sender.send(b"1") == Delivered()

@@ -80,6 +80,16 @@ def export(channel: grpc.Channel, payload: bytes = b"", **more: Any) -> bytes:
     return answer
 
 
+def export_until_taken(channel: grpc.Channel, payload: bytes = b"") -> bytes:
+    """As a sender does whose request did not arrive in time either: the machine may be busy."""
+    while True:
+        try:
+            return export(channel, payload)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.CANCELLED:
+                raise
+
+
 def closed_by_the_other_side(connection: socket.socket) -> bool:
     try:
         while connection.recv(1 << 16):
@@ -121,7 +131,7 @@ def test_requests_over_grpc_that_never_end_are_cancelled_which_is_retryable() ->
     ):
         slow = Unfinished(channel, 6)  # more than there are workers
         with channel_to(port) as other:
-            assert export(other) == b""
+            assert export_until_taken(other) == b""
         codes = {slow.error(number).code() for number in range(6)}
         slow.end()
 
@@ -138,7 +148,7 @@ def test_a_slow_request_over_grpc_has_less_time_while_others_wait(
     ):
         slow = Unfinished(channel, 4)
         with channel_to(port) as other:
-            assert export(other) == b""
+            assert export_until_taken(other) == b""
         slow.end()
 
 
@@ -159,7 +169,7 @@ def test_half_a_message_over_grpc_is_cancelled_too() -> None:
     with grpc_receiver(recorder, max_workers=1, read_timeout_s=0.2) as port, dial(port) as slow:
         slow.sendall(PREFACE + settings + headers + data)
         with channel_to(port) as other:
-            assert export(other, b"whole") == b""
+            assert export_until_taken(other, b"whole") == b""
         seen = b""
         while bytes([3, 0, 0, 0, 0, 1]) not in seen and bytes([1, 5, 0, 0, 0, 1]) not in seen:
             piece = slow.recv(1 << 16)  # RST_STREAM, or trailers that end the stream

@@ -59,7 +59,7 @@ def test_one_that_is_killed_while_it_starts_is_started_again(
     slot.begin(sources)
 
     assert slot.is_ready
-    assert slot.stop("test", 10.0) == ""
+    assert slot.stop("test", 60.0) == ""
     assert not slot.is_ready
 
 
@@ -79,6 +79,7 @@ def test_one_that_takes_no_new_configuration_is_killed_and_the_next_one_has_it(
     )
     monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
     monkeypatch.setattr(slots, "_APPLY_MAX_S", 0.1)
+    monkeypatch.setattr(slots, "_END_S", 0.1)
     config = sources.config
     new = Sources(replace(config, service=replace(config.service, log_level="debug")), "")
     slot = Slot(1, [])
@@ -104,6 +105,7 @@ def test_one_that_does_not_stop_is_killed_and_that_is_said(
         "threading.Event().wait()\n"
     )
     monkeypatch.setattr(process, "COMMAND", [sys.executable, "-c", program])
+    monkeypatch.setattr(slots, "_END_S", 0.1)
     slot = Slot(3, [])
     slot.begin(sources)
 
