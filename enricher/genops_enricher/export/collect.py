@@ -63,7 +63,7 @@ class Collecting:
         room = min(self._batch.min_size_bytes, self._batch.max_size_bytes) - len(first.payload)
         room = self._fill(entries, room)
         if self._batch.flush_timeout_s and room > 0 and len(entries) < _JOINED_MAX:
-            self._reader.gather(room, self._batch.flush_timeout_s)
+            self._reader.gather(room, _JOINED_MAX - len(entries), self._batch.flush_timeout_s)
             self._fill(entries, room)
         return entries
 

@@ -127,7 +127,7 @@ class Reader:
         self._arrival = threading.Condition(lock)
         self._emptied = threading.Condition(lock)
         self._gathered = threading.Condition(lock)
-        self._missing_bytes = 0  # until that is told
+        self._missing_bytes = self._missing_records = 0  # until that is told
         self._refused_bytes: int | None = None  # the last request that found no room
         self._dropping = False  # the last request made others go
         self._draining = 0  # how many wait until it is empty
@@ -195,20 +195,20 @@ class Reader:
             entry = Entry(b"", first.items, position)
             self.finish(Ended(entry, {"corrupt": first.items}))
 
-    def gather(self, size: int, timeout_s: float) -> None:
-        """Wait until `size` bytes have arrived, or for `timeout_s` seconds. One thread may do so.
+    def gather(self, size: int, records: int, timeout_s: float) -> None:
+        """Wait until `size` bytes or so many records have arrived, or for `timeout_s` seconds.
 
-        Returns at once while a record is there, and while someone waits until the queue is empty.
+        One thread may do so. Returns at once while a record is there, and while someone waits until the queue is empty.
         The thread is woken once: to wake it for every record costs more than to take that.
         """
         with self._lock:
             if self._first() is not None:
                 return
-            self._missing_bytes = size
+            self._missing_bytes, self._missing_records = size, records
             self._gathered.wait_for(
-                lambda: self._missing_bytes <= 0 or self._draining > 0 or self._closed, timeout_s
+                lambda: not self._is_missing() or self._draining > 0 or self._closed, timeout_s
             )
-            self._missing_bytes = 0
+            self._missing_bytes = self._missing_records = 0
 
     def finish(self, *ended: Ended) -> None:
         """These records are done with."""
@@ -304,9 +304,10 @@ class Reader:
         if self._config.on_full is OnFull.DROP_OLDEST:
             self._drop_oldest()
         self._arrival.notify(len(frames))
-        if self._missing_bytes > 0:
+        if self._is_missing():
             self._missing_bytes -= sum(frame.length for frame in frames)
-            if self._missing_bytes <= 0:
+            self._missing_records -= len(frames)
+            if not self._is_missing():
                 self._gathered.notify()
 
     def shut(self, *, lose_memory: bool) -> None:
@@ -317,6 +318,9 @@ class Reader:
         if self._loses:
             self._lose_all()
         self._losses.close()
+
+    def _is_missing(self) -> bool:
+        return self._missing_bytes > 0 and self._missing_records > 0
 
     def _first(self) -> Frame | None:
         self._expire()

@@ -140,7 +140,7 @@ def test_small_requests_wait_for_others_as_long_as_is_configured(
     with http_destination() as destination:
         config = http_exporter(
             destination.port,
-            batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=30),
+            batch=BatchConfig(min_size_bytes=MIB, flush_timeout_s=3600),
             queue=QueueConfig(num_consumers=consumers),
         )
         with running(tmp_path, config, telemetry) as (queue, exporter):
