@@ -198,8 +198,9 @@ class Reader:
     def gather(self, size: int, records: int, timeout_s: float) -> None:
         """Wait until `size` bytes or so many records have arrived, or for `timeout_s` seconds.
 
-        One thread may do so. Returns at once while a record is there, and while someone waits until the queue is empty.
-        The thread is woken once: to wake it for every record costs more than to take that.
+        One thread may do so. Returns at once while a record is there, and while someone waits until
+        the queue is empty. The thread is woken once: to wake it for every record costs more than to
+        take that.
         """
         with self._lock:
             if self._first() is not None:
