@@ -420,14 +420,14 @@ def test_what_is_being_tried_is_given_up_when_it_has_waited_too_long(
     tmp_path: Path, telemetry: Telemetry, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where the destination refuses us: a limit that is set holds."""
-    aged = QueueConfig(num_consumers=2, max_age_s=0.2)
+    aged = QueueConfig(num_consumers=2, max_age_s=1.0)  # time enough to be tried
     with (
         http_destination(lambda _n, _r: HttpAnswer(status)) as destination,
         running(tmp_path, telemetry, http_exporter(destination.port, queue=aged)) as (queue, _),
     ):
         for number in range(5):
             queue.consume(batch(b"%d" % number))
-        assert queue.reader("otlp_http/b").wait_until_empty(20)
+        assert queue.reader("otlp_http/b").wait_until_empty(60)
 
     assert dropped(telemetry, "otlp_http/b", "expired") == 5
     assert f"they waited longer than sending_queue.max_age: HTTP {status}" in caplog.text
@@ -443,10 +443,10 @@ def test_dead_letters_at_their_bound_are_for_a_person_to_act_on(
         ) as (queue, exporters),
     ):
         queue.consume(batch(request(span({"x": "1" * 600}, number=1))))
-        assert queue.reader("otlp_http/b").wait_until_empty(20)
+        assert queue.reader("otlp_http/b").wait_until_empty(60)
         assert one(exporters).status() == (True, "")
         queue.consume(batch(request(span({"x": "2" * 600}, number=2))))
-        assert queue.reader("otlp_http/b").wait_until_empty(20)
+        assert queue.reader("otlp_http/b").wait_until_empty(60)
 
         well, reason = one(exporters).status()
         assert not well

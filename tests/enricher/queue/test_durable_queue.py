@@ -624,7 +624,7 @@ class TestConcurrency:
             receivers = [pool.submit(receive, e) for e in TWO for _ in range(3)]
             list(pool.map(lambda n: put(queue, b"%d" % n * 40), range(count)))
             for exporter in TWO:
-                assert queue.reader(exporter).wait_until_empty(30)
+                assert queue.reader(exporter).wait_until_empty(60)
                 queue.reader(exporter).close()
             got = [payload for receiver in receivers for payload in receiver.result(timeout=60)]
 

@@ -158,7 +158,7 @@ def test_senders_and_consumers_at_once_lose_and_repeat_nothing(tmp_path: Path) -
 
         receivers = [pool.submit(receive) for _ in range(4)]
         list(pool.map(lambda n: queue.consume(batch(b"%d" % n)), range(count)))
-        assert reader.wait_until_empty(30)
+        assert reader.wait_until_empty(60)
         reader.close()
         got = [payload for receiver in receivers for payload in receiver.result(timeout=60)]
 
