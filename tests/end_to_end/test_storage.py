@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -198,6 +199,49 @@ def test_a_full_disk_refuses_loses_nothing_and_goes_on_when_there_is_room(tmp_pa
             process.wait_until_empty()
             assert degraded(process) == []
         assert acknowledged | {1000} <= numbers(destination.payloads)
+
+
+def fill_up(disk: Path) -> Path:
+    """Take all that is left of a disk, to the last byte; remove the file to give it back."""
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    return filler
+
+
+def test_a_start_on_a_full_disk_delivers_what_waits_and_takes_more_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    """Else it would never start again: only what is delivered makes room."""
+    gate = threading.Event()
+
+    def answer(_number: int, _request: object) -> GrpcAnswer:
+        return GrpcAnswer() if gate.is_set() else GrpcAnswer(grpc.StatusCode.UNAVAILABLE)
+
+    with mounted(tmp_path / "data", "4m") as disk, grpc_destination(answer) as destination:
+        config = write_config(tmp_path, f"127.0.0.1:{destination.port}")
+        with running(config) as process:
+            send(process.grpc, 1, padding=100_000)
+            fill_up(disk)
+            process.kill()
+
+        with running(config) as process:
+            with pytest.raises(grpc.RpcError) as refusal:
+                send(process.grpc, 2, padding=1_000_000)
+            assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+            (reason,) = degraded(process)
+            assert reason.startswith(f"traces: can't write to {disk}/traces: No space left")
+            gate.set()
+            process.wait_until_empty()
+            assert numbers(destination.payloads) == {1}
+            send(process.grpc, 3)
+            process.wait_until_empty()
+
+            assert degraded(process) == []
+            assert numbers(destination.payloads) == {1, 3}
 
 
 def test_a_disk_that_becomes_read_only_refuses_and_goes_on_when_it_is_repaired(

@@ -49,10 +49,7 @@ class DataDir:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StartError(
-                f"service.data_dir: can't write to {self.path}: {error.strerror}. "
-                "Give a folder that this user may write."
-            ) from error
+            raise self._unwritable(error) from error
         if not self._lock:
             os.close(descriptor)
             return
@@ -63,8 +60,14 @@ class DataDir:
                 f"service.data_dir: {self.path} is in use by process {holder}. "
                 "Stop it, or give this enricher a folder of its own."
             )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        holder_line = f"{os.getpid()}\n".encode()
+        try:
+            # In place of what is there: a full disk may have no room for the same once more.
+            os.pwrite(descriptor, holder_line, 0)
+            os.ftruncate(descriptor, len(holder_line))
+        except OSError as error:
+            os.close(descriptor)
+            raise self._unwritable(error) from error
         self._descriptor = descriptor
 
     def close(self) -> None:
@@ -72,6 +75,12 @@ class DataDir:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _unwritable(self, error: OSError) -> StartError:
+        return StartError(
+            f"service.data_dir: can't write to {self.path}: {error.strerror}. "
+            "Make room there, or give a folder that this user may write."
+        )
 
 
 def _take(descriptor: int) -> bool:

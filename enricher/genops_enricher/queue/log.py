@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from genops_enricher.errors import StartError
@@ -27,6 +28,7 @@ from genops_enricher.queue.segment import (
     SegmentWriter,
     list_segments,
     load,
+    path_of,
     sync_directory,
 )
 from genops_enricher.queue.set_aside import SetAside
@@ -43,6 +45,7 @@ SEGMENT_BYTES = 64 << 20
 FRESH_BYTES = 4 << 20
 
 _LOG_INTERVAL_S = 10.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 # Data and file size are what has to survive; macOS has no fdatasync.
 sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
@@ -171,21 +174,25 @@ class Log:
         used = [segment.number for segment in self._segments]
         used += [state.next.segment for state in states.values() if state is not None]
         self._number = max(used, default=0)
-        self._writer = self._begin_segment()
-        self._append_segment(self._writer.segment)
-        tail = Position(self._writer.segment.number, 0)
-        cursors = {
-            exporter: LogCursor(
-                exporter,
-                PositionFile(self._directory, exporter, tail=tail),
-                self._segments,
-                lock=self._lock,
-                release=self._release,
-                set_aside=self._set_aside,
-                fresh_bytes=self._fresh_bytes,
-            )
-            for exporter in exporters
-        }
+        with ExitStack() as undo:
+            self._append_segment(self._begin_last())
+            if self._writer is not None:
+                undo.callback(self._writer.close)
+            tail = Position(self._segments[-1].number, 0)
+            cursors = {}
+            for exporter in exporters:
+                positions = PositionFile(self._directory, exporter, tail=tail)
+                undo.callback(positions.close)
+                cursors[exporter] = LogCursor(
+                    exporter,
+                    positions,
+                    self._segments,
+                    lock=self._lock,
+                    release=self._release,
+                    set_aside=self._set_aside,
+                    fresh_bytes=self._fresh_bytes,
+                )
+            undo.pop_all()
         self._cursors = [*cursors.values()]
         for exporter in known.keys() - cursors.keys():
             _log.warning(
@@ -197,6 +204,26 @@ class Log:
         with self._lock:
             self._release()
         return cursors
+
+    def _begin_last(self) -> Segment:
+        """The segment for what comes. On a full disk it has no file, and takes nothing.
+
+        What waits can go out all the same, and nothing else makes room.
+        """
+        try:
+            self._writer = self._begin_segment()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            _log.warning(
+                "can't write %s to %s: %s. What waits there is delivered; senders are told to try "
+                "again until there is room",
+                self._signal,
+                self._directory,
+                error.strerror,
+            )
+            return Segment(path_of(self._directory, self._number), self._number)
+        return self._writer.segment
 
     def _append_segment(self, segment: Segment) -> None:
         if self._segments:

@@ -67,6 +67,8 @@ class PositionFile:
                 sync_directory(directory)
         except BaseException:
             os.close(self._fd)
+            if new:  # the next try is to find none either
+                path.unlink(missing_ok=True)
             raise
 
     def write(self, state: State) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "SegmentWriter",
     "list_segments",
     "load",
+    "path_of",
     "read_payload",
     "sync_directory",
 ]
@@ -105,7 +106,7 @@ class SegmentWriter:
         Raises:
             OSError: the file can't be made.
         """
-        self.segment = Segment(directory / f"{number:016d}{_SUFFIX}", number)
+        self.segment = Segment(path_of(directory, number), number)
         self.size = len(_FILE_HEADER)
         self._sync = sync
         # Truncated, not refused, if it is there: a beginning that failed and could not be removed.
@@ -154,6 +155,11 @@ class SegmentWriter:
         except OSError as error:
             # What stays was never acknowledged; at worst it is delivered after a restart.
             _log.warning("can't cut %s back to %d bytes: %s", self.segment.path, self.size, error)
+
+
+def path_of(directory: Path, number: int) -> Path:
+    """The file of the segment with that number."""
+    return directory / f"{number:016d}{_SUFFIX}"
 
 
 def list_segments(directory: Path) -> list[Path]:

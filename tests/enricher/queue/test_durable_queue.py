@@ -529,6 +529,24 @@ class TestDiskThatRefuses:
         with opened(folder) as queue:
             assert drain(queue.reader(A)) == []
 
+    @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+    def test_an_opening_that_fails_leaves_nothing_open_and_no_file_behind(
+        self, folder: Path
+    ) -> None:
+        with opened(folder, ONE) as queue:
+            put(queue, "before")
+        before, open_before = sorted(folder.iterdir()), len(os.listdir("/proc/self/fd"))
+        for _ in range(3):  # as a reload that can't go back tries again and again
+            with (
+                files_limited_to(4096),  # enough for a segment, and not for the position of B
+                pytest.raises(StartError, match="can't use the queue folder"),
+                opened(folder, TWO),
+            ):
+                pass
+
+        assert sorted(folder.iterdir()) == before
+        assert len(os.listdir("/proc/self/fd")) == open_before
+
     def test_a_segment_that_can_not_be_begun_is_begun_later(self, folder: Path) -> None:
         with opened(folder, segment_bytes=50) as queue:
             put(queue, b"1" * 50)
