@@ -39,7 +39,7 @@ from genops_enricher.export.outcome import (
     of_http_status,
     wants_tls,
 )
-from genops_enricher.export.timed_http import POOLS
+from genops_enricher.export.timed_http import POOLS, end_all
 from genops_enricher.host.followed import Followed
 from genops_enricher.pipeline import Signal
 from genops_enricher.telemetry import Telemetry
@@ -120,7 +120,10 @@ class HttpSender:
             return Hold(f"{type(error).__name__}: check the endpoint and the headers")
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections; attempts on them fail."""
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, _Adapter):
+                adapter.end()
         self._session.close()
 
     def _current(self) -> requests.Session:
@@ -257,7 +260,14 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls)
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs, **self._tls)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def end(self) -> None:
+        """Let all attempts fail now."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            end_all(manager)
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
         """Host and port alone: whom to trust and what to show is in the context."""

@@ -1,21 +1,25 @@
-"""HTTP connections on which the head of an answer has to arrive in time as a whole.
+"""HTTP connections on which attempts end: in time, and when we stop.
 
 The timeout of a socket is that of one read. A server, or what stands in between, that sends a byte
-now and then would keep an attempt, and its consumer, for as long as it likes.
+now and then would keep an attempt, and its consumer, for as long as it likes: so the head of an
+answer has to arrive in time as a whole. To close a pool closes what is idle only, and an attempt
+that hangs would keep the process as long as its timeout is: so all of its sockets can be shut down.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
 import time
 from typing import Any
+from weakref import WeakSet
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-__all__ = ["POOLS"]
+__all__ = ["POOLS", "end_all"]
 
 
 class _Timed(io.RawIOBase):
@@ -70,12 +74,40 @@ class _SecureConnection(HTTPSConnection):
     response_class = _Answer
 
 
-class TimedPool(HTTPConnectionPool):
+class _EndingPool(HTTPConnectionPool):
+    """Knows the connections that it made, also those that are in use."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._made: WeakSet[HTTPConnection] = WeakSet()
+
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        self._made.add(connection)  # type: ignore[arg-type]  # urllib3 says a protocol
+        return connection
+
+    def end(self) -> None:
+        """Let what is under way fail now."""
+        for connection in [*self._made]:
+            if (sock := connection.sock) is not None:
+                with contextlib.suppress(OSError):  # it has ended already
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS, which would wait
+
+
+class TimedPool(_EndingPool):
     ConnectionCls = _Connection
 
 
-class TimedSecurePool(HTTPSConnectionPool):
+class TimedSecurePool(_EndingPool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
+
+
+def end_all(manager: PoolManager) -> None:
+    """Let all attempts of a manager of such pools fail now."""
+    pools = manager.pools
+    for key in pools.keys():  # noqa: SIM118 - no mapping; it can't be iterated while others use it
+        if isinstance(pool := pools.get(key), _EndingPool):
+            pool.end()
 
 
 # For `urllib3.PoolManager.pool_classes_by_scheme`.

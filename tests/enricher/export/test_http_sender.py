@@ -5,7 +5,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, R
 from genops_enricher.pipeline import Signal
 
 CERTIFICATES = Path(__file__).parents[2] / "certificates"
+WAIT_S = 20.0
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 
@@ -460,3 +463,42 @@ def test_a_destination_that_moves_to_another_address_is_followed(
         sender.close()
 
     assert after.payloads == [b"2"]
+
+
+@pytest.mark.parametrize("way", ["direct", "over TLS", "through a proxy"])
+def test_closing_ends_an_attempt_under_way(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, ended = threading.Event(), threading.Event()
+
+    def hang(_number: int, _request: Received) -> HttpAnswer:
+        reached.set()
+        ended.wait(WAIT_S)
+        return HttpAnswer()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
+    with http_destination(hang, tls=tls if way == "over TLS" else None) as destination:
+        config = http_exporter(destination.port)
+        endpoint = f"http://127.0.0.1:{destination.port}"
+        if way == "over TLS":
+            endpoint = f"https://localhost:{destination.port}"
+        elif way == "through a proxy":
+            monkeypatch.setenv("http_proxy", endpoint)
+            monkeypatch.delenv("no_proxy", raising=False)
+            endpoint = "http://backend.example"
+        config = replace(
+            config,
+            endpoint=resolve(endpoint, protocol=Protocol.HTTP),
+            tls=ClientTls(ca_file=CERTIFICATES / "ca.pem") if way == "over TLS" else ClientTls(),
+            timeout_s=10 * WAIT_S,
+        )
+        sender = HttpSender(config, Signal.TRACES, "genops-enricher/test")
+        with ThreadPoolExecutor(1) as pool:
+            attempt = pool.submit(sender.send, b"x")
+            assert reached.wait(WAIT_S)
+            sender.close()
+            try:
+                outcome = attempt.result(WAIT_S)
+            finally:
+                ended.set()
+
+    assert isinstance(outcome, Retry)
