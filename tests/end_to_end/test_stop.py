@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from destinations import GrpcAnswer, Received, grpc_destination
+from destinations import GrpcAnswer, HttpAnswer, Received, grpc_destination, http_destination
 from enricher_process import EnricherProcess, running, write_config
 from free_ports import free_port
-from life import WAIT_S, arrived, edit, numbers, overlay, reloads, send, set_header, wait_until
+from life import (
+    WAIT_S,
+    arrived,
+    edit,
+    numbers,
+    overlay,
+    reload,
+    reloads,
+    send,
+    set_header,
+    wait_until,
+)
 
 LEFT = "otlp_grpc (traces): 5 items are not delivered yet; they are kept in"
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
@@ -220,19 +232,41 @@ def test_at_a_stop_nothing_waits_for_others_even_beside_a_destination_that_is_aw
         assert LEFT in enricher.log.read_text()
 
 
-def test_at_a_stop_a_destination_that_hangs_without_a_queue_leaves_time_for_the_others(
-    tmp_path: Path,
-) -> None:
+@contextmanager
+def hanging(protocol: str) -> Iterator[tuple[str, threading.Event]]:
+    """A destination that answers nothing: its endpoint, and whether a request came."""
     reached, ended = threading.Event(), threading.Event()
 
-    def hang(_number: int, _received: Received) -> GrpcAnswer:
+    def hang(_number: int, _received: Received) -> Any:
         reached.set()
-        ended.wait(WAIT_S)
-        return GrpcAnswer()
+        ended.wait(10 * WAIT_S)
+        return GrpcAnswer() if protocol == "otlp_grpc" else HttpAnswer()
 
+    over_grpc = protocol == "otlp_grpc"
+    with grpc_destination(hang) if over_grpc else http_destination(hang) as destination:
+        try:
+            yield f"{'' if over_grpc else 'http://'}127.0.0.1:{destination.port}", reached
+        finally:
+            ended.set()
+
+
+def direct(endpoint: str) -> dict[str, Any]:
+    """An exporter without a queue, whose attempts take longer than any test."""
+    return {
+        "endpoint": endpoint,
+        "tls": {"insecure": True},
+        "timeout": "10m",
+        "sending_queue": {"storage": "none"},
+    }
+
+
+@pytest.mark.parametrize("protocol", ["otlp_grpc", "otlp_http"])
+def test_at_a_stop_a_destination_that_hangs_without_a_queue_leaves_time_for_the_others(
+    tmp_path: Path, protocol: str
+) -> None:
     records = ExportLogsServiceRequest()
     records.resource_logs.add().scope_logs.add().log_records.add(severity_text="INFO")
-    with grpc_destination() as backend, grpc_destination(hang) as hanging:
+    with grpc_destination() as backend, hanging(protocol) as (endpoint, reached):
         config = write_config(
             tmp_path,
             f"127.0.0.1:{backend.port}",
@@ -241,13 +275,8 @@ def test_at_a_stop_a_destination_that_hangs_without_a_queue_leaves_time_for_the_
         )
 
         def add(settings: Any) -> None:
-            settings["exporters"]["otlp_grpc/direct"] = {
-                "endpoint": f"127.0.0.1:{hanging.port}",
-                "tls": {"insecure": True},
-                "timeout": "1m",
-                "sending_queue": {"storage": "none"},
-            }
-            settings["service"]["pipelines"]["logs"]["exporters"] = ["otlp_grpc/direct"]
+            settings["exporters"][f"{protocol}/direct"] = direct(endpoint)
+            settings["service"]["pipelines"]["logs"]["exporters"] = [f"{protocol}/direct"]
 
         edit(config, add)
         enricher = EnricherProcess(config)
@@ -260,7 +289,33 @@ def test_at_a_stop_a_destination_that_hangs_without_a_queue_leaves_time_for_the_
             assert enricher.stop(timeout_s=60) == 0
             waiting.exception()
             code = waiting.code()
-        ended.set()
 
         assert code is grpc.StatusCode.UNAVAILABLE
         assert sorted(numbers(backend)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("protocol", ["otlp_grpc", "otlp_http"])
+def test_a_stop_and_a_reload_do_not_wait_for_costs_that_hang_in_a_destination_without_a_queue(
+    tmp_path: Path, protocol: str
+) -> None:
+    with grpc_destination() as backend, hanging(protocol) as (endpoint, reached):
+        config = write_config(tmp_path, f"127.0.0.1:{backend.port}", shutdown_timeout="10s")
+
+        def add(settings: Any) -> None:
+            settings["exporters"][f"{protocol}/direct"] = direct(endpoint)
+            settings["service"]["pipelines"]["metrics"]["exporters"] = [f"{protocol}/direct"]
+            settings["enrichment"] = {"metrics": {"export_interval": "200ms"}}
+
+        edit(config, add)
+        enricher = EnricherProcess(config)
+        try:
+            send(enricher, 1)
+            assert reached.wait(WAIT_S)
+            edit(config, lambda s: set_header(s, "new"))
+            reload(enricher, "applied")
+            send(enricher, 2)
+
+            assert enricher.stop(timeout_s=WAIT_S) == 0
+            assert sorted(numbers(backend)) == [1, 2]
+        finally:
+            enricher.kill()

@@ -16,7 +16,6 @@ accepted is in no book but that of refused requests.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from genops_enricher.config.model import ExporterConfig
 from genops_enricher.errors import OversizeError, PermanentError, RetryableError
@@ -41,30 +40,24 @@ class DirectExporter:
         self,
         config: ExporterConfig,
         signal: Signal,
-        open_sender: Callable[[], Sender],
+        sender: Sender,
         telemetry: Telemetry,
         tracer: AttemptTracer | None = None,
     ) -> None:
-        """`open_sender` is called by `start`; it may raise StartError."""
+        """Nothing is sent or counted before `start`."""
         self._config = config
-        self._signal = signal
-        self._open_sender = open_sender
         self._telemetry = telemetry
-        self._tracer = tracer
         self._labels = {"exporter": config.id, "signal": signal.value}
         self._notices = Notices(
             f"{config.id} ({signal})", meanwhile="Senders keep their data, and try again as they do"
         )
         self._stopping = threading.Event()
-        self._attempts: Attempts | None = None
+        self._attempts = Attempts(
+            config.id, signal, sender, telemetry, self._stopping.is_set, tracer
+        )
 
     def start(self) -> None:
-        """Be ready to deliver.
-
-        Raises:
-            StartError: the TLS settings can't be used.
-        """
-        telemetry, labels = self._telemetry, self._labels
+        """Show the books of a queue that is none."""
         for gauge in (
             "genops_exporter_recovered_items",
             "genops_exporter_queued_items",
@@ -72,15 +65,7 @@ class DirectExporter:
             "genops_exporter_queue_capacity_bytes",
             "genops_exporter_oldest_item_age_seconds",
         ):
-            telemetry.set(gauge, 0, **labels)
-        self._attempts = Attempts(
-            self._config.id,
-            self._signal,
-            self._open_sender(),
-            telemetry,
-            self._stopping.is_set,
-            self._tracer,
-        )
+            self._telemetry.set(gauge, 0, **self._labels)
 
     def consume(self, batch: Batch) -> PartialSuccess | None:
         """Deliver the batch, within the timeout of the exporter.
@@ -90,7 +75,7 @@ class DirectExporter:
             OversizeError: it takes smaller requests only.
             PermanentError: it can never accept this request.
         """
-        if self._attempts is None or self._stopping.is_set():
+        if self._stopping.is_set():
             raise RetryableError("shutting down")
         outcome = self._attempts.send(batch.payload)
         if not self._stopping.is_set():
@@ -119,8 +104,7 @@ class DirectExporter:
     def stop(self, timeout_s: float) -> None:  # noqa: ARG002 - nothing is worth waiting for
         """End what is under way; its senders are told to try again. Safe to call twice."""
         self._stopping.set()
-        if self._attempts is not None:
-            self._attempts.close()
+        self._attempts.close()
         self._notices.close()
 
     def status(self) -> tuple[bool, str]:

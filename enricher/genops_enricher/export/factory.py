@@ -50,16 +50,19 @@ def build_exporter(
     data_dir: Path,
     telemetry: Telemetry,
     tracer: AttemptTracer | None = None,
+    sender: Sender | None = None,
 ) -> Exporter:
     """An exporter that delivers one signal of `reader` to the destination, once it is started.
 
-    What the destination can never accept goes to the dead letters in `data_dir`.
+    What the destination can never accept goes to the dead letters in `data_dir`. `sender` is one
+    that was built already.
 
     Raises:
         StartError: the TLS settings can't be used.
     """
     dead_letters = DeadLetters(data_dir, signal, config.id, config.dead_letter_size_bytes)
-    sender = build_sender(config, signal, telemetry)
+    if sender is None:
+        sender = build_sender(config, signal, telemetry)
     return Exporter(config, signal, reader, sender, dead_letters, telemetry, tracer)
 
 
@@ -69,12 +72,11 @@ def build_direct_exporter(
     telemetry: Telemetry,
     tracer: AttemptTracer | None = None,
 ) -> DirectExporter:
-    """An exporter that delivers one signal while the sender waits, once it is started."""
+    """An exporter that delivers one signal while the sender waits, once it is started.
+
+    Raises:
+        StartError: the TLS settings can't be used.
+    """
     queue = replace(config.queue, num_consumers=_DIRECT_CONNECTIONS)
-    return DirectExporter(
-        config,
-        signal,
-        lambda: build_sender(replace(config, queue=queue), signal),
-        telemetry,
-        tracer,
-    )
+    sender = build_sender(replace(config, queue=queue), signal, telemetry)
+    return DirectExporter(config, signal, sender, telemetry, tracer)

@@ -1,7 +1,8 @@
 """The life of the service: starts the parts in order, replaces them, and stops them in order.
 
     start   data folder, health pages, pipelines (`stages`), receivers; then: ready
-    apply   what a new configuration changes is built anew, and the rest goes on
+    apply   what a new configuration changes is made, and takes the place of what runs; if it can't,
+            that runs again; the rest goes on
     stop    draining, receivers, pipelines (with what is queued), health pages, data folder
 
 Between the receivers and the pipelines are gates: while the pipelines are replaced, senders are
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,17 @@ _log = logging.getLogger(__name__)
 # all of its timeout; what it was being sent stays in the queue and goes out again.
 _GRACE_S = 2.0
 _AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Parts that are made and not started: their files are read, no port or queue is touched."""
+
+    parts: frozenset[Part]
+    health: HealthServer | None
+    tracing: Tracing | None
+    stages: Stages | None
+    receivers: dict[str, GrpcReceiver | HttpReceiver]
 
 
 class Service:
@@ -94,7 +107,7 @@ class Service:
         with self._lock, ExitStack() as started:
             self._data_dir.open()
             started.callback(self._data_dir.close)
-            self._start(frozenset(Part), self._config, self._catalog)
+            self._start(self._make(frozenset(Part), self._config, self._catalog))
             started.pop_all()
             self.telemetry.set("genops_process_start_time_seconds", time.time())
             self._describe()
@@ -114,7 +127,7 @@ class Service:
 
         Raises:
             ConfigError: the process can't change to it; nothing was touched.
-            StartError: a part can't be started with it; those of before run again.
+            StartError: a part can't be made or started with it; those of before go on.
         """
         with self._lock:
             if self._stopping.is_set():
@@ -135,24 +148,25 @@ class Service:
         timeout_s = self._config.service.shutdown_timeout_s
         deadline_s = time.monotonic() + timeout_s
         _log.info("%s: stopping; what is queued is delivered for up to %g s", why, timeout_s)
-        with self._lock:
+        with self._lock, ExitStack() as last:
+            last.callback(self._data_dir.close)
             self._stop(frozenset(Part), max(deadline_s - time.monotonic(), 0), drain=True)
-            self._data_dir.close()
         _log.info("stopped")
 
     def _replace(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> None:
+        made = self._make(parts, config, catalog)
+        before = self._stages
         self.health.reloading()
         try:
-            receivers = parts & {Part.RECEIVERS}
-            self._stop(receivers, _GRACE_S, drain=False)
-            self._stop(parts - receivers, _GRACE_S, drain=False)
-            # Parts and their threads hold each other: they would stay until Python happens to look.
-            # It takes some tens of milliseconds, and senders wait anyway.
-            gc.collect()
-            before = self._stages
             try:
-                self._start(parts, config, catalog)
-            except StartError:
+                receivers = parts & {Part.RECEIVERS}
+                self._stop(receivers, _GRACE_S, drain=False)
+                self._stop(parts - receivers, _GRACE_S, drain=False)
+                # Parts and their threads hold each other: they would stay until Python happens to
+                # look. It takes some tens of milliseconds, and senders wait anyway.
+                gc.collect()
+                self._start(made)
+            except Exception:
                 self._start_again(parts)
                 raise
             if before is not None and Part.PIPELINES in parts:
@@ -166,62 +180,96 @@ class Service:
         """Start the parts as they were, however long what they need stays taken."""
         while not self._stopping.is_set():
             try:
-                self._start(parts, self._config, self._catalog)
-            except StartError as error:
-                _log.error("what ran before the reload can't start: %s; trying again", error)
+                self._start(self._make(parts, self._config, self._catalog))
+            except Exception as error:  # noqa: BLE001 - whatever it was, nothing runs without them
+                foreseen = isinstance(error, StartError)
+                _log.error(
+                    "what ran before the reload can't start: %s; trying again",
+                    error,
+                    exc_info=not foreseen,
+                )
                 self._stopping.wait(_AGAIN_S)
             else:
                 return
 
-    def _start(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> None:
-        """Start these parts with this configuration, or none of them."""
-        started: set[Part] = set()
-        try:
-            if Part.HEALTH in parts and not self._supervised:
-                endpoint = config.service.health_endpoint
-                self._health_server = HealthServer(endpoint, self.health, self.telemetry)
-                self._health_server.start()
-                started.add(Part.HEALTH)
+    def _make(self, parts: frozenset[Part], config: Config, catalog: Catalog) -> _Made:
+        """Make these parts, beside those that run: every file that they need is read here.
+
+        Raises:
+            StartError: a TLS file, or the file of tokens, can't be used.
+        """
+        with ExitStack() as undo:
+            tracing = self._tracing
             if Part.TRACING in parts:
-                self._tracing = self._make_tracing(config)
-                started.add(Part.TRACING)
-            if Part.PIPELINES in parts:
-                self._stages = Stages(config, catalog, self._kept, self.telemetry, self._tracing)
-                self._stages.start()
-                started.add(Part.PIPELINES)
-                for signal, intake in self._stages.intakes.items():
+                tracing = self._make_tracing(config)
+                if tracing is not None:
+                    undo.callback(tracing.stop, 0.0)
+            receivers = self._make_receivers(config, tracing) if Part.RECEIVERS in parts else {}
+            stages = None
+            if Part.PIPELINES in parts:  # the last: it changes what is kept
+                stages = Stages(config, catalog, self._kept, self.telemetry, tracing)
+            undo.pop_all()
+        health = None
+        if Part.HEALTH in parts and not self._supervised:
+            health = HealthServer(config.service.health_endpoint, self.health, self.telemetry)
+        return _Made(parts, health, tracing, stages, receivers)
+
+    def _start(self, made: _Made) -> None:
+        """Start these parts, or none of them."""
+        with ExitStack() as started:
+            if made.health is not None:
+                made.health.start()
+                started.callback(made.health.stop)
+            if Part.TRACING in made.parts and made.tracing is not None:
+                started.callback(made.tracing.stop, _GRACE_S)
+            if made.stages is not None:
+                made.stages.start()
+                started.callback(made.stages.stop, _GRACE_S, drain=False)
+                for signal, intake in made.stages.intakes.items():
                     self._gates[signal].open(intake)
-            if Part.RECEIVERS in parts:
-                started.add(Part.RECEIVERS)
-                self._receivers = self._make_receivers(config)
-                for receiver in self._receivers.values():
-                    receiver.start()
-        except BaseException:
-            self._stop(frozenset(started), _GRACE_S, drain=False)
-            raise
+                started.callback(self._close_gates, _GRACE_S)
+            for receiver in made.receivers.values():
+                started.callback(receiver.stop, _GRACE_S)
+                receiver.start()
+            started.pop_all()
+        if made.health is not None:
+            self._health_server = made.health
+        if Part.TRACING in made.parts:
+            self._tracing = made.tracing
+        if made.stages is not None:
+            self._stages = made.stages
+        if Part.RECEIVERS in made.parts:
+            self._receivers = made.receivers
 
     def _stop(self, parts: frozenset[Part], timeout_s: float, *, drain: bool) -> None:
+        """Stop these parts, as far as they run: each one, also where another fails to."""
         deadline_s = time.monotonic() + timeout_s
 
         def left_s() -> float:
             return max(deadline_s - time.monotonic(), 0.0)
 
-        if Part.RECEIVERS in parts:
-            for receiver in self._receivers.values():
-                receiver.stop(left_s())
-            self._receivers = {}
-        if Part.PIPELINES in parts:
-            # At a stop senders have their answers by now: a request that hangs in a destination
-            # without a queue must not use up the time of the others.
-            idle_s = time.monotonic() + min(left_s(), _GRACE_S)
-            for gate in self._gates.values():
-                gate.close(max(idle_s - time.monotonic(), 0.0))
-            if self._stages is not None:
-                self._stages.stop(left_s(), drain=drain)
-        if Part.TRACING in parts and self._tracing is not None:
-            self._tracing.stop(left_s())
-        if Part.HEALTH in parts and self._health_server is not None:
-            self._health_server.stop()
+        with ExitStack() as stopping:  # the last one first
+            if Part.HEALTH in parts and self._health_server is not None:
+                stopping.callback(self._health_server.stop)
+                self._health_server = None
+            if Part.TRACING in parts and (tracing := self._tracing) is not None:
+                stopping.callback(lambda: tracing.stop(left_s()))
+                self._tracing = None
+            if Part.PIPELINES in parts and (stages := self._stages) is not None:
+                stopping.callback(lambda: stages.stop(left_s(), drain=drain))
+                # At a stop senders have their answers by now: a request that hangs in a destination
+                # without a queue must not use up the time of the others.
+                stopping.callback(lambda: self._close_gates(min(left_s(), _GRACE_S)))
+                self._stages = None
+            if Part.RECEIVERS in parts:
+                for receiver in reversed(self._receivers.values()):
+                    stopping.callback(lambda each: each.stop(left_s()), receiver)
+                self._receivers = {}
+
+    def _close_gates(self, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        for gate in self._gates.values():
+            gate.close(max(deadline_s - time.monotonic(), 0.0))
 
     def _make_tracing(self, config: Config) -> Tracing | None:
         traces = config.service.traces
@@ -234,7 +282,9 @@ class Service:
         exporter = config.exporters[traces.exporter]
         return Tracing(OwnSpans(exporter, traces.ratio, self._kept.resource, self.telemetry))
 
-    def _make_receivers(self, config: Config) -> dict[str, GrpcReceiver | HttpReceiver]:
+    def _make_receivers(
+        self, config: Config, tracing: Tracing | None
+    ) -> dict[str, GrpcReceiver | HttpReceiver]:
         intakes = {signal: self._gates[signal] for signal in config.pipelines}
         receivers: dict[str, GrpcReceiver | HttpReceiver] = {}
         served = (config.receiver, config.http_receiver)
@@ -246,7 +296,7 @@ class Service:
                 self.telemetry,
                 self._grpc_health,
                 self._memory.admit,
-                interceptors=[self._tracing.interceptor()] if self._tracing else [],
+                interceptors=[tracing.interceptor()] if tracing else [],
                 share_port=self._supervised,
             )
         if config.http_receiver is not None:
@@ -255,7 +305,7 @@ class Service:
                 intakes,
                 self.telemetry,
                 self._memory.admit,
-                self._tracing.around_http if self._tracing else None,
+                tracing.around_http if tracing else None,
                 share_port=self._supervised,
             )
         return receivers

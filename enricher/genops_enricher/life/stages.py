@@ -23,6 +23,7 @@ from genops_enricher.export import (
     Exporter,
     build_direct_exporter,
     build_exporter,
+    build_sender,
 )
 from genops_enricher.life.kept import Kept
 from genops_enricher.pipeline import Consumer, Intake, Signal
@@ -38,6 +39,9 @@ __all__ = ["Stages"]
 
 _log = logging.getLogger(__name__)
 
+# A queue takes the last report of costs in milliseconds.
+_REPORT_S_MIN, _REPORT_S_MAX = 0.5, 2.0
+
 
 class Stages:
     """The pipelines of one configuration, from `start` to `stop`. Each is called once."""
@@ -50,7 +54,11 @@ class Stages:
         telemetry: Telemetry,
         tracing: Tracing | None = None,
     ) -> None:
-        """Touches no disk. With `tracing` it is put around the stages."""
+        """Read the TLS files; no queue is touched. With `tracing` it is put around the stages.
+
+        Raises:
+            StartError: a TLS file can't be used.
+        """
         self._tracing = tracing
         self._config = config
         self._kept = kept
@@ -76,6 +84,11 @@ class Stages:
             for signal, exporters in config.pipelines.items()
             if self._is_direct(signal)
         }
+        self._senders = {  # to what has a queue
+            (name, signal): build_sender(config.exporters[name], signal, telemetry)
+            for signal in self._queues
+            for name in config.pipelines[signal]
+        }
         # Those of an opened queue, which `start` makes, and the direct ones.
         self._exporters: list[tuple[str, Exporter | DirectExporter]] = []
         self._redactor = Redactor.of(config.enrichment.redaction)
@@ -92,7 +105,7 @@ class Stages:
         """Start everything, or nothing.
 
         Raises:
-            StartError: a queue folder or a TLS file can't be used.
+            StartError: a queue folder can't be used.
         """
         data_dir = self._config.service.data_dir
         with ExitStack() as started:
@@ -114,6 +127,7 @@ class Stages:
                         data_dir,
                         self._telemetry,
                         self._attempt_tracer(name, signal),
+                        self._senders[name, signal],
                     )
                     self._exporters.append((f"{name} ({signal})", exporter))
             for _, each in self._exporters:
@@ -123,7 +137,7 @@ class Stages:
             if enrichment.metrics.export_interval_s is not None:
                 reporter = self._kept.reporter(enrichment, self._next(Signal.METRICS))
                 reporter.start()
-                started.callback(reporter.stop)
+                started.callback(lambda: reporter.stop(self._report_s()))
             self._to_stop = started.pop_all()
 
     def swap(self, config: Config, catalog: Catalog) -> None:
@@ -256,6 +270,10 @@ class Stages:
                         items,
                         self._config.service.data_dir,
                     )
+
+    def _report_s(self) -> float:
+        """For the last report: a destination without a queue must not use up the time of all."""
+        return max(min(self._remaining_s(), _REPORT_S_MAX), _REPORT_S_MIN)
 
     def _remaining_s(self) -> float:
         return max(self._deadline_s - time.monotonic(), 0.0)

@@ -29,6 +29,7 @@ from genops_enricher.queue.segment import (
     list_segments,
     load,
     path_of,
+    remove,
     sync_directory,
 )
 from genops_enricher.queue.set_aside import SetAside
@@ -153,7 +154,7 @@ class Log:
                 self._writer.close()
                 self._writer = None
             if seen and all(cursor.is_done() for cursor in self._cursors):
-                self._remove(self._segments[-1])
+                remove(self._segments[-1].path)
 
     def _open(self, exporters: Iterable[str]) -> dict[str, LogCursor]:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -259,15 +260,8 @@ class Log:
         """Delete the segments that no exporter needs. The lock is held."""
         for segment in self._segments[:-1]:
             if not any(cursor.holds(segment.number) for cursor in self._cursors):
-                self._remove(segment)
+                remove(segment.path)
                 self._segments.remove(segment)
-
-    @staticmethod
-    def _remove(segment: Segment) -> None:
-        try:
-            segment.path.unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("can't remove the delivered segment %s: %s", segment.path, error)
 
     def _note(self, refusal: str) -> None:
         """Log when the disk begins and ceases to refuse: two lines in ten seconds at most."""

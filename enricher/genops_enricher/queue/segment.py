@@ -34,6 +34,7 @@ __all__ = [
     "load",
     "path_of",
     "read_payload",
+    "remove",
     "sync_directory",
 ]
 
@@ -116,7 +117,7 @@ class SegmentWriter:
             sync_directory(directory)
         except OSError:
             os.close(self._fd)
-            self.segment.path.unlink(missing_ok=True)
+            remove(self.segment.path)
             raise
 
     def append(self, records: Sequence[tuple[bytes, int]], clock: Clock) -> list[Frame]:
@@ -147,7 +148,7 @@ class SegmentWriter:
         """Close the file; a segment without records is removed."""
         os.close(self._fd)
         if self.size == len(_FILE_HEADER):
-            self.segment.path.unlink(missing_ok=True)
+            remove(self.segment.path)
 
     def _cut_back(self) -> None:
         try:
@@ -165,6 +166,14 @@ def path_of(directory: Path, number: int) -> Path:
 def list_segments(directory: Path) -> list[Path]:
     """The segment files, oldest first."""
     return sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
+
+
+def remove(path: Path) -> None:
+    """Remove a segment that nobody needs. One that stays is removed at the next start."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("can't remove the segment %s, which nobody needs: %s", path, error)
 
 
 def load(path: Path, *, last: bool, set_aside: SetAside, now_ms: int) -> Segment:

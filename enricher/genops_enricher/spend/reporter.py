@@ -71,11 +71,16 @@ class Reporter:
         """Report from now on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Make the last report; nothing may be added any more."""
+    def stop(self, timeout_s: float) -> None:
+        """Make the last report, within `timeout_s` seconds; nothing may be added any more.
+
+        Without a queue the destination may take its time: what it does not take by then is told by
+        the reporter that takes over from this one, if there is one, and may then arrive twice.
+        """
         self._stopping.set()
-        self._thread.join()
-        self.report()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.warning("the last cost metrics were not accepted within %g s", timeout_s)
 
     def report(self) -> None:
         """Hand on what there is to say. Not called by two threads at a time."""
@@ -104,7 +109,11 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):
-            try:
-                self.report()
-            except Exception:  # noqa: BLE001 - a thread that ends would end all reports
-                _log.exception("cost metrics were not reported; trying again at the next interval")
+            self._report_guarded()
+        self._report_guarded()
+
+    def _report_guarded(self) -> None:
+        try:
+            self.report()
+        except Exception:  # noqa: BLE001 - a thread that ends would end all reports
+            _log.exception("cost metrics were not reported; the next report covers them")

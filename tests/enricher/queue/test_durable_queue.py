@@ -535,7 +535,8 @@ class TestDiskThatRefuses:
     ) -> None:
         with opened(folder, ONE) as queue:
             put(queue, "before")
-        before, open_before = sorted(folder.iterdir()), len(os.listdir("/proc/self/fd"))
+        descriptors = Path("/proc/self/fd")
+        before, open_before = sorted(folder.iterdir()), len([*descriptors.iterdir()])
         for _ in range(3):  # as a reload that can't go back tries again and again
             with (
                 files_limited_to(4096),  # enough for a segment, and not for the position of B
@@ -545,7 +546,18 @@ class TestDiskThatRefuses:
                 pass
 
         assert sorted(folder.iterdir()) == before
-        assert len(os.listdir("/proc/self/fd")) == open_before
+        assert len([*descriptors.iterdir()]) == open_before
+
+    def test_a_segment_that_can_not_be_removed_is_no_reason_not_to_close(
+        self, folder: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As on a disk that has become read-only."""
+        with opened(folder):
+            (unused,) = segments(folder)
+            unused.unlink()
+            unused.mkdir()  # which can't be removed as a file
+
+        assert f"can't remove the segment {unused}" in caplog.text
 
     def test_a_segment_that_can_not_be_begun_is_begun_later(self, folder: Path) -> None:
         with opened(folder, segment_bytes=50) as queue:

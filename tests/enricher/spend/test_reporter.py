@@ -165,7 +165,7 @@ def test_reports_come_at_the_interval() -> None:
     reports.start()
 
     assert taker.came.wait(60)
-    reports.stop()
+    reports.stop(10)
     assert len(taker.batches) == 1
 
 
@@ -175,6 +175,6 @@ def test_a_stop_reports_what_is_left(delta: bool) -> None:
     reports = reporter(ledger, taker, delta=delta)
     reports.start()
     ledger.add({("a",): Amounts(FEMTODOLLARS, 1, 1)})
-    reports.stop()
+    reports.stop(10)
 
     assert points(taker.batches[-1])["genops.cost", "a"][0] == 1.0
