@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import requests
 
 from destinations import GrpcAnswer, grpc_destination
@@ -438,14 +439,15 @@ def test_what_waits_in_memory_outlives_a_reload(tmp_path: Path) -> None:
         assert {1, 2, 3, 4, 5} <= set(numbers(destination))
 
 
+def set_storage(settings: Any, storage: str) -> None:
+    settings["exporters"]["otlp_grpc"]["sending_queue"] = {"storage": storage}
+    if storage == "none":
+        settings["exporters"]["otlp_grpc"].pop("retry_on_failure", None)
+
+
 def test_what_waits_in_memory_is_lost_and_counted_where_a_reload_takes_the_memory_away(
     tmp_path: Path,
 ) -> None:
-    def set_storage(settings: Any, storage: str) -> None:
-        settings["exporters"]["otlp_grpc"]["sending_queue"] = {"storage": storage}
-        if storage == "none":
-            del settings["exporters"]["otlp_grpc"]["retry_on_failure"]
-
     gate = threading.Event()
     with grpc_destination(refuses_until(gate)) as destination:
         more = {"sending_queue": {"storage": "memory"}}
@@ -474,3 +476,31 @@ def test_what_waits_in_memory_is_lost_and_counted_where_a_reload_takes_the_memor
             assert enricher.metric("genops_exporter_accepted_items_total{") == 4
             assert enricher.metric("genops_exporter_delivered_items_total{") == 2
         assert {2, 4} <= set(numbers(destination))
+
+
+@pytest.mark.parametrize("storage", ["memory", "none"])
+def test_what_a_durable_queue_holds_is_no_damage_where_a_reload_takes_the_queue_away(
+    tmp_path: Path, storage: str
+) -> None:
+    """It is counted as given up, and stays on disk until there is such a queue again."""
+    gate = threading.Event()
+    with grpc_destination(refuses_until(gate)) as destination:
+        config = write_config(tmp_path, f"127.0.0.1:{destination.port}")
+        with running(config) as enricher:
+            name = 'genops_exporter_{}{{exporter="otlp_grpc",{}signal="traces"}}'.format
+            send(enricher, 1)
+            edit(config, partial(set_storage, storage=storage))
+            reload(enricher, "applied")
+            removed = name("dropped_items_total", 'reason="exporter_removed",')
+            assert enricher.metric(removed) == 1
+            assert enricher.metric("genops_exporter_dropped_items_total{") == 1
+            assert enricher.metric(name("queued_items", "")) == 0
+
+            edit(config, partial(set_storage, storage="durable"))
+            reload(enricher, "applied")
+            assert enricher.metric(name("queued_items", "")) == 1
+            assert enricher.metric(name("recovered_items", "")) == 1
+            gate.set()
+            enricher.wait_until_empty()
+            assert enricher.metric(name("delivered_items_total", "")) == 1
+        assert set(numbers(destination)) == {1}

@@ -27,7 +27,7 @@ from genops_enricher.export import (
 )
 from genops_enricher.life.kept import Kept
 from genops_enricher.pipeline import Consumer, Intake, Signal
-from genops_enricher.queue import SignalQueue, lose_memory, warn_if_left
+from genops_enricher.queue import SignalQueue, give_up, lose_memory, warn_if_left
 from genops_enricher.redact import Redactor, redacting
 from genops_enricher.telemetry import Telemetry
 from genops_pricing import Catalog
@@ -117,6 +117,7 @@ class Stages:
                 name = self._config.pipelines[signal][0]
                 warn_if_left(data_dir / signal, signal)
                 lose_memory(self._kept.memory(signal), name, signal, self._telemetry)
+                give_up(name, signal, self._telemetry)
                 self._exporters.append((f"{name} ({signal})", direct))
             for signal, queue in self._queues.items():
                 for name in self._config.pipelines[signal]:
@@ -169,9 +170,7 @@ class Stages:
             for name in names:
                 if name in config.pipelines.get(signal, ()):
                     continue
-                labels = {"exporter": name, "signal": signal.value}
-                queue = self._queues.get(signal)
-                if items := queue.reader(name).queued_items if queue else 0:
+                if items := give_up(name, signal, self._telemetry):
                     _log.warning(
                         "%s (%s) is no longer configured; %d items that it had not delivered are "
                         "given up",
@@ -179,15 +178,7 @@ class Stages:
                         signal,
                         items,
                     )
-                    self._telemetry.add(
-                        "genops_exporter_dropped_items_total",
-                        items,
-                        reason="exporter_removed",
-                        **labels,
-                    )
                 self._kept.memory(signal).lose(name)
-                for gauge in _QUEUE_GAUGES:
-                    self._telemetry.unwatch(gauge, **labels)
 
     def degraded(self) -> list[str]:
         """A sentence for each exporter whose destination refuses us, and each queue in trouble."""
@@ -277,14 +268,6 @@ class Stages:
 
     def _remaining_s(self) -> float:
         return max(self._deadline_s - time.monotonic(), 0.0)
-
-
-_QUEUE_GAUGES = (
-    "genops_exporter_queued_items",
-    "genops_exporter_queue_bytes",
-    "genops_exporter_queue_capacity_bytes",
-    "genops_exporter_oldest_item_age_seconds",
-)
 
 
 def _enricher(config: Config, catalog: Catalog) -> Enricher:

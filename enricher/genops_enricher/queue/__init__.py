@@ -8,7 +8,7 @@ delivered at all is kept in `dead_letters`.
 from genops_enricher.queue.dead_letters import DeadLetters
 from genops_enricher.queue.memory import MemoryStore
 from genops_enricher.queue.reader import Ended, Entry, Reader
-from genops_enricher.queue.signal_queue import SignalQueue, lose_memory, warn_if_left
+from genops_enricher.queue.signal_queue import SignalQueue, give_up, lose_memory, warn_if_left
 
 __all__ = [
     "DeadLetters",
@@ -17,6 +17,7 @@ __all__ = [
     "MemoryStore",
     "Reader",
     "SignalQueue",
+    "give_up",
     "lose_memory",
     "warn_if_left",
 ]

@@ -158,8 +158,8 @@ class Reader:
             if labels.items() <= series.items()
         )
         more = self.queued_items - int(recovered + accepted - done)
-        if more < 0:
-            self._count_dropped(-more, "corrupt")
+        if more < 0:  # in memory nothing is damaged: it lies in a queue on disk that is no more
+            self._count_dropped(-more, "corrupt" if self._cursor.keeps else "exporter_removed")
         telemetry.set("genops_exporter_recovered_items", recovered + max(more, 0), **labels)
 
     @property

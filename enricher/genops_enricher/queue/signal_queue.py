@@ -25,14 +25,16 @@ from genops_enricher.queue.reader import Reader
 from genops_enricher.queue.segment import list_segments
 from genops_enricher.telemetry import Telemetry
 
-__all__ = ["SignalQueue", "lose_memory", "warn_if_left"]
+__all__ = ["SignalQueue", "give_up", "lose_memory", "warn_if_left"]
 
 _log = logging.getLogger(__name__)
 
 _GAUGES = (
     "genops_exporter_queued_items",
     "genops_exporter_queue_bytes",
+    "genops_exporter_queue_capacity_bytes",
     "genops_exporter_oldest_item_age_seconds",
+    "genops_exporter_waiting_apart",
 )
 
 
@@ -203,8 +205,25 @@ def lose_memory(store: MemoryStore, exporter: str, signal: Signal, telemetry: Te
         labels = {"exporter": exporter, "signal": signal.value}
         telemetry.add("genops_exporter_dropped_items_total", items, reason="shutdown", **labels)
         Losses(f"{exporter} ({signal})").add(items, "shutdown")
-        for gauge in _GAUGES:  # of a reader that is no more
-            telemetry.unwatch(gauge, **labels)
+        _let_go(labels, telemetry)
+
+
+def give_up(exporter: str, signal: Signal, telemetry: Telemetry) -> int:
+    """Close the books of a queue that a reload has taken away; how many items were in it."""
+    labels = {"exporter": exporter, "signal": signal.value}
+    items = int(telemetry.value("genops_exporter_queued_items", **labels))
+    if items:
+        telemetry.add(
+            "genops_exporter_dropped_items_total", items, reason="exporter_removed", **labels
+        )
+    _let_go(labels, telemetry)
+    return items
+
+
+def _let_go(labels: Mapping[str, str], telemetry: Telemetry) -> None:
+    """The readers and exporters behind these gauges are no more."""
+    for gauge in _GAUGES:
+        telemetry.unwatch(gauge, **labels)
 
 
 def warn_if_left(directory: Path, signal: Signal) -> None:

@@ -43,7 +43,7 @@ LABELS = {
     "`retries_exhausted` (`max_elapsed_time`), `expired` (`max_age`), `corrupt` (damaged on disk), "
     "`dead_letters_full` (refused for ever, and `dead_letter.max_size` is reached), `shutdown` "
     "(not delivered when the process stopped or a reload took the memory away, with `storage: "
-    "memory`), `exporter_removed` (by a reload, with a queue that was not empty)",
+    "memory`), `exporter_removed` (by a reload: the exporter, or its queue on disk, was not empty)",
     "code": "the gRPC status that was answered, such as `UNAVAILABLE`; for HTTP the one that says "
     "the same",
     "market": "who bills: `openrouter` or a direct provider; empty if not known",
