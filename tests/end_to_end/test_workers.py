@@ -410,6 +410,25 @@ def test_what_waits_is_delivered_by_another_number_of_workers(
     assert sorted(set(numbers(backend))) == [*range(1, sent + 1), 5000]
 
 
+def test_what_nothing_delivers_any_more_is_not_said_to_be_delivered(
+    tmp_path: Path, away: str
+) -> None:
+    config = workers_config(tmp_path, away, 2, shutdown_timeout="500ms")
+    enricher = EnricherProcess(config)
+    fill_all(enricher, 2)
+    assert enricher.stop() == 0
+
+    set_workers(config, 1)
+    edit(config, lambda s: s["service"]["pipelines"].pop("traces"))
+    with running(config) as again:
+        left = f"{again.data}/worker-2 holds requests of signals that have no pipeline"
+        wait_until(lambda: left in again.log.read_text(), "nothing is said")
+        wait_until(lambda: len(again.workers) == 1, "a worker is left")
+        assert "worker-2 is delivered" not in again.log.read_text()
+        assert f"{again.data}/traces holds requests" in again.log.read_text()
+    assert any((again.data / "worker-2" / "traces").glob("*.segment"))
+
+
 def test_with_one_worker_and_nothing_left_there_is_one_process(tmp_path: Path, away: str) -> None:
     with running(workers_config(tmp_path, away, 1)) as enricher:
         assert enricher.workers == []

@@ -113,9 +113,10 @@ class Stages:
                 queue.open()
                 started.callback(self._close, queue)
             started.callback(self._stop_exporters)
+            for signal in set(Signal) - set(self._queues):
+                warn_if_left(data_dir / signal, signal)
             for signal, direct in self._direct.items():
                 name = self._config.pipelines[signal][0]
-                warn_if_left(data_dir / signal, signal)
                 lose_memory(self._kept.memory(signal), name, signal, self._telemetry)
                 give_up(name, signal, self._telemetry)
                 self._exporters.append((f"{name} ({signal})", direct))

@@ -230,9 +230,8 @@ def warn_if_left(directory: Path, signal: Signal) -> None:
     """Say that a folder which nobody reads any more holds requests."""
     if list_segments(directory):
         _log.warning(
-            "%s holds requests that were not delivered while an exporter of %s had a durable "
-            "queue. Set sending_queue.storage to durable again to deliver them, or remove the "
-            "folder",
+            "%s holds requests that were not delivered while %s had an exporter with a durable "
+            "queue. Configure one again to deliver them, or remove the folder",
             directory,
             signal,
         )

@@ -209,8 +209,18 @@ class Supervisor:
                         continue
                     trouble = slot.stop("delivered", self._config.service.shutdown_timeout_s)
                     slot.finished = True
-                    where = folder_of(self._data_dir.path, slot.number)
-                    _log.info("what was in %s is delivered%s", where, trouble and f"; {trouble}")
+                    self._say_what_is_left(slot, trouble)
+
+    def _say_what_is_left(self, slot: Slot, trouble: str) -> None:
+        where = folder_of(self._data_dir.path, slot.number)
+        if slot.number in left_behind(self._data_dir.path, len(self._slots)):
+            _log.warning(
+                "%s holds requests of signals that have no pipeline, or no durable queue, any "
+                "more. Give them one and restart to deliver them, or remove the folder",
+                where,
+            )
+        else:
+            _log.info("what was in %s is delivered%s", where, trouble and f"; {trouble}")
 
     def _go_back(self, slot: Slot) -> None:
         try:

@@ -95,15 +95,19 @@ class _Worker:
         while True:
             number = sight.receive()
             service = self._service
-            if service is not None:  # else it asks too early, and will again
-                sight.send(
-                    Sight(
-                        number,
-                        service.health.state,
-                        tuple(service.health.degraded()),
-                        page_of(service.telemetry.registry.collect()),
-                    )
+            if service is None:  # it asks too early, and will again
+                continue
+            try:
+                seen = Sight(
+                    number,
+                    service.health.state,
+                    tuple(service.health.degraded()),
+                    page_of(service.telemetry.registry.collect()),
                 )
+            except Exception:  # noqa: BLE001 - a thread that ends would look like a worker that hangs
+                _log.exception("can't tell how this worker is")
+            else:
+                sight.send(seen)
 
     def start(self) -> Answer:
         """Start the service."""
