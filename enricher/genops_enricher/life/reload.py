@@ -17,7 +17,7 @@ from typing import Protocol
 
 from genops_enricher.config.model import Config
 from genops_enricher.errors import ConfigError, StartError
-from genops_enricher.life.changes import Part
+from genops_enricher.life.changes import Part, check_changeable
 from genops_enricher.life.sources import Candidate, Stamp, read_sources, stamp_of
 from genops_enricher.telemetry import Telemetry
 from genops_enricher.telemetry.logs import set_up_logging
@@ -41,7 +41,10 @@ class Reloadable(Protocol):
     reasons: list[Callable[[], list[str]]]
 
     def apply(self, config: Config, catalog: Catalog) -> frozenset[Part]:
-        """Run with another configuration and catalog, or raise and go on as before."""
+        """Run with another configuration and catalog, or raise and go on as before.
+
+        What needs a restart is the same in `config`.
+        """
 
 
 class Reloader:
@@ -161,6 +164,7 @@ class Reloader:
         if same_catalog and config == before.loaded.config:
             _log.info("reloaded: nothing has changed")
             return "unchanged"
+        check_changeable(before.loaded.config, config)
         parts = self._service.apply(config, candidate.catalog)
         logs = config.service.log_level, config.service.log_encoding
         old = before.loaded.config.service

@@ -29,7 +29,7 @@ from genops_enricher.errors import StartError
 from genops_enricher.host.data_dir import DataDir
 from genops_enricher.host.memory import MemoryGuard
 from genops_enricher.host.open_files import allow_open_files
-from genops_enricher.life.changes import Part, changed_parts, check_changeable
+from genops_enricher.life.changes import Part, changed_parts
 from genops_enricher.life.health import Health, HealthServer, grpc_health
 from genops_enricher.life.kept import Kept
 from genops_enricher.life.prices import Prices
@@ -126,13 +126,11 @@ class Service:
             The parts that were replaced.
 
         Raises:
-            ConfigError: the process can't change to it; nothing was touched.
             StartError: a part can't be made or started with it; those of before go on.
         """
         with self._lock:
             if self._stopping.is_set():
                 return frozenset()
-            check_changeable(self._config, config)
             if parts := changed_parts(self._config, config):
                 self._replace(parts, config, catalog)
             if self._stages is not None and Part.PIPELINES not in parts:

@@ -53,11 +53,10 @@ Order = Start | Apply | Stop
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an order: nothing is wrong, or what is."""
+    """What became of an order."""
 
-    problems: tuple[str, ...] = ()
-    configuration: bool = False
-    """Whether the problems are those of a configuration; else something can't be started."""
+    problem: str = ""
+    """What can't be started; nothing is wrong if it is empty."""
     last: Page | None = None
     """The metrics page at the end, if the order was to stop."""
 

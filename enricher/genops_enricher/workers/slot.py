@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from genops_enricher.errors import ConfigError, StartError
+from genops_enricher.errors import StartError
 from genops_enricher.life.health import State
 from genops_enricher.workers.merge import Page, Place
 from genops_enricher.workers.orders import Apply, Sources, Start, Stop
@@ -91,7 +91,7 @@ class Slot:
         """Run by other sources. Where no process runs, the next one does.
 
         Raises:
-            ConfigError, StartError: it goes on with those before.
+            StartError: it goes on with those before.
         """
         with self._lock:
             before, self._sources = self._sources, sources
@@ -102,11 +102,9 @@ class Slot:
             except WorkerEndedError:
                 self._process.kill()  # it may only be silent; the next process starts with them
                 return
-            if answer.problems:
+            if answer.problem:
                 self._sources = before
-                if answer.configuration:
-                    raise ConfigError(answer.problems)
-                raise StartError(answer.problems[0])
+                raise StartError(answer.problem)
 
     def stop(self, why: str, timeout_s: float) -> str:
         """Drain and end the process within about `timeout_s` seconds; say what went wrong."""
@@ -191,10 +189,10 @@ class Slot:
             except WorkerEndedError:
                 self._bury(process)
                 raise
-            if answer.problems:
+            if answer.problem:
                 process.end()
                 self._process = None
-                raise StartError(answer.problems[0])
+                raise StartError(answer.problem)
             self._generation += 1
             self._began_s = time.monotonic()
             self._ended = ""

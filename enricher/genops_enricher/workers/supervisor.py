@@ -20,9 +20,9 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from genops_enricher.config.model import Config
-from genops_enricher.errors import ConfigError, EnricherError, StartError
+from genops_enricher.errors import EnricherError, StartError
 from genops_enricher.host.data_dir import DataDir
-from genops_enricher.life.changes import Part, changed_parts, check_changeable
+from genops_enricher.life.changes import Part, changed_parts
 from genops_enricher.life.health import Health, HealthServer
 from genops_enricher.telemetry import Telemetry
 from genops_enricher.workers.folders import folder_of, left_behind
@@ -121,13 +121,11 @@ class Supervisor:
             The parts that were replaced.
 
         Raises:
-            ConfigError: the processes can't change to it; nothing was touched.
             StartError: a part can't be started with it; those of before run again.
         """
         with self._lock:
             if self._stopping.is_set():
                 return frozenset()
-            check_changeable(self._config, config)
             parts = changed_parts(self._config, config)
             with ExitStack() as undo:
                 undo.callback(lambda: self._ports.keep_only(_addresses(self._config)))
@@ -225,7 +223,7 @@ class Supervisor:
     def _go_back(self, slot: Slot) -> None:
         try:
             slot.apply(self._sources(slot, self._config, self._catalog))
-        except (ConfigError, StartError) as error:
+        except StartError as error:
             _log.error("worker %d can't go back to what ran before: %s", slot.number, error)
 
     def _sources(self, slot: Slot, config: Config, catalog: Catalog) -> Sources:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from genops_enricher.errors import ConfigError, StartError
+from genops_enricher.errors import StartError
 from genops_enricher.life.service import Service
 from genops_enricher.telemetry.logs import set_up_logging
 from genops_enricher.workers.merge import page_of
@@ -116,17 +116,18 @@ class _Worker:
             service = Service(sources.config, catalog_laid_out(sources.overlays), supervised=True)
             service.start()
         except (StartError, CatalogError) as error:
-            return Answer((str(error),))
+            return Answer(str(error))
         self._service = service
         return Answer()
 
     def _apply(self, service: Service, sources: Sources) -> Answer:
         try:
             service.apply(sources.config, catalog_laid_out(sources.overlays))
-        except ConfigError as error:
-            return Answer(tuple(error.problems), configuration=True)
         except (StartError, CatalogError) as error:
-            return Answer((str(error),))
+            return Answer(str(error))
+        except Exception as error:  # noqa: BLE001 - the service goes on as before, and so do all
+            _log.exception("the reload failed in an unforeseen way")
+            return Answer(f"internal error: {type(error).__name__}; the log says more")
         self._set_up_logging(sources)
         self._sources = sources
         return Answer()
