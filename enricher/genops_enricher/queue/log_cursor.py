@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class LogCursor:
-    """A cursor over segments. See `reader.Cursor`."""
+    """A cursor over segments. See `cursor.Cursor`."""
 
     keeps = True
 

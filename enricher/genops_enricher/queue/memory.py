@@ -19,7 +19,7 @@ _Record = tuple[Frame, bytes]
 
 
 class MemoryCursor:
-    """A cursor over records that it holds itself. See `reader.Cursor`."""
+    """A cursor over records that it holds itself. See `cursor.Cursor`."""
 
     keeps = False
 

@@ -23,7 +23,8 @@ from genops_enricher.config.model import Config
 from genops_enricher.errors import EnricherError, StartError
 from genops_enricher.host.data_dir import DataDir
 from genops_enricher.life.changes import Part, changed_parts
-from genops_enricher.life.health import Health, HealthServer
+from genops_enricher.life.health import Health
+from genops_enricher.life.health_pages import HealthServer
 from genops_enricher.telemetry import Telemetry
 from genops_enricher.workers.folders import folder_of, left_behind
 from genops_enricher.workers.numbers import Numbers

@@ -9,7 +9,8 @@ import pytest
 
 from free_ports import free_port
 from genops_enricher.cli import main
-from genops_enricher.life.health import Health, HealthServer
+from genops_enricher.life.health import Health
+from genops_enricher.life.health_pages import HealthServer
 from genops_enricher.telemetry import Telemetry
 
 

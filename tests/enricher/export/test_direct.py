@@ -60,7 +60,7 @@ class Enricher:
 
     def grpc(self, payload: bytes, signal: Signal = Signal.TRACES) -> bytes:
         """Send over gRPC; the bytes of the response."""
-        port = self.service._receivers["OTLP/gRPC"].port
+        port = self.service._parts.receivers["OTLP/gRPC"].port
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary(
                 f"/{GRPC_SERVICES[signal]}/Export",
@@ -73,7 +73,7 @@ class Enricher:
     def http(
         self, payload: bytes, signal: Signal = Signal.TRACES, kind: str = PROTOBUF
     ) -> requests.Response:
-        port = self.service._receivers["OTLP/HTTP"].port
+        port = self.service._parts.receivers["OTLP/HTTP"].port
         return requests.post(
             f"http://127.0.0.1:{port}/v1/{signal}",
             payload,

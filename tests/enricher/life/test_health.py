@@ -13,7 +13,8 @@ import requests
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from genops_enricher.errors import StartError
-from genops_enricher.life.health import Health, HealthServer, grpc_health
+from genops_enricher.life.health import Health, grpc_health
+from genops_enricher.life.health_pages import HealthServer
 from genops_enricher.telemetry import Telemetry
 
 _TIMEOUT_S = 60

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from destinations import Destination, grpc_destination
+from free_ports import free_port
 from genops_enricher.config.model import (
     ClientTls,
     Config,
@@ -57,7 +58,7 @@ def config(tmp_path: Path, destination: Destination) -> Config:
         exporters={"otlp_grpc": exporter_to(destination.port)},
         pipelines={Signal.TRACES: ("otlp_grpc",)},
         enrichment=EnrichmentConfig(),
-        service=ServiceConfig(tmp_path / "data", health_endpoint="127.0.0.1:0"),
+        service=ServiceConfig(tmp_path / "data", health_endpoint=f"127.0.0.1:{free_port()}"),
     )
 
 
@@ -94,7 +95,7 @@ def apply(service: Service, config: Config, catalog: Catalog) -> Exception | fro
 
 
 def send(service: Service, number: int, ca: Path | None = None) -> None:
-    receiver = service._receivers["OTLP/gRPC"]
+    receiver = service._parts.receivers["OTLP/gRPC"]
     target = f"localhost:{receiver.port}"
     options = [("grpc.use_local_subchannel_pool", 1)]
     channel = (
@@ -116,7 +117,7 @@ def test_a_certificate_that_breaks_after_the_check_leaves_the_receivers_alone(
     shutil.copy(CERTIFICATES / "server.key", key)
     secure = ReceiverConfig("127.0.0.1:0", tls=ServerTls(cert, key))
     with started(replace(config, receiver=secure), catalog) as service:
-        port = service._receivers["OTLP/gRPC"].port
+        port = service._parts.receivers["OTLP/gRPC"].port
         key.write_text("half a k")
 
         changed = replace(config, receiver=replace(secure, max_workers=3))
@@ -124,7 +125,7 @@ def test_a_certificate_that_breaks_after_the_check_leaves_the_receivers_alone(
 
         assert isinstance(failure, StartError)
         assert "receivers.otlp.protocols.grpc.tls" in str(failure)
-        assert service._receivers["OTLP/gRPC"].port == port
+        assert service._parts.receivers["OTLP/gRPC"].port == port
         send(service, 1, CERTIFICATES / "ca.pem")
         shutil.copy(CERTIFICATES / "server.key", key)
         assert apply(service, changed, catalog) == frozenset({Part.RECEIVERS})
@@ -140,7 +141,7 @@ def test_a_certificate_of_an_exporter_that_breaks_after_the_check_leaves_the_pip
     tls = ClientTls(ca_file=ca)
     before = {"otlp_grpc": exporter_to(9, tls)}
     with started(replace(config, exporters=before), catalog) as service:
-        stages = service._stages
+        stages = service._parts.stages
         ca.write_text("no certificate")
 
         after = {"otlp_grpc": replace(before["otlp_grpc"], timeout_s=3)}
@@ -148,7 +149,7 @@ def test_a_certificate_of_an_exporter_that_breaks_after_the_check_leaves_the_pip
 
         assert isinstance(failure, StartError)
         assert "exporters.otlp_grpc.tls" in str(failure)
-        assert service._stages is stages
+        assert service._parts.stages is stages
         send(service, 1)
 
 
@@ -180,7 +181,7 @@ def test_after_a_failure_that_nobody_foresaw_what_ran_before_runs_again(
         assert calls() == 3  # the new one, and that of before two times
         send(service, 1)
         wait_until(lambda: numbers(destination) == [1], "it did not arrive")
-        http = service._receivers["OTLP/HTTP"]
+        http = service._parts.receivers["OTLP/HTTP"]
         socket.create_connection(("127.0.0.1", http.port), WAIT_S).close()
 
 
@@ -188,7 +189,7 @@ def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it(
     config: Config, catalog: Catalog, destination: Destination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with started(config, catalog) as service:
-        receivers = [*service._receivers.values()]
+        receivers = [*service._parts.receivers.values()]
         stop = HttpReceiver.stop
 
         def fail(receiver: HttpReceiver, grace_s: float) -> None:
@@ -197,7 +198,7 @@ def test_a_part_that_does_not_stop_in_order_keeps_no_other_from_it(
             raise OSError("no more of that")
 
         monkeypatch.setattr(HttpReceiver, "stop", fail)
-        health = replace(config.service, health_endpoint="localhost:0")
+        health = replace(config.service, health_endpoint="127.0.0.1:0")
         receiver = replace(config.receiver or ReceiverConfig(""), max_workers=3)
         changed = replace(config, receiver=receiver, service=health)
         failure = apply(service, changed, catalog)
