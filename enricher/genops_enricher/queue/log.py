@@ -21,7 +21,7 @@ from genops_enricher.pipeline import Batch, Signal
 from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.frame import Frame
 from genops_enricher.queue.log_cursor import LogCursor
-from genops_enricher.queue.position import PositionFile, list_positions, read_state
+from genops_enricher.queue.position import PositionFile, State, list_positions, read_state
 from genops_enricher.queue.segment import (
     Position,
     Segment,
@@ -197,14 +197,25 @@ class Log:
         self._cursors = [*cursors.values()]
         for exporter in known.keys() - cursors.keys():
             _log.warning(
-                "%s: the exporter %s is no longer configured with a durable queue; what it had not "
-                "delivered is removed as soon as no other exporter needs it",
+                "%s: the exporter %s is no longer configured with a durable queue; %d items that "
+                "it had not delivered are removed as soon as no other exporter needs them",
                 self._directory,
                 exporter,
+                self._items_behind(states[exporter] or State(Position(0, 0))),
             )
         with self._lock:
             self._release()
         return cursors
+
+    def _items_behind(self, state: State) -> int:
+        """How many items an exporter in that state still has to deliver."""
+        return sum(
+            frame.items
+            for segment in self._segments
+            for frame in map(segment.frame, range(len(segment)))
+            if (place := Position(segment.number, frame.offset)) >= state.next
+            or place in state.unfinished
+        )
 
     def _begin_last(self) -> Segment:
         """The segment for what comes. On a full disk it has no file, and takes nothing.

@@ -112,12 +112,15 @@ class TestOrderAndRestart:
         self, folder: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with opened(folder, TWO) as queue:
+            put(queue, "0")
+            drain(queue.reader(B))
             put(queue, "1")
             drain(queue.reader(A))
         with opened(folder, ONE) as queue:
             put(queue, "2")
             assert len(segments(folder)) == 1
         assert "otlp_http/b is no longer configured" in caplog.text
+        assert "; 1 items that it had not delivered are removed" in caplog.text
 
         with opened(folder, TWO) as queue:
             assert drain(queue.reader(B)) == [b"2"]
