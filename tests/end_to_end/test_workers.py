@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -351,6 +353,27 @@ def test_a_reload_that_one_worker_can_not_follow_is_taken_back_in_all(
     assert 'genops_worker_ready{worker="1"} 1.0' in page
     assert 'genops_worker_ready{worker="2"} 1.0' in page
     assert sorted(set(numbers(backend))) == [*range(1, sent + 1)]
+
+
+def test_the_pages_move_to_another_host_and_stay_where_they_were_if_they_can_not(
+    tmp_path: Path, away: str
+) -> None:
+    def set_health(settings: Any, endpoint: str) -> None:
+        settings["service"]["telemetry"]["health"]["endpoint"] = endpoint
+
+    with running(workers_config(tmp_path, away)) as enricher:
+        config, port = tmp_path / "enricher.yaml", enricher.health.rpartition(":")[2]
+        edit(config, lambda s: set_health(s, f"0.0.0.0:{port}"))
+        enricher.hang_up()  # while they move they answer nobody
+        wait_until(lambda: "replaced: health" in enricher.log.read_text(), "not reloaded")
+        enricher.get("/ready")
+
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = f"127.0.0.1:{other.getsockname()[1]}"
+            edit(config, lambda s: set_health(s, taken))
+            enricher.hang_up()
+            wait_until(lambda: "not reloaded" in enricher.log.read_text(), "it is reloaded")
+            assert f"can't listen on {taken}" in enricher.status()["degraded"][0]
 
 
 def test_a_receiver_moves_to_another_port_and_a_taken_one_is_refused(

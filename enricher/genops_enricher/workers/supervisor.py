@@ -131,8 +131,10 @@ class Supervisor:
             with ExitStack() as undo:
                 undo.callback(lambda: self._ports.keep_only(_addresses(self._config)))
                 self._ports.keep(_addresses(config))
-                health = None
-                if Part.HEALTH in parts:
+                health = self._health_server
+                if Part.HEALTH in parts and health is not None:
+                    health.stop()  # before: the new one may want the same port of another host
+                    undo.callback(health.start)
                     health = self._serve_health(config)
                     undo.callback(health.stop)
                 for slot in [*self._slots, *self._adopting]:
@@ -143,10 +145,7 @@ class Supervisor:
                 undo.pop_all()
             self._config, self._catalog = config, catalog
             self._ports.keep_only(_addresses(config))
-            if health is not None:
-                if self._health_server is not None:
-                    self._health_server.stop()
-                self._health_server = health
+            self._health_server = health
             return parts
 
     def stop(self, why: str) -> None:
