@@ -5,6 +5,9 @@ A process of its own from the beginning, not a fork: gRPC and threads do not sur
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -61,6 +64,7 @@ class WorkerProcess:
         """
         with self._ordering:
             try:
+                _limit_sending(self._orders, timeout_s)
                 self._orders.send(order)
                 answer = _next(self._orders, timeout_s)
             except (OSError, EOFError, TimeoutError) as error:
@@ -103,6 +107,18 @@ class WorkerProcess:
         self._process.wait()
         self._orders.close()
         self._sight.close()
+
+
+def _limit_sending(connection: Connection, timeout_s: float | None) -> None:
+    """Let no piece of what is sent wait longer for a worker that reads nothing: then OSError.
+
+    An overlay may be larger than what lies in the socket meanwhile. Python has no name for this
+    where a socket is written to as a file; 0 is for ever.
+    """
+    microseconds = 0 if timeout_s is None else max(int(timeout_s * 1e6), 1)
+    limit = struct.pack("ll", *divmod(microseconds, 10**6))
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 def _next(connection: Connection, timeout_s: float | None) -> object:

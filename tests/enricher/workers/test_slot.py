@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from genops_enricher.workers import process
 from genops_enricher.workers import slot as slots
 from genops_enricher.workers.orders import Sources
 from genops_enricher.workers.slot import Slot
-from life import wait_until
+from life import WAIT_S, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -63,8 +64,9 @@ def test_one_that_is_killed_while_it_starts_is_started_again(
     assert not slot.is_ready
 
 
+@pytest.mark.parametrize("overlay_bytes", [0, 4 << 20])  # more than lies in a pipe that is not read
 def test_one_that_takes_no_new_configuration_is_killed_and_the_next_one_has_it(
-    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlay_bytes: int
 ) -> None:
     told = tmp_path / "told"
     program = (
@@ -85,7 +87,12 @@ def test_one_that_takes_no_new_configuration_is_killed_and_the_next_one_has_it(
     slot = Slot(1, [])
     slot.begin(sources)
 
-    slot.apply(new)
+    applying = threading.Thread(
+        target=slot.apply, args=(replace(new, overlays="x" * overlay_bytes),), daemon=True
+    )
+    applying.start()
+    applying.join(WAIT_S)
+    assert not applying.is_alive()
 
     wait_until(lambda: told.read_text() == "info\ndebug\n", "no process has the new one")
     assert slot.restarts == 1
