@@ -30,6 +30,7 @@ from genops_enricher.config.model import HttpReceiverConfig
 from genops_enricher.errors import RetryableError
 from genops_enricher.pipeline import Intake, PartialSuccess, Signal
 from genops_enricher.receive.auth import UNAUTHENTICATED, BearerTokens
+from genops_enricher.receive.http_arrival import Body, GoneError, Receive
 from genops_enricher.receive.http_body import (
     TooLargeError,
     gunzip,
@@ -60,14 +61,8 @@ _STATUSES = {
 }
 
 Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-Take = Callable[[int], None]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-
-class _GoneError(Exception):
-    """The sender has left; nobody waits for an answer."""
 
 
 class _RefusedError(Exception):
@@ -101,7 +96,7 @@ class OtlpHttpApp:
         self._pool = pool
         self._tokens = tokens
         self._in_flight = InFlight(config.max_in_flight_bytes, admit)
-        self._arriving: set[_Body] = set()
+        self._arriving: set[Body] = set()
         self._paths = {config.url_paths[signal]: signal for signal in intakes}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -111,14 +106,14 @@ class OtlpHttpApp:
         }
         encoding = _media_type(headers)
         signal = self._paths.get(_path(scope["path"]))
-        body = _Body(receive, asyncio.get_running_loop().time(), self._config.read_timeout_s)
+        body = Body(receive, asyncio.get_running_loop().time(), self._config.read_timeout_s)
         status, answer, more = HTTPStatus.OK, _SUCCESS.get(encoding, b""), dict[str, str]()
         try:
             with self._in_flight.request() as share:
                 told = await self._handle(scope["method"], signal, headers, body, share)
             if told is not None and signal is not None:
                 answer = _encode(to_response(signal, told), encoding)
-        except _GoneError:
+        except GoneError:
             return
         except asyncio.CancelledError:  # by the server, at the end of its grace
             status, answer, more = self._refuse(RetryableError("shutting down"), signal, encoding)
@@ -141,7 +136,7 @@ class OtlpHttpApp:
         method: str,
         signal: Signal | None,
         headers: Mapping[str, str],
-        body: _Body,
+        body: Body,
         share: Share,
     ) -> PartialSuccess | None:
         if self._tokens and not self._tokens.allow(headers.get("authorization", "")):
@@ -242,7 +237,7 @@ class OtlpHttpApp:
             )
         return status, encode_refusal(answer, encoding), headers
 
-    async def _drain(self, headers: Mapping[str, str], body: _Body, status: HTTPStatus) -> None:
+    async def _drain(self, headers: Mapping[str, str], body: Body, status: HTTPStatus) -> None:
         """Read on after a refusal, until the deadline; of strangers no more than a request.
 
         Many senders read no answer before they have written all. If the connection were closed
@@ -253,55 +248,8 @@ class OtlpHttpApp:
         try:
             unknown = status is HTTPStatus.UNAUTHORIZED
             await body.skip(self._config.max_request_body_bytes if unknown else None)
-        except (TimeoutError, _GoneError, asyncio.CancelledError):
+        except (TimeoutError, GoneError, asyncio.CancelledError):
             return
-
-
-class _Body:
-    """The body of one request, which arrives in time or never."""
-
-    def __init__(self, receive: Receive, began_s: float, timeout_s: float) -> None:
-        """`began_s` is of the loop's clock."""
-        self._receive = receive
-        self._waiting: asyncio.Timeout | None = None
-        self._deadline_s = began_s + timeout_s
-        self.began_s = began_s
-        self.size = 0  # of what is held
-        self.complete = False  # all of it has arrived
-
-    async def read(self, limit: int, take: Take) -> bytes:
-        """All of it, of at most `limit` bytes, each told to `take`."""
-        data = bytearray()
-        while not self.complete:
-            piece = await self._next()
-            if len(data) + len(piece) > limit:
-                raise TooLargeError.of_bytes(limit)
-            take(len(piece))
-            data += piece
-            self.size = len(data)
-        return bytes(data)
-
-    def end(self) -> None:
-        """Let its time be over."""
-        self._deadline_s = asyncio.get_running_loop().time()
-        if self._waiting is not None:
-            self._waiting.reschedule(self._deadline_s)
-
-    async def skip(self, limit: int | None) -> None:
-        """Throw the rest away, up to `limit` bytes if there is one."""
-        skipped = 0
-        while not self.complete and (limit is None or skipped <= limit):
-            skipped += len(await self._next())
-
-    async def _next(self) -> bytes:
-        async with asyncio.timeout_at(self._deadline_s) as self._waiting:
-            message = await self._receive()
-        self._waiting = None
-        if message["type"] == "http.disconnect":
-            raise _GoneError
-        self.complete = not message.get("more_body", False)
-        piece: bytes = message.get("body", b"")
-        return piece
 
 
 def encode_refusal(answer: Refusal, encoding: str) -> bytes:
