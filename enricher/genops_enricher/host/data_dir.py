@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from genops_enricher.errors import StartError
+from genops_enricher.host.folders import make_folder
 
 __all__ = ["DataDir"]
 
@@ -46,7 +47,7 @@ class DataDir:
             StartError: it can't be written, or another process holds it.
         """
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unwritable(error) from error

@@ -22,8 +22,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from genops_enricher.errors import EnricherError
+from genops_enricher.host.folders import make_folder, sync_folder
 from genops_enricher.pipeline import Signal
-from genops_enricher.queue.segment import sync_directory
 
 __all__ = ["DeadLetters", "Letter", "letter_id", "letter_paths", "read_letter"]
 
@@ -181,10 +181,7 @@ def _remove_unfinished(folder: Path) -> None:
 def _write(path: Path, data: bytes) -> None:
     """Write a file so that it is there as a whole, for good, or not at all."""
     folder = path.parent
-    for parent in (folder.parents[1], folder.parents[0], folder):
-        if not parent.is_dir():
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(parent.parent)
+    make_folder(folder)
     unfinished = path.with_suffix(_UNFINISHED)
     try:
         with os.fdopen(
@@ -197,4 +194,4 @@ def _write(path: Path, data: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
-    sync_directory(folder)
+    sync_folder(folder)

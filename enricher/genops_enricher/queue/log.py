@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from genops_enricher.errors import StartError
+from genops_enricher.host.folders import make_folder, sync_folder
 from genops_enricher.pipeline import Batch, Signal
 from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.frame import Frame
@@ -30,7 +31,6 @@ from genops_enricher.queue.segment import (
     load,
     path_of,
     remove,
-    sync_directory,
 )
 from genops_enricher.queue.set_aside import SetAside
 
@@ -157,8 +157,8 @@ class Log:
                 remove(self._segments[-1].path)
 
     def _open(self, exporters: Iterable[str]) -> dict[str, LogCursor]:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sync_directory(self._directory.parent)
+        make_folder(self._directory)
+        sync_folder(self._directory.parent)  # who made it may have ended before that
         known = list_positions(self._directory)
         states = {exporter: read_state(path) for exporter, path in known.items()}
         paths = list_segments(self._directory)

@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from genops_enricher.errors import StartError
-from genops_enricher.queue.segment import Position, sync_directory
+from genops_enricher.host.folders import sync_folder
+from genops_enricher.queue.segment import Position
 
 __all__ = ["PositionFile", "State", "list_positions", "read_state"]
 
@@ -64,7 +65,7 @@ class PositionFile:
                 os.pwrite(self._fd, bytes(2 * _SLOT_BYTES), 0)
                 self.write(self.state)
                 os.fsync(self._fd)
-                sync_directory(directory)
+                sync_folder(directory)
         except BaseException:
             os.close(self._fd)
             if new:  # the next try is to find none either

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genops_enricher.errors import StartError
+from genops_enricher.host.folders import sync_folder
 from genops_enricher.queue.clock import Clock
 from genops_enricher.queue.frame import Damage, Frame, decode, header_of, scan
 from genops_enricher.queue.set_aside import SetAside
@@ -35,7 +36,6 @@ __all__ = [
     "path_of",
     "read_payload",
     "remove",
-    "sync_directory",
 ]
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class SegmentWriter:
         self._fd = os.open(self.segment.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             _write(self._fd, [_FILE_HEADER])
-            sync_directory(directory)
+            sync_folder(directory)
         except OSError:
             os.close(self._fd)
             remove(self.segment.path)
@@ -229,15 +229,6 @@ def read_payload(fd: int, segment: Segment, frame: Frame, *, set_aside: SetAside
     if payload is None:
         set_aside.keep(segment.path, Damage(frame.offset, frame.end, torn=False), data)
     return payload
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a folder durable: syncing a new file does not sync its name."""
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _refuse_newer(path: Path, header: bytes) -> None:

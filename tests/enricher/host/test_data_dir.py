@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +68,24 @@ def test_a_folder_that_another_process_has_locked_for_this_one_is_not_locked_aga
     with pytest.raises(StartError, match="is in use by process"):
         DataDir(tmp_path).open()
     outer.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_the_names_of_folders_that_are_made_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a worker, whose folder is in the data folder: else a power failure may lose it."""
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    path = tmp_path / "data" / "worker-2"
+
+    DataDir(path, lock=False).open()
+
+    assert synced == [tmp_path, tmp_path / "data"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
