@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import io
 import socket
+import threading
 import time
 from typing import Any
 from weakref import WeakSet
@@ -80,15 +81,19 @@ class _EndingPool(HTTPConnectionPool):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._made: WeakSet[HTTPConnection] = WeakSet()
+        self._lock = threading.Lock()
 
     def _new_conn(self) -> Any:
         connection = super()._new_conn()
-        self._made.add(connection)  # type: ignore[arg-type]  # urllib3 says a protocol
+        with self._lock:
+            self._made.add(connection)  # type: ignore[arg-type]  # urllib3 says a protocol
         return connection
 
     def end(self) -> None:
         """Let what is under way fail now."""
-        for connection in [*self._made]:
+        with self._lock:
+            made = [*self._made]
+        for connection in made:
             if (sock := connection.sock) is not None:
                 with contextlib.suppress(OSError):  # it has ended already
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS, which would wait
