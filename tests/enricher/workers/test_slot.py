@@ -117,3 +117,53 @@ def test_one_that_does_not_stop_is_killed_and_that_is_said(
     slot.begin(sources)
 
     assert slot.stop("test", 0.1) == "worker 3: took too long, and was killed"
+
+
+def patched(change: str) -> list[str]:
+    """The command of a worker in which something of the service is another."""
+    program = (
+        "import sys\n"
+        "from genops_enricher.life.service import Service\n"
+        f"{change}"
+        "from genops_enricher.workers.worker import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    return [sys.executable, "-c", program]
+
+
+def test_one_that_fails_to_reload_in_an_unforeseen_way_says_so_and_goes_on(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = (
+        "def apply(*arguments):\n    raise RuntimeError('no more threads')\nService.apply = apply\n"
+    )
+    monkeypatch.setattr(process, "COMMAND", patched(fails))
+    slot = Slot(1, [])
+    slot.begin(sources)
+
+    with pytest.raises(StartError, match="internal error: RuntimeError; the log says more"):
+        slot.apply(sources)
+
+    slot.look()
+    assert slot.is_ready
+    assert slot.restarts == 0
+    assert slot.stop("test", 10.0) == ""
+
+
+def test_one_that_can_not_tell_once_how_it_is_is_asked_again(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = (
+        "degraded = Service._degraded\n"
+        "def fail(service):\n"
+        "    Service._degraded = degraded\n"
+        "    service.health.degraded = service._degraded\n"
+        "    raise RuntimeError('dictionary changed size during iteration')\n"
+        "Service._degraded = fail\n"
+    )
+    monkeypatch.setattr(process, "COMMAND", patched(fails))
+    slot = Slot(1, [])
+    slot.begin(sources)
+
+    wait_until(lambda: slot.is_ready, "it looks as if it hung")
+    assert slot.stop("test", 10.0) == ""
