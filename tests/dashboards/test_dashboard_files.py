@@ -193,6 +193,14 @@ def test_alerts_say_what_to_do_and_are_named_once() -> None:
         assert rule["annotations"]["description"].endswith(".")
 
 
+def test_a_metric_that_is_said_to_be_worth_an_alert_has_one() -> None:
+    told = {metric.name for metric in METRICS if "alert on" in metric.meaning.lower()}
+    watched = " ".join(alert.expr for alert in ALERTS)
+
+    assert len(told) > 1
+    assert {name for name in told if not re.search(rf"\b{name}\b", watched)} == set()
+
+
 def test_losing_anything_is_critical() -> None:
     by_name = {alert.name: alert.severity for alert in ALERTS}
 

@@ -200,10 +200,10 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
     "GenopsBadRequests": (
         {
             'genops_refused_requests_total{instance="a",signal="logs",code="INVALID_ARGUMENT"}': (
-                "0+1x60"
+                "_x100 1x60"
             )
         },
-        30,
+        105,
     ),
     "GenopsBooksDoNotBalance": (
         {f"genops_exporter_delivered_items_total{_D}}}": f"0+590x{MINUTES}"},
@@ -237,6 +237,10 @@ TROUBLE: Mapping[str, tuple[Mapping[str, str], int]] = {
     "GenopsMemoryLimit": (
         {'genops_memory_refused_requests_total{instance="a"}': "0+1x60"},
         30,
+    ),
+    "GenopsWorkerEnded": (
+        {'genops_worker_restarts_total{instance="a",worker="2"}': "0x100 1x60"},
+        105,
     ),
     "GenopsSpendRises": (
         {'genops_cost_total{instance="a",genops_team="support"}': "0+0.01x1500 16+1x60"},

@@ -132,8 +132,7 @@ ALERTS = (
     Alert(
         "GenopsBadRequests",
         "info",
-        'sum by (instance, signal) (increase(genops_refused_requests_total{code!="UNAVAILABLE"}'
-        "[1h])) > 0",
+        _grows('genops_refused_requests_total{code!="UNAVAILABLE"}', "1h", "instance, signal"),
         "Somebody sends {{ $labels.signal }} that can't be read or are not allowed.",
         "Find the sender: the log names what was wrong.",
     ),
@@ -214,6 +213,13 @@ ALERTS = (
         "Senders keep them and try again. Raise `service.memory_limit_mib` and the container's "
         "limit, lower `max_in_flight_mib`, or add a replica.",
         "10m",
+    ),
+    Alert(
+        "GenopsWorkerEnded",
+        "warning",
+        _grows("genops_worker_restarts_total", "1h", "instance, worker"),
+        "Worker {{ $labels.worker }} ended and was started again.",
+        "The log says how it ended. Nothing that was acknowledged is lost.",
     ),
     Alert(
         "GenopsSpendRises",
