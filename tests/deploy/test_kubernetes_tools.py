@@ -137,7 +137,7 @@ def test_the_chart_makes_valid_manifests_of_other_values(name: str, tmp_path: Pa
             "/etc/genops-enricher/overlays/a.yml",
             "/etc/genops-enricher/overlays/b.yaml",
         ]
-        assert pod["containers"][0]["resources"]["limits"] == {"memory": "2304Mi", "cpu": "4"}
+        assert pod["containers"][0]["resources"]["limits"] == {"memory": "2432Mi", "cpu": "4"}
 
 
 def test_with_both_secrets_the_receivers_are_not_open(tmp_path: Path) -> None:

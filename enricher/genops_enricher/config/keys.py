@@ -579,7 +579,7 @@ _SERVICE = (
         integer(64, 10**6),
         None,
         "MiB of memory (resident set) above which senders are told to try again. Idle, the process "
-        "takes about 100. Needs /proc.",
+        "takes about 60. Needs /proc.",
     ),
     Key(
         "service.workers",
