@@ -83,7 +83,17 @@ def _parser() -> argparse.ArgumentParser:
 
     enrich = commands.add_parser("enrich", help="price the spans of OTLP files, offline")
     enrich.add_argument("files", nargs="+", type=Path, metavar="FILE", help="protobuf or JSON")
-    _add_config(enrich)
+    enrich.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML configuration, for its `enrichment`"
+    )
+    enrich.add_argument(
+        "--overlay",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="prices of your own, on top of those of the configuration; may be repeated",
+    )
     enrich.add_argument(
         "--reprice", action="store_true", help="take earlier enrichment away and price again"
     )
@@ -194,7 +204,7 @@ def _enrich(options: argparse.Namespace) -> int:
     config = EnrichmentConfig()
     if options.config:
         config = load_config(options.config, os.environ).config.enrichment
-    catalog = load_catalog(config.overlays)
+    catalog = load_catalog([*config.overlays, *options.overlay])
     enricher = Enricher(catalog, config.attribution, config.vocabularies)
     return enrich_files(
         options.files,

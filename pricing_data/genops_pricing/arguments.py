@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from .instants import parse_instant
+from .load import load_catalog
 from .units import Usage
 
 __all__ = ["COUNTS", "DATA", "FACTS", "make_parser"]
@@ -43,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="Dated prices of LLM calls.",
         epilog="Exit: 0 priced, free or sound, 3 unpriced or flagged, 2 wrong usage, 1 failure.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="of the release and catalog")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
     check = commands.add_parser("check", help="check the catalog, or overlays and data directories")
@@ -55,8 +59,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     show = _reader(commands, "show", "show all price rows of a model, with their sources")
     cost = _reader(commands, "cost", "price one call")
+    show.add_argument("model", help="its name, or a row's id as a span has it")
+    cost.add_argument("model")
     for command in (show, cost):
-        command.add_argument("model")
         command.add_argument(
             "--market", type=str.lower, help="who bills; default: told from the model's name"
         )
@@ -114,6 +119,14 @@ def make_parser() -> argparse.ArgumentParser:
     imports.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="price files")
     imports.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the versions of the release and of the catalog, which is read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"{version('genops-ai')}, catalog {load_catalog().version}\n")
+        parser.exit()
 
 
 def _reader(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:

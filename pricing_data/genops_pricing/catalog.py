@@ -17,7 +17,7 @@ from .entries import Entry, InForce
 from .instants import instant_of, parse_instant
 from .lookup import LONGEST_REMEMBERED, Lookup
 from .markets import Markets
-from .model import Model
+from .model import Model, Row
 from .shelf import Shelf, canonical
 from .stock import Stock
 from .tiers import Tiers
@@ -109,6 +109,18 @@ class Catalog:
         """The model that a name means."""
         resolved = self._lookup.resolve(name, market)
         return resolved if isinstance(resolved, Miss) else self._stock.entry(*resolved).model
+
+    def row(self, entry: str) -> tuple[Model, Row] | None:
+        """The price row of an id, as spans state it, and the model that it is of."""
+        market, _, rest = entry.partition("/")
+        name = rest.rpartition("@")[0]
+        # The id of an upstream provider's row has the provider after the model.
+        for model_id in (name, name.rpartition("/")[0]):
+            if model_id in self._stock.ids(market):
+                model = self._stock.entry(market, model_id).model
+                if row := model.row_of(entry):
+                    return model, row
+        return None
 
     def find(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +38,8 @@ _USAGE: Final = 2
 _UNPRICED: Final = 3
 _FLAGGED: Final = 3
 
+# The end of the id of a price row, as spans have it; a model's name has no instant.
+_ROW_ID: Final = re.compile(r"@\d{4}-\d\d-\d\dT[\d:.]+Z")
 _WITHOUT_TERMINAL: Final = (120, 24)  # columns and lines
 
 
@@ -105,19 +108,28 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    """Show all that is known of one model: facts, price rows, sources."""
+    """Show all that is known of one model, or of the one that has a row: facts, rows, sources."""
     catalog = load_catalog(options.overlay)
     if _misses_market(options, catalog):
         return _USAGE
-    model = catalog.model(options.model, market=options.market)
-    if isinstance(model, Miss):
-        return _report_miss(model.reason, model.detail, model.closest)
+    chosen = None
+    if _ROW_ID.search(options.model):
+        found = catalog.row(options.model)
+        if found is None:
+            return _report_no_row(options.model, catalog)
+        model, chosen = found
+    else:
+        named = catalog.model(options.model, market=options.market)
+        if isinstance(named, Miss):
+            return _report_miss(named.reason, named.detail, named.closest)
+        model = named
     at_ns = instant_of(options.at)
     width = shutil.get_terminal_size(_WITHOUT_TERMINAL).columns
+    marked = (options.model, chosen) if chosen else None
     _print(
         options,
-        show.show_records(catalog, model, at_ns),
-        lambda _: show.show_lines(catalog, model, at_ns, width),
+        show.show_records(catalog, model, at_ns, chosen),
+        lambda _: show.show_lines(catalog, model, at_ns, width, marked),
     )
     return _PRICED
 
@@ -222,6 +234,17 @@ def _misses_market(options: argparse.Namespace, catalog: Catalog) -> bool:
     known = ", ".join(catalog.markets)
     print(f'no market "{options.market}". Known: {known}', file=sys.stderr)
     return True
+
+
+def _report_no_row(entry: str, catalog: Catalog) -> int:
+    overlay = entry.partition("+")[2]
+    reason = (
+        f"it is of the overlay {overlay}: give it by --overlay"
+        if overlay
+        else f"the catalog {catalog.version} has no such row"
+    )
+    print(f"no price row {entry}: {reason}", file=sys.stderr)
+    return _UNPRICED
 
 
 def _report_miss(reason: str, detail: str, closest: Sequence[str]) -> int:

@@ -194,9 +194,10 @@ class Model:
                 yield endpoint, row
 
     def row_of(self, entry: str) -> Row | None:
-        """Its own row that an offer names, discounted or not."""
+        """The row that an offer names, its own or an upstream provider's, discounted or not."""
         # A discounted offer adds "~overlay" to the row's id.
-        return next((row for row in self.rows if f"{entry}~".startswith(f"{row.entry}~")), None)
+        named = (row for _, row in self.every_row() if f"{entry}~".startswith(f"{row.entry}~"))
+        return next(named, None)
 
 
 def owners(

@@ -14,6 +14,7 @@ from .catalog import Catalog
 from .model import Model
 from .table import columns, fact
 from .units import PARTS
+from .unstated import unstated
 from .wording import money
 
 __all__ = [
@@ -102,6 +103,7 @@ def check_record(catalogs: Sequence[Catalog], problems: Sequence[str]) -> dict[s
         "models": len(models),
         "rows": sum(1 for model in models for _ in model.every_row()),
         "problems": list(problems),
+        "notes": [note for catalog in catalogs for note in unstated(catalog)],
     }
 
 
@@ -111,5 +113,6 @@ def check_lines(catalogs: Sequence[Catalog], problems: Sequence[str]) -> Iterato
         record = check_record([catalog], ())
         counts = f"{record['models']} models, {record['rows']} price rows"
         yield f"{catalog.version}: {counts}, all sound"
+        yield from (f"note: {note}" for note in record["notes"])
     if problems:
         yield f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"

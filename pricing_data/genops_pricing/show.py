@@ -22,8 +22,10 @@ __all__ = ["show_lines", "show_records"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, Any]]:
-    """The records of `show`: one for each price row."""
+def show_records(
+    catalog: Catalog, model: Model, at_ns: int, chosen: Row | None = None
+) -> list[dict[str, Any]]:
+    """The records of `show`: one for each price row, or for the one that is chosen."""
     in_force = _in_force(catalog, model, at_ns)
     alike = _served_alike(model)
     return [
@@ -52,10 +54,17 @@ def show_records(catalog: Catalog, model: Model, at_ns: int) -> list[dict[str, A
             "version": catalog.version,
         }
         for endpoint, row in model.every_row()
+        if chosen in (None, row)
     ]
 
 
-def show_lines(catalog: Catalog, model: Model, at_ns: int, width: int = 80) -> Iterator[str]:
+def show_lines(
+    catalog: Catalog,
+    model: Model,
+    at_ns: int,
+    width: int = 80,
+    chosen: tuple[str, Row] | None = None,
+) -> Iterator[str]:
     """A model and its prices, for people: facts, a table of rows, and plots.
 
     Args:
@@ -63,6 +72,7 @@ def show_lines(catalog: Catalog, model: Model, at_ns: int, width: int = 80) -> I
         model: what to show.
         at_ns: the instant whose row is marked.
         width: columns of the terminal.
+        chosen: the row to mark in place of it, and what it is called.
     """
     offer = catalog.find(model.id, market=model.market, at_ns=at_ns)
     yield model.id
@@ -87,7 +97,10 @@ def show_lines(catalog: Catalog, model: Model, at_ns: int, width: int = 80) -> I
         if value:
             yield from fact(name, value, width)
     yield ""
-    yield from _history(model, _in_force(catalog, model, at_ns), width)
+    if chosen:
+        yield from _history(model, chosen[1], chosen[0], width)
+        return
+    yield from _history(model, _in_force(catalog, model, at_ns), "in force", width)
     until = _EPOCH + timedelta(microseconds=at_ns // 1000)
     for key in ("input", "output"):
         title = f"{key}, USD per million tokens"
@@ -106,10 +119,10 @@ def _served_alike(model: Model) -> dict[str, str | None]:
     return {slug: own.quantization for slug, own in model.endpoints.items() if not own.rows}
 
 
-def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
+def _history(model: Model, marked: Row | None, mark: str, width: int) -> Iterator[str]:
     """The rows as a table, oldest first, those of upstream providers last; USD per million tokens.
 
-    The row in force is marked, and below a row stands what does not fit in it: unit prices,
+    One row is marked, and below a row stands what does not fit in it: unit prices,
     conditional prices, reasons.
     """
     units = [
@@ -134,17 +147,17 @@ def _history(model: Model, in_force: Row | None, width: int) -> Iterator[str]:
                 known.source if known else "-",
             )
         )
-        marks.append("> " if row is in_force else "  ")
+        marks.append("> " if row is marked else "  ")
         notes.append(list(_notes(row)))
     fitted, left_out = fit(
         table, width - 2, soft=("provider", "source"), spare=("seen", "basis", "source")
     )
-    for line, mark, below in zip(columns(fitted), marks, notes, strict=True):
-        yield mark + line
+    for line, sign, below in zip(columns(fitted), marks, notes, strict=True):
+        yield sign + line
         for note in below:
             yield from textwrap.wrap(note, width, initial_indent=" " * 6, subsequent_indent=" " * 8)
-    if in_force:
-        yield "  > in force"
+    if marked:
+        yield f"  > {mark}"
     if any(row.unknown for _, row in model.every_row()):
         yield "  ? a price that no source tells: calls with such tokens are unpriced"
     if left_out:

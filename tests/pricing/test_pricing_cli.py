@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -446,3 +447,111 @@ def test_a_catalog_that_is_not_there_can_not_be_compared(
 ) -> None:
     assert main(["diff", str(tmp_path / "none"), str(tmp_path)]) == 1
     assert "none: no such file. Give a data directory" in capsys.readouterr().err
+
+
+CONTRACT = """\
+overlay: acme
+market: openrouter
+author: openai
+models:
+  - id: openai/gpt-4o
+    prices:
+      - effective_from: 2026-01-01
+        reason: Contract 4711
+        usd_per_mtok: {input: "2", output: "8", cache_read: "1"}
+discounts:
+  - market: openrouter
+    author: openai
+    percent: "10"
+    effective_from: 2025-01-01
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "price"),
+    [
+        ("openrouter/openai/gpt-4o@2024-11-04T00:00:00Z", "2.5"),
+        ("openrouter/openai/gpt-4o@2024-05-13T00:00:00Z", "5"),
+        ("openrouter/openai/gpt-4o/azure@2026-05-18T00:00:00Z", "2.5"),
+        ("openai/gpt-4o-mini@2024-07-18T00:00:00Z", "0.15"),
+        ("openrouter/openai/gpt-4o@2026-01-01T00:00:00Z+acme", "2"),
+        ("openrouter/openai/gpt-4o@2024-11-04T00:00:00Z~acme", "2.5"),  # before the discount
+    ],
+)
+def test_show_takes_the_id_of_a_row_as_a_span_states_it(
+    entry: str, price: str, capsys: Output, tmp_path: Path
+) -> None:
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(CONTRACT, encoding="utf-8")
+
+    code, out, err = run(capsys, f"show {entry} --overlay {overlay}")
+    (row,) = records(capsys, f"show {entry} --overlay {overlay} --json")
+
+    assert (code, err) == (0, "")
+    (marked,) = [line for line in out.splitlines() if line.startswith("> ")]
+    assert price in marked.split()
+    assert f"  > {entry}\n" in out
+    assert row["entry"] == entry.partition("~")[0]
+    assert row["prices"]["input"] == price
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            "openrouter/openai/gpt-4o@2026-01-01T00:00:00Z+acme",
+            "it is of the overlay acme: give it by --overlay",
+        ),
+        ("openrouter/openai/gpt-4o@2024-11-05T00:00:00Z", "has no such row"),
+        ("openrouter/openai/none@2024-11-05T00:00:00Z", "has no such row"),
+        ("nowhere/none@2024-11-05T00:00:00Z", "has no such row"),
+    ],
+)
+def test_show_says_why_there_is_no_such_row(entry: str, said: str, capsys: Output) -> None:
+    code, out, err = run(capsys, f"show {entry}")
+
+    assert (code, out) == (3, "")
+    assert f"no price row {entry}: " in err
+    assert said in err
+
+
+def test_a_name_of_a_model_with_an_at_sign_is_no_row(capsys: Output) -> None:
+    code, out, _ = run(capsys, "show claude-sonnet-4-5@20250929 --market google-vertex")
+
+    assert code == 0, out
+
+
+def test_the_version_is_that_of_the_distribution_and_that_of_the_catalog(capsys: Output) -> None:
+    code, out, _ = run(capsys, "--version")
+
+    assert code == 0
+    assert out == f"{version('genops-ai')}, catalog {VERSION}\n"
+
+
+def test_check_notes_what_a_contract_leaves_out(capsys: Output, tmp_path: Path) -> None:
+    """A row inherits nothing: without a price of their own cached tokens cost what input costs."""
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(CONTRACT.replace(', cache_read: "1"', ""), encoding="utf-8")
+
+    code, out, err = run(capsys, f"check {overlay}")
+    (record,) = records(capsys, f"check {overlay} --json")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].startswith(
+        "note: openrouter/openai/gpt-4o@2026-01-01T00:00:00Z+acme leaves out what the row below "
+        "it states: cache_read 1.25. "
+    )
+    assert [f"note: {note}" for note in record["notes"]] == out.splitlines()[1:]
+    _, cost, _ = run(
+        capsys, f"cost gpt-4o --input 1000000 --cache-read 1000000 --overlay {overlay}"
+    )
+    assert cost.startswith("openai/gpt-4o: 1.8 USD\n")  # 2 less 10 %, as any input
+
+
+def test_check_has_no_note_where_a_contract_states_all(capsys: Output, tmp_path: Path) -> None:
+    overlay = tmp_path / "acme.yaml"
+    overlay.write_text(CONTRACT, encoding="utf-8")
+
+    _, out, _ = run(capsys, f"check {overlay}")
+
+    assert len(out.splitlines()) == 1

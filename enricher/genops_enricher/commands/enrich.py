@@ -6,6 +6,7 @@ For dry runs (what would the enricher say of these spans?) and for pricing recor
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -159,7 +160,8 @@ def _without_own_attributes(payload: bytes, aliases: Sequence[Alias]) -> bytes:
 def _report(
     spans: Iterable[Span], outcomes: Counter[tuple[Status, str]], version: str
 ) -> Iterator[str]:
-    """Lines for people: one for each LLM span, then the books."""
+    """Lines for people: one for each LLM span, then the books, then the sum of all costs."""
+    costs: list[float] = []
     for span in spans:
         get = span.attributes.get
         if (status := get("genops.cost.status")) is None:
@@ -167,13 +169,16 @@ def _report(
         if status == Status.UNPRICED:
             cost = f"unpriced: {get('genops.cost.unpriced_reason')}"
         else:
-            cost = f"{_usd(get('genops.cost.total'))} USD {get('genops.cost.source')}"
+            total = get("genops.cost.total")
+            costs += [float(total)] if isinstance(total, int | float) else []
+            cost = f"{_usd(total)} USD {get('genops.cost.source')}"
         row = get("genops.pricing.entry") or get("genops.cost.duplicate_of", "")
         yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {row}"
     yield ""
     yield f"catalog {version}"
     for (status, reason), count in sorted(outcomes.items()):
         yield f"{count:>8} {status}{f' ({reason})' if reason else ''}"
+    yield f"{_usd(math.fsum(costs)):>8} USD in all"
 
 
 def _usd(total: object) -> str:

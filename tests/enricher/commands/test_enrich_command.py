@@ -237,3 +237,62 @@ def test_costs_are_shown_without_the_rounding_of_doubles(
 
     assert main(["enrich", str(source)]) == 0
     assert f" {shown} reported" in capsys.readouterr().out
+
+
+OVERLAY = """\
+overlay: contract
+market: openrouter
+author: openai
+models:
+  - id: openai/gpt-4o
+    prices:
+      - effective_from: 2024-01-01
+        reason: contract
+        usd_per_mtok: {input: "1", output: "2", cache_read: "0.5"}
+"""
+
+
+def test_prices_of_one_s_own_need_no_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "prices.yaml").write_text(OVERLAY)
+    source = tmp_path / "in"
+    source.write_bytes(PRICED)
+
+    assert main(["enrich", str(source), "--overlay", str(tmp_path / "prices.yaml")]) == 0
+    out = capsys.readouterr().out
+
+    assert " 0.0012 USD computed" in out  # 1,000 × 1 + 100 × 2, each a millionth
+    assert "@2024-01-01T00:00:00Z+contract" in out
+
+
+def test_overlays_of_the_command_line_lie_on_those_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = OVERLAY.replace("overlay: contract", "overlay: below").replace('"1"', '"9"')
+    (tmp_path / "below.yaml").write_text(below)
+    (tmp_path / "prices.yaml").write_text(OVERLAY)
+    config = tmp_path / "enricher.yaml"
+    config.write_text(
+        "exporters: {otlp_grpc: {endpoint: localhost:4319, tls: {insecure: true}}}\n"
+        "enrichment: {overlays: [below.yaml], attribution: {genops.team: ['service.x']}}\n"
+    )
+    source = tmp_path / "in"
+    source.write_bytes(PRICED)
+    line = ["enrich", str(source), "--config", str(config), "--json"]
+
+    assert main(line) == 0
+    assert printed_spans(capsys)[0]["attributes"]["genops.cost.total"] == 0.0092
+    assert main([*line, "--overlay", str(tmp_path / "prices.yaml")]) == 0
+    assert printed_spans(capsys)[0]["attributes"]["genops.cost.total"] == 0.0012
+
+
+def test_the_report_ends_with_what_all_calls_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = [span(chat(more={"gen_ai.response.id": f"gen-{n:016}"}), number=n) for n in (1, 2, 3)]
+    source = tmp_path / "in"
+    source.write_bytes(request(*calls))
+
+    assert main(["enrich", str(source)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "  0.0105 USD in all"
