@@ -111,6 +111,24 @@ def shown_by_the_metrics(symptom: Section, folder: Path, *payloads: bytes) -> No
     check(symptom, ran.output)
 
 
+def test_the_model_is_known_and_the_host_is_not(symptom: Section, tmp_path: Path) -> None:
+    gateway: dict[str, Value] = {
+        "server.address": "llm.example",
+        "gen_ai.provider.name": "openai_compatible",
+    }
+    write_spans(tmp_path, request(span(chat(more=gateway))))
+    config = configured(tmp_path)
+
+    ran = reader_of(config).run_all(symptom)
+
+    check(symptom, ran.output)
+    (tmp_path / "prices.yaml").write_text(
+        overlay("1").replace("market: openrouter", "market: openai_compatible")
+    )
+    priced = reader_of(config).run("genops-enricher enrich --overlay prices.yaml spans.json")
+    assert " 0.001 USD computed" in priced.output
+
+
 def test_a_reported_cost_of_0_is_not_believed(symptom: Section, tmp_path: Path) -> None:
     free = chat(more={"genops.cost.reported": 0.0})
 

@@ -172,8 +172,9 @@ def _report(
             total = get("genops.cost.total")
             costs += [float(total)] if isinstance(total, int | float) else []
             cost = f"{_usd(total)} USD {get('genops.cost.source')}"
-        row = get("genops.pricing.entry") or get("genops.cost.duplicate_of", "")
-        yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {row}"
+        row = get("genops.pricing.entry") or get("genops.cost.duplicate_of")
+        why = row or f"provider {get('genops.provider', 'not known')}"
+        yield f"{span.trace_id} {span.span_id}  {get('genops.model', ''):<40} {cost:<32} {why}"
     yield ""
     yield f"catalog {version}"
     for (status, reason), count in sorted(outcomes.items()):

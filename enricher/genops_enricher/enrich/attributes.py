@@ -105,7 +105,8 @@ ATTRIBUTES = (
 )
 
 REASONS = {
-    "unknown_model": "The catalog does not have the model. Update it, or add an overlay.",
+    "unknown_model": "The catalog does not have the model, or does not know the provider or host "
+    "that was called. Update it, or add an overlay.",
     "ambiguous_model": "The name fits several models of the catalog.",
     "no_model": "The span names no model.",
     "no_usage": "The span states no token counts, or of an inference only one of the two.",
