@@ -194,6 +194,10 @@ def test_the_report_holds_the_spans_against_the_bill_and_nothing_is_left(tmp_pat
     assert "Every cost on a span is what was billed." in result.stdout
     assert "unpriced: unknown_model" in result.stdout
     assert "app         support: a short question" in result.stderr
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("```text\n")[2].partition("```")[0].splitlines()
+    assert len(shown) > 6
+    assert set(shown) - {"…"} <= set(result.stdout.splitlines())
     assert nothing_is_left(tmp_path)
 
 

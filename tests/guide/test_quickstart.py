@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import venv
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from pages import ROOT, Reader, Section, Terminal, section
 
 PAGE = ROOT / "docs" / "quickstart.md"
 PLAIN = section(PAGE, "An application without instrumentation")
+WITHOUT_A_KEY = section(PAGE, "Without a key")
 INSTRUMENTED = section(PAGE, "An application that is instrumented already")
 SEEN = section(PAGE, "5. What you see")
 # The applications of the second kind, in the order of the page.
@@ -121,6 +123,45 @@ def test_without_touching_its_code(desk: Desk) -> None:
     assert "genops.team" not in span["attributes"]
 
 
+def test_without_a_key_a_stand_in_answers(desk: Desk) -> None:
+    (app,) = PLAIN.blocks("python")
+    start, call = WITHOUT_A_KEY.blocks("bash")
+    (base_url,) = re.findall(r'`base_url="(.+?)"`', WITHOUT_A_KEY.text)
+    port = str(free_port())
+    app = app.replace("https://openrouter.ai/api/v1", base_url)
+    (desk.reader.folder / "app.py").write_text(desk.reader.here(app).replace("5999", port))
+
+    with desk.reader.terminal(start.replace("5999", port)) as stand_in:
+        stand_in.wait_for("base_url")
+        ran = desk.reader.run(call.replace("5999", port))
+
+    assert ran.code == 0, ran.output
+    assert desk.span()["attributes"]["genops.provider"] == "openrouter"
+    assert desk.span()["attributes"]["genops.cost.source"] == "reported"
+
+
+def test_what_the_page_on_openrouter_adds(desk: Desk) -> None:
+    """Its two programs as one application; the span says all that its table lists."""
+    page = ROOT / "docs" / "openrouter-quickstart.md"
+    (start,) = section(page, "Record every call").blocks("python")
+    (call,) = section(page, "Say who a call is for, and how to route it").blocks("python")
+    (desk.reader.folder / "app.py").write_text(desk.reader.here(start + call))
+
+    ran = desk.reader.run("python app.py")
+
+    assert ran.code == 0, ran.output
+    attributes = desk.span()["attributes"]
+    rows = re.findall(r"^\| (`.+?`) \|", section(page, "What the span says").text, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(.+?)`", row)]
+    for position, name in enumerate(named):
+        if name.startswith("."):
+            named[position] = named[position - 1].rpartition(".")[0] + name
+    assert len(named) > 8
+    assert set(named) <= attributes.keys()
+    assert attributes["genops.cost.source"] == "reported"
+    assert attributes["genops.openrouter.preferred_provider"] == "openai"
+
+
 def run_instrumented(desk: Desk, app: str, python: str) -> dict[str, Any]:
     """The attributes with which the application's span comes."""
     (desk.reader.folder / "instrumented.py").write_text(desk.reader.here(app))
@@ -160,11 +201,11 @@ def test_spans_of_other_instrumentations(desk: Desk, emitter: str, app: str) -> 
 
 @pytest.mark.heavy
 def test_what_is_installed_has_the_commands(tmp_path: Path) -> None:
-    """In an environment of its own, from this tree in place of the package index."""
+    """In an environment of its own."""
     (install,) = section(PAGE, "1. Install").blocks("bash")
     venv.create(tmp_path / "venv", with_pip=True)
     path = {"PATH": f"{tmp_path / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    reader = Reader(tmp_path, {"genops-ai[all]": f"{ROOT}[all]"}, **path)
+    reader = Reader(tmp_path, {".[all]": f"{ROOT}[all]"}, **path)
 
     installed = reader.run(install, timeout_s=600)
     ran = reader.run("genops-enricher --version && genops --help && genops-pricing list | head -1")
@@ -177,5 +218,6 @@ def test_every_block_is_run() -> None:
     """By the tests above."""
     assert [len(PLAIN.blocks(kind)) for kind in ("python", "bash")] == [1, 2]
     assert [len(INSTRUMENTED.blocks(kind)) for kind in ("python", "bash")] == [3, 1]
+    assert len(WITHOUT_A_KEY.blocks("bash")) == 2
     assert [len(SEEN.blocks(kind)) for kind in ("json", "bash", "text")] == [1, 1, 1]
     assert isinstance(SEEN, Section)
