@@ -87,6 +87,17 @@ def test_prometheus_takes_the_rules() -> None:
     assert f"{len(ALERTS)} rules found" in done.stdout
 
 
+def test_prometheus_takes_the_configuration_of_the_page(tmp_path: Path) -> None:
+    (text,) = blocks((FOLDER / "README.md").read_text(encoding="utf-8"), "yaml")
+    (tmp_path / "prometheus.yaml").write_text(text)
+    (tmp_path / "alerts.yaml").write_text(RULES.read_text())
+
+    done = promtool("check", "config", str(tmp_path / "prometheus.yaml"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(ALERTS)} rules found" in done.stdout
+
+
 def test_prometheus_parses_every_expression_of_the_dashboard(tmp_path: Path) -> None:
     panels = json.loads((FOLDER / "grafana" / "dashboard.json").read_text())["panels"]
     expressions = [target["expr"] for panel in panels for target in panel.get("targets", [])]

@@ -17,10 +17,12 @@ from genops_pricing import bundled_catalog
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
-    path
-    for pattern in ("*.md", "*/*.md", "docs/**/*.md", "collector-config/*/**/*.md")
-    for path in ROOT.glob(pattern)
-    if not path.relative_to(ROOT).parts[0].startswith(".")
+    {
+        path
+        for pattern in ("*.md", "*/*.md", "docs/**/*.md", "collector-config/*/**/*.md")
+        for path in ROOT.glob(pattern)
+        if not path.relative_to(ROOT).parts[0].startswith(".")
+    }
 )
 
 PROGRAMS = {

@@ -158,7 +158,7 @@ ALERTS = (
         'sum by (instance) (rate(genops_spans_total{status=~"priced|free|unpriced",'
         'reason!~"duplicate|aggregate"}[1h])) > 0.05',
         "{{ $value | humanizePercentage }} of the LLM calls have no cost.",
-        "The panel of reasons says why; docs/attributes.md what to do for each.",
+        "The panel of reasons says why; docs/troubleshooting.md what to do for each.",
         "30m",
     ),
     Alert(
@@ -166,7 +166,8 @@ ALERTS = (
         "info",
         _grows("genops_unknown_model_spans_total", "6h", "instance, market"),
         "Calls of models that the catalog does not have (market {{ $labels.market }}).",
-        "Update genops-ai, or add an overlay: docs/pricing.md.",
+        "Update genops-ai, or add an overlay: docs/costs.md. Market openai_compatible: the host is "
+        "not known, docs/troubleshooting.md.",
     ),
     Alert(
         "GenopsPricingDrift",
