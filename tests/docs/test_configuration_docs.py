@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from genops_enricher.config.load import load_config
 from genops_enricher.reference import PAGES, main
+from pages import blocks
 
 _ROOT = Path(__file__).parents[2]
 _ENV = {"HOME": "/home/someone"}
@@ -43,3 +46,43 @@ def test_every_example_of_the_page_is_a_valid_configuration(text: str, tmp_path:
     file.write_text(text, encoding="utf-8")
 
     assert load_config(file, _with_variables(text)).warnings == ()
+
+
+SECTIONS = {"receivers", "exporters", "enrichment", "service"}
+
+
+def examples() -> list[tuple[str, str]]:
+    """Every configuration of the enricher that stands on a page, with the name of the page."""
+    found = []
+    for page in sorted((_ROOT / "docs").glob("*.md")):
+        for text in blocks(page.read_text(encoding="utf-8"), "yaml"):
+            content = yaml.safe_load(text)
+            if isinstance(content, dict) and content.keys() <= SECTIONS:
+                found.append((page.stem, text))
+    return found
+
+
+@pytest.mark.parametrize(("page", "text"), examples())
+def test_every_configuration_on_a_page_is_valid(page: str, text: str, tmp_path: Path) -> None:
+    """With an exporter where the page leaves it out, and with the files that it names."""
+    content = yaml.safe_load(text)
+    if "exporters" not in content:
+        text += "\nexporters: {otlp_http: {endpoint: 'https://api.example'}}\n"
+    for name in set(re.findall(r"\b([\w-]+\.(?:pem|key))\b", text)):
+        source = "server.key" if name.endswith(".key") else "server.pem"
+        source = source.replace("server", "client") if name.startswith("client.") else source
+        shutil.copy(_ROOT / "tests" / "certificates" / source, tmp_path / name)
+    (tmp_path / "tokens").write_text("sixteen-or-more-letters\n")
+    (tmp_path / "prices.yaml").write_text(
+        "overlay: x\nmarket: openrouter\nauthor: acme\nmodels: []\n"
+    )
+    (tmp_path / "enricher.yaml").write_text(text)
+    env = dict.fromkeys(re.findall(r"\$\{env:(\w+)", text), "sixteen-or-more-letters")
+    env |= {"GRPC_PORT": "24317", "HEALTH_PORT": "23133", "HOME": "/home/someone"}
+    env |= {"BACKEND_ENDPOINT": "https://api.example"}
+
+    load_config(tmp_path / "enricher.yaml", env)
+
+
+def test_there_are_many_examples() -> None:
+    assert len(examples()) > 20
