@@ -7,7 +7,9 @@ read from the page: with what is there before anything happens, and what appears
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -361,6 +363,26 @@ def test_alerts_fire_on_the_pages_of_a_real_enricher(tmp_path: Path) -> None:
     assert {expr for expr in empty if set(metrics_of(expr)) <= on_page} == set()
     asked = {name for expression in panels() for name in metrics_of(expression)}
     assert asked - on_page == NEVER_HAPPENED
+
+
+def test_a_worker_that_ended_is_told_and_all_of_them_are_shown(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:9", exporter="otlp_http")
+    edit(config, lambda settings: settings["service"].update(workers=2))
+    with running(config) as enricher:
+        film = Film(enricher)
+        film.take(10)
+        os.kill(enricher.workers[0], signal.SIGKILL)
+        wait_until(lambda: enricher.metric("genops_worker_restarts_total{") == 1, "not restarted")
+        wait_until(lambda: enricher.metric("genops_worker_ready{") == 2, "not ready again")
+        film.take(5)
+
+    quiet, told = firing(film, [15, film.minute], tmp_path)
+    assert quiet == set()
+    assert told == {"GenopsWorkerEnded"}
+    of_workers = [expression for expression in panels() if "genops_worker_" in expression]
+    assert len(of_workers) == 4
+    said = ask(film, [(expression, film.minute) for expression in of_workers], tmp_path)
+    assert [set(re.findall(r'worker="(\d)"', text)) for text in said] == [{"1", "2"}] * 4
 
 
 def panels() -> list[str]:
