@@ -192,6 +192,13 @@ def test_the_enricher_refuses_before_the_kernel_ends_it(either: Deployment) -> N
     assert above >= 15 * config.http_receiver.max_request_body_bytes  # a document of JSON
 
 
+def test_a_gateway_starts_with_what_the_page_on_operations_says(gateway: Deployment) -> None:
+    page = (FOLDER.parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+
+    assert "Start with half a core, 512 MiB of memory and 6 GiB of" in page
+    assert gateway.container["resources"]["requests"] == {"cpu": "500m", "memory": "512Mi"}
+
+
 def test_nothing_runs_as_root_or_writes_its_image(either: Deployment) -> None:
     assert either.pod["securityContext"]["runAsNonRoot"]
     assert either.pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
