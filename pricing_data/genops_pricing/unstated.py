@@ -25,7 +25,7 @@ def unstated(catalog: Catalog) -> Iterator[str]:
             if row.layer and not row.status and (missing := list(_missing(model, row))):
                 yield (
                     f"{row.entry} leaves out what the row below it states: {', '.join(missing)}. "
-                    "Such tokens cost what all input or output costs; state their price too"
+                    "It costs what all input or output costs; state its price too, or leave it so"
                 )
 
 
