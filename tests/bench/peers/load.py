@@ -127,11 +127,11 @@ class _Sending:
             stamper = Stamper(self._load.template)
             with connected(self._load) as call:
                 while self._wait_for_turn() and self._error is None:
-                    sent_ns = time.monotonic_ns()
+                    sent_ns, patience_s = time.monotonic_ns(), self._load.patience_s
                     payload = stamper.request(sent_ns)
                     while not call(payload):
-                        if time.monotonic_ns() - sent_ns > self._load.patience_s * 1e9:
-                            raise TimeoutError("the server takes nothing")
+                        if time.monotonic_ns() - sent_ns > patience_s * 1e9:
+                            raise TimeoutError(f"a request was refused for {patience_s:g} s")
                         self._retries += 1
                         time.sleep(_RETRY_S)
                     with self._lock:

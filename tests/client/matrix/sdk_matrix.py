@@ -57,6 +57,8 @@ To measure again: `PYTHONPATH=tests python -m client.matrix.sdk_matrix`.
 
 {oldest} is the oldest version that runs: older ones pass an argument to httpx that its version 0.28 removed.
 """  # noqa: E501 - one sentence a line
+# What the tests of calls, and the conftest.py of all tests, import.
+_PACKAGES = ("hypothesis", "pytest", "pytest-randomly", "wrapt")
 _INSTALL_SECONDS_MAX: Final = 600
 _RUN_SECONDS_MAX: Final = 600
 
@@ -106,8 +108,8 @@ def _features(results: Path) -> dict[tuple[str, str], str]:
 def _environment(version: str) -> Path:
     """The Python of an environment with the project and this version of the SDK."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    content = (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode() + sys.version.encode()
-    name = f"openai-{version}-{hashlib.sha256(content).hexdigest()[:12]}"
+    content = (ROOT / "pyproject.toml").read_text() + str((ROOT, sys.version, _PACKAGES))
+    name = f"openai-{version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     folder = caches / "genops-tests" / name
     python, made = folder / "bin" / "python", folder / ".made"
     if not made.exists():
@@ -117,7 +119,7 @@ def _environment(version: str) -> Path:
             [
                 *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
                 *("--editable", f"{ROOT}[openai]", f"openai=={version}"),
-                *("pytest", "pytest-randomly", "wrapt"),
+                *_PACKAGES,
             ],
             check=True,
             timeout=_INSTALL_SECONDS_MAX,
