@@ -21,6 +21,9 @@ from genops_pricing import bundled_catalog
 
 __all__ = ["write_config"]
 
+# Of one span. The cache is shared by requests that are processed at a time, and is not locked: what
+# is written to it for a span is read by others, and crashes the Collector before long.
+_PRICE = 'attributes["price"]'
 _IN = 'attributes["gen_ai.usage.input_tokens"]'
 _OUT = 'attributes["gen_ai.usage.output_tokens"]'
 _READ = 'attributes["gen_ai.usage.cache_read.input_tokens"]'
@@ -120,7 +123,7 @@ def _statements(prices: Sequence[PlainPrice]) -> list[str]:
     version = bundled_catalog().version
     return [
         f'set(cache["prices"], {_literal(table)}) where cache["prices"] == nil',
-        f'set(cache["p"], cache["prices"][{_MODEL}])',
+        f'set({_PRICE}, cache["prices"][{_MODEL}])',
         'set(attributes["genops.provider"], attributes["gen_ai.provider.name"])',
         'set(attributes["genops.model"], attributes["gen_ai.request.model"])',
         f'set(attributes["genops.tokens.input"], {_IN})',
@@ -134,16 +137,17 @@ def _statements(prices: Sequence[PlainPrice]) -> list[str]:
         'set(attributes["genops.cost.currency"], "USD")',
         'set(attributes["genops.cost.source"], "computed")',
         'set(attributes["genops.cost.status"], "priced")',
-        'set(attributes["genops.model_family"], cache["p"]["family"])',
-        'set(attributes["genops.model_tier"], cache["p"]["tier"])',
+        f'set(attributes["genops.model_family"], {_PRICE}["family"])',
+        f'set(attributes["genops.model_tier"], {_PRICE}["tier"])',
         f'set(attributes["genops.pricing.version"], "{version}")',
-        'set(attributes["genops.pricing.entry"], cache["p"]["entry"])',
-        'set(attributes["genops.pricing.effective_from"], cache["p"]["since"])',
+        f'set(attributes["genops.pricing.entry"], {_PRICE}["entry"])',
+        f'set(attributes["genops.pricing.effective_from"], {_PRICE}["since"])',
+        'delete_key(attributes, "price")',
     ]
 
 
 def _cost(unit: str, tokens: str) -> str:
-    usd = f'Double({tokens}) * cache["p"]["{unit}"] / 1000000.0'
+    usd = f'Double({tokens}) * {_PRICE}["{unit}"] / 1000000.0'
     return f'set(attributes["genops.cost.{unit}"], {usd})'
 
 
