@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from heavy import missing
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
     """A file system of a size of its own."""
     folder.mkdir()
     if not (shutil.which("mount") and os.geteuid() == 0):
-        pytest.skip("needs root and mount")
+        missing("needs root and mount")
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "genops-test", str(folder)],
         check=False,
@@ -25,7 +25,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
         text=True,
     )
     if made.returncode:
-        pytest.skip(f"can't mount: {made.stderr.strip()}")
+        missing(f"can't mount: {made.stderr.strip()}")
     try:
         yield folder
     finally:

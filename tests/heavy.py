@@ -1,4 +1,4 @@
-"""Heavy real parts: where one is missing a test skips with the reason, but never in CI."""
+"""Parts of the machine that a test needs: where one is missing it skips, but never in CI."""
 
 from __future__ import annotations
 
