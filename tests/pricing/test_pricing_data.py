@@ -376,6 +376,9 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         ("open.bigmodel.cn", "zai", "zai-china"),
         ("acme.openai.azure.cn", "azure.ai.openai", "azure-china"),
         ("acme.openai.azure.us", "azure.ai.openai", "azure-government"),
+        ("bedrock-runtime.us-gov-west-1.amazonaws.com", "aws.bedrock", "bedrock-government"),
+        ("bedrock-runtime-fips.us-gov-east-1.amazonaws.com", None, "bedrock-government"),
+        ("bedrock-runtime.us-west-2.amazonaws.com", "aws.bedrock", "bedrock"),
         # What only looks like one.
         (None, "gcp.chat", None),
         (None, "aws.openai", None),
