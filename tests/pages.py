@@ -73,6 +73,7 @@ def clean_environment() -> dict[str, str]:
     """The environment of these tests without what would change what a program does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)}
     kept = {name: value for name, value in kept.items() if not name.lower().endswith("_proxy")}
+    kept.pop("COLUMNS", None)  # set where tests run side by side, and tables would be narrower
     return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
