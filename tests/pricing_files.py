@@ -19,6 +19,7 @@ markets:
   - id: openai
     hosts: [api.openai.com]
     providers: [openai]
+    service_tiers: {flex: flex, priority: priority, fast: priority}
 """
 TIERS = """\
 tiers:

@@ -7,6 +7,7 @@ force, `discounts` what is off it, the row its rates. Does no I/O and reads no c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -170,6 +171,12 @@ class Catalog:
             return _no_price(in_force, known, "not_yet_priced", _first_price(entry))
         if row.status is not None:
             return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
+        tier = self._markets.tier_apart(known.market, conditions.service_tier)
+        if tier:
+            if row.layer == 0 and not row.prices_tier(tier):
+                detail = f"no source tells what it costs at the service tier {tier}"
+                return _no_price(in_force, known, "suspect_price", detail)
+            conditions = replace(conditions, service_tier=tier)
         discount = discount_at(self._discounts, known, upstream, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row

@@ -22,6 +22,9 @@ class Markets:
         patterns: dict[str, str] = {
             host: raw["id"] for raw in raws for host in raw.get("hosts", ())
         }
+        self._tiers: dict[str, Mapping[str, str]] = {
+            raw["id"]: raw.get("service_tiers", {}) for raw in raws
+        }
         self._hosts = {host: market for host, market in patterns.items() if "*" not in host}
         self._patterns = [
             (re.compile(fnmatch.translate(host)), market)
@@ -32,6 +35,10 @@ class Markets:
     def names_of(self, market: str) -> tuple[str, ...]:
         """Every name of a market: what may stand as a prefix before its model ids."""
         return (market, *(name for name, owner in self._providers.items() if owner == market))
+
+    def tier_apart(self, market: str, served: str | None) -> str | None:
+        """The name in price rows of a service tier that does not cost the list price, else None."""
+        return self._tiers.get(market, {}).get((served or "").lower())
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
         """The market; None where nothing tells."""

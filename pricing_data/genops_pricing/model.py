@@ -107,6 +107,11 @@ class Row:
             return self.start_ns
         return instant_of(parse_instant(self.provenance.seen_at)) + DAY_NS
 
+    def prices_tier(self, service_tier: str) -> bool:
+        """Whether it states prices for calls that a service tier served."""
+        variant = ("service_tier", service_tier)
+        return any(variant in override.variants for override in self.overrides)
+
     def with_unit_prices_of(self, other: Row | None) -> Row:
         """This row with the prices of a request, an image or a search that only `other` states."""
         inherited = {

@@ -307,6 +307,12 @@ MARKET = Record(
         Key("id", SLUG, "the name that price files use", required=True),
         Key("hosts", ListOf(TEXT), "server hosts; `*` stands for any characters"),
         Key("providers", ListOf(TEXT), "values of `gen_ai.provider.name` and common spellings"),
+        Key(
+            "service_tiers",
+            MapOf(SLUG, SLUG),
+            "tiers that cost other than the list price, each with its name in price rows. A call "
+            "that one of them served has no price where its row states none for it",
+        ),
     ),
 )
 

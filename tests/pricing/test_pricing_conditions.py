@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from genops_pricing import Catalog, Charge, Conditions, Offer, Usage
+from genops_pricing import Catalog, Charge, Conditions, Offer, Usage, load_catalog
+from genops_pricing.load import load_directory
 from genops_pricing.show import show_lines
-from pricing_files import at, catalog_of, ns, offer_at, quote
+from pricing_files import at, catalog_of, model_file, ns, offer_at, quote, write_directory
 
 M = 1_000_000
 
@@ -87,6 +88,71 @@ def test_later_overrides_win_for_each_unit(
     )
 
     assert result.total == Decimal(price) * tokens / M
+
+
+TIERED = """
+id: acme-1
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "2", output: "10"}
+    overrides:
+      - when: {service_tier: priority}
+        usd_per_mtok: {input: "4", output: "20"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("served", "price"),
+    [
+        (None, "2"),
+        ("default", "2"),
+        ("scale", "2"),  # bought beforehand; the list price is what the call is worth
+        ("priority", "4"),
+        ("Fast", "4"),  # another name of priority
+        ("flex", None),  # costs something else, and no source tells what
+    ],
+)
+def test_a_tier_with_a_price_of_its_own_is_never_charged_at_another(
+    tmp_path: Path, served: str | None, price: str | None
+) -> None:
+    file = model_file(TIERED, market="openai")
+    catalog = load_directory(write_directory(tmp_path, openai=file))
+
+    result = catalog.quote(
+        "acme-1",
+        Usage(input=M),
+        at=at("2024-06-05"),
+        market="openai",
+        conditions=Conditions(service_tier=served),
+    )
+
+    assert result.total == (None if price is None else Decimal(price))
+    assert result.reason == (None if price else "suspect_price")
+    if price is None:
+        assert "service tier flex" in str(result.detail)
+
+
+def test_what_an_overlay_states_holds_for_every_tier_that_it_does_not_name(tmp_path: Path) -> None:
+    mine = """
+id: gpt-3.5-turbo
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "1", output: "5"}
+"""
+    overlay = tmp_path / "contract.yaml"
+    overlay.write_text("overlay: contract\n" + model_file(mine, market="openai", author="openai"))
+
+    def total(catalog: Catalog, served: str) -> Decimal | None:
+        return catalog.quote(
+            "gpt-3.5-turbo",
+            Usage(input=M),
+            at=at("2026-06-05"),
+            market="openai",
+            conditions=Conditions(service_tier=served),
+        ).total
+
+    assert [total(load_catalog(), tier) for tier in ("flex", "default")] == [None, Decimal("0.5")]
+    assert [total(load_catalog([overlay]), tier) for tier in ("flex", "default")] == [1, 1]
 
 
 def test_a_multiplier_is_for_tokens_not_for_searches(catalog: Catalog) -> None:
