@@ -38,6 +38,7 @@ def set_up_logging(
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_ENCODINGS[encoding](worker))
+    handler.addFilter(_hide_bytes)
     handler.addFilter(RateLimit())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -88,6 +89,18 @@ class RateLimit(logging.Filter):
             record.msg = f"{record.getMessage()} ({left_out} more like this were left out)"
             record.args = ()
         return True
+
+
+def _hide_bytes(record: logging.LogRecord) -> bool:
+    """Lets every line through; of what gRPC can't decode, which may be a token, only the size."""
+    if record.name.startswith("grpc.") and isinstance(record.args, tuple):
+        shown = tuple(
+            f"{len(value)} bytes, not shown" if isinstance(value, bytes) else value
+            for value in record.args
+        )
+        if shown != record.args:
+            record.args, record.exc_info = shown, None
+    return True
 
 
 class _Console(logging.Formatter):

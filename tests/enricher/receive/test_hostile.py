@@ -6,8 +6,10 @@ test_grpc_server.py and test_http_server.py, broken bytes in tests/soak.
 
 from __future__ import annotations
 
+import io
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from genops_enricher.receive import arrival, grpc_server, http_app
 from genops_enricher.receive.grpc_server import GrpcReceiver
 from genops_enricher.receive.http_server import HttpReceiver
 from genops_enricher.telemetry import Telemetry
+from genops_enricher.telemetry.logs import set_up_logging
 
 CERTIFICATES = Path(__file__).parents[2] / "certificates"
 TLS = ServerTls(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
@@ -364,3 +367,46 @@ def test_uploads_that_hold_all_there_is_for_requests_and_stall_make_room(
 
     assert b" 503 " in said
     assert b"connection: close" in said
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header as HPACK writes one that stands in no table (RFC 7541, 6.2.2)."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """An HTTP/2 frame (RFC 9113, 4.1)."""
+    return (
+        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+    )
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_a_token_with_bytes_that_are_no_text_stays_out_of_the_log() -> None:
+    """A client library would not send one, but a proxy, or a file with a broken secret in it."""
+    stream = io.StringIO()
+    set_up_logging("info", "console", stream)
+    recorder = Recorder()
+    headers = b"".join(
+        literal(name, value)
+        for name, value in (
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", TRACES.encode()),
+            (b":authority", b"x"),
+            (b"content-type", b"application/grpc"),
+            (b"te", b"trailers"),
+            (b"authorization", b"Bearer t0ken-\xe9"),
+        )
+    )
+    with grpc_receiver(recorder) as port, dial(port) as connection:
+        connection.sendall(PREFACE + frame(4, 0, 0, b""))
+        connection.sendall(frame(1, 4, 1, headers) + frame(0, 1, 1, b"\0\0\0\0\0"))
+        answer = b""
+        while b"grpc-status" not in answer:
+            answer += connection.recv(1 << 16)
+
+    assert recorder.payloads == [b""]
+    assert "t0ken" not in stream.getvalue()
+    assert "14 bytes, not shown" in stream.getvalue()
+    assert "Traceback" not in stream.getvalue()

@@ -7,22 +7,12 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
 
 import pytest
 
 from genops_enricher.telemetry.logs import RateLimit, set_up_logging
 
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("genops_enricher")
-    before = (root.handlers[:], root.level, ours.level)
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    ours.setLevel(before[2])
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_console_lines_have_time_level_and_source() -> None:
