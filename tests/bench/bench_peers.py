@@ -22,6 +22,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -170,6 +171,15 @@ def _load() -> float:
     return round(os.getloadavg()[0], 1)
 
 
+def _loop_ns() -> int:
+    """CPU time of one turn of a loop that adds up: how fast Python is here, and now."""
+    turns, total = 1_000_000, 0
+    began = time.process_time_ns()
+    for number in range(turns):
+        total += number & 3
+    return round((time.process_time_ns() - began) / turns)
+
+
 def _say(text: str, end: str = "\n") -> None:
     print(text, end=end, file=sys.stderr, flush=True)
 
@@ -223,6 +233,7 @@ def main() -> None:
     else:
         result |= _in_process()
     began = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "load_before": _load()}
+    loops = [_loop_ns()]
     cells: set[str] = set()  # of this run
     with ends() as ends_:
         for comparison in comparisons:
@@ -236,8 +247,10 @@ def main() -> None:
             )
             result = joined(result, {**result, **found})
             cells |= found["cells"].keys()
+            loops.append(_loop_ns())
+            measured = {**began, "load_after": _load(), "loop_ns": [min(loops), max(loops)]}
             for name in cells:
-                result["cells"][name] |= {**began, "load_after": _load()}
+                result["cells"][name] |= measured
             if options.json:  # each time, so that nothing is lost if the rest fails
                 options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if not options.json:

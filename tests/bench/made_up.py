@@ -28,6 +28,7 @@ def made_up() -> dict[str, Any]:
             "offered_spans_per_s": cell.shape.spans_per_s,
             "measured": "2026-01-01",
             "load_before": 0.1,
+            "loop_ns": [40, 42],
             "load_after": 1.0,
         }
         for comparison in COMPARISONS
