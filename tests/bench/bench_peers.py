@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--servers", default="", help="servers whose name has this in it")
     parser.add_argument("--rounds", type=int, default=0, help="by default those of the comparison")
     parser.add_argument("--seconds", type=float, default=0.0, help="of load; by default by cell")
+    parser.add_argument("--about", default="", help="what to say of this run on its page, Markdown")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--write", type=Path, help="write the page of the results in this folder")
     options = parser.parse_args()
@@ -232,6 +233,8 @@ def main() -> None:
         result = joined(json.loads(options.json.read_text(encoding="utf-8")), result)
     else:
         result |= _in_process()
+    if options.about:
+        result["about"] = options.about
     began = {"measured": f"{datetime.now(UTC):%Y-%m-%d}", "load_before": _load()}
     loops = [_loop_ns()]
     cells: set[str] = set()  # of this run

@@ -8,7 +8,7 @@ import pytest
 
 from bench.peers.load import Load
 from bench.peers.run import Ends, ends
-from bench.peers.workload import Workload, template
+from bench.peers.workload import Stamper, Workload, template
 from free_ports import free_port
 
 WORKLOAD = Workload(spans=20)
@@ -63,3 +63,11 @@ def test_a_server_that_is_gone_is_an_error(both: Ends) -> None:
 
     with pytest.raises(RuntimeError, match="was refused for"):
         both.sender.send(gone)
+
+
+def test_no_two_connections_of_a_run_give_the_same_response_id() -> None:
+    """A call with the id of another is priced as its duplicate, and the measurement fails."""
+    one_call = template(Workload(spans=1))
+    ids = {Stamper(one_call).request(0).partition(b"gen-")[2][:12] for _ in range(3_000)}
+
+    assert len(ids) == 3_000

@@ -242,3 +242,10 @@ def test_p99_never_exceeds_the_longest(values: list[int]) -> None:
     p50, p99 = percentiles_ms([value * 1_000_000 for value in values])
 
     assert min(values) <= p50 <= p99 <= max(values)
+
+
+def test_what_is_to_be_said_of_a_run_stands_on_its_page() -> None:
+    raw = made_up()
+
+    assert "took 40 to 42 ns." in page(raw)
+    assert "\n\nIt was late.\n\n" in page({**raw, "about": "It was late."})

@@ -80,16 +80,21 @@ def _run(raw: Mapping[str, Any]) -> Iterator[str]:
     yield "Versions: " + ", ".join(f"{k} {v}" for k, v in raw["versions"].items()) + "."
     by_run: dict[tuple[Any, ...], list[str]] = {}
     for name, cell in raw["cells"].items():
-        run = (cell["measured"], cell["load_before"], cell["load_after"], *cell["loop_ns"])
+        loop = tuple(cell.get("loop_ns", ()))
+        run = (cell["measured"], cell["load_before"], cell["load_after"], loop)
         by_run.setdefault(run, []).append(name)
     whole = max(by_run, key=lambda run: len(by_run[run]), default=None)
     for run, names in by_run.items():
         what = "All" if len(by_run) == 1 else "The rest" if run == whole else ", ".join(names)
+        day, before, after, loop = run
+        speed = "; a turn of a plain loop in Python took {} to {} ns".format(*loop) if loop else ""
         yield (
-            f"{what}: measured on {run[0]}; load average of the machine {run[1]} before and "
-            f"{run[2]} after; a turn of a plain loop in Python took {run[3]} to {run[4]} ns, which "
-            "tells how fast it was."
+            f"{what}: measured on {day}; load average of the machine {before} before and {after} "
+            f"after{speed}."
         )
+    if about := raw.get("about"):
+        yield ""
+        yield about
 
 
 def _goals(results: Results) -> Iterator[str]:

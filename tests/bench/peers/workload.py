@@ -7,6 +7,7 @@ the sink knows how long it was under way.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ STAMP = b"\xc5genops\xa7"
 _ID_DIGITS = 12
 _ID_MARK = "#" * _ID_DIGITS
 _FIRST_TRACE = struct.pack(">QQ", 7, 1)  # of span number 1, as `otlp.span` writes it
+# Six digits of an id, of their own for each stamper: by chance some would have the same after a few
+# hundred, and their calls would be taken for one. Another process begins elsewhere.
+_PREFIXES = itertools.count(int.from_bytes(os.urandom(3), "big"))
 _UNITS = {"input", "output", "cache_read"}
 
 
@@ -100,7 +104,7 @@ class Stamper:
         head, self._rest = template.split(_FIRST_TRACE, 1)
         self._head = head
         self._pieces = self._rest.split(_ID_MARK.encode())
-        self._prefix = os.urandom(2).hex()  # four digits, so that two threads never meet
+        self._prefix = f"{next(_PREFIXES) & 0xFFFFFF:06x}"
         self._count = 0
 
     def request(self, sent_ns: int) -> bytes:
@@ -108,7 +112,7 @@ class Stamper:
         parts = [self._head, STAMP, sent_ns.to_bytes(8, "big"), self._pieces[0]]
         for piece in self._pieces[1:]:
             self._count += 1
-            parts += (f"{self._prefix}{self._count:08x}".encode(), piece)
+            parts += (f"{self._prefix}{self._count:06x}".encode(), piece)
         return b"".join(parts)
 
 
