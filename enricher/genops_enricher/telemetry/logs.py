@@ -1,12 +1,15 @@
 """The log: lines on standard error, for people or for machines, that a flood can't drown.
 
-What is logged is decided where it happens; how it looks, and how often, is decided here.
+What is logged is decided where it happens; how it looks, and how often, is decided here. No text
+that is logged can forge a line or drive a terminal. What libraries would quote of other sides,
+which may be a token, is left out.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -24,6 +27,21 @@ _LEVELS = {
 }
 _OURS = "genops_enricher"
 
+# What a logger quotes of what another side sent, by the type of the argument: gRPC headers that it
+# can't decode, urllib3 headers of an answer that it can't parse, OpenTelemetry a broken tracestate.
+_FOREIGN: dict[str, type] = {
+    "grpc": bytes,
+    "urllib3": Exception,
+    "opentelemetry.trace.span": str,
+}
+# Control characters, those that turn the direction of what follows, and half characters, which
+# can't be written. A line break is no part of it: `_Console` indents what comes after, JSON
+# escapes it.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_INDENT = "    "
+
 
 def set_up_logging(
     level: str, encoding: str, stream: TextIO | None = None, *, worker: int | None = None
@@ -38,7 +56,7 @@ def set_up_logging(
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_ENCODINGS[encoding](worker))
-    handler.addFilter(_hide_bytes)
+    handler.addFilter(_hide_foreign)
     handler.addFilter(RateLimit())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -91,20 +109,37 @@ class RateLimit(logging.Filter):
         return True
 
 
-def _hide_bytes(record: logging.LogRecord) -> bool:
-    """Lets every line through; of what gRPC can't decode, which may be a token, only the size."""
-    if record.name.startswith("grpc.") and isinstance(record.args, tuple):
-        shown = tuple(
-            f"{len(value)} bytes, not shown" if isinstance(value, bytes) else value
-            for value in record.args
-        )
-        if shown != record.args:
-            record.args, record.exc_info = shown, None
+def _hide_foreign(record: logging.LogRecord) -> bool:
+    """Lets every line through; of what another side sent, which may be a token, only the size."""
+    library = next((name for name in _FOREIGN if f"{record.name}.".startswith(f"{name}.")), None)
+    if library is not None and isinstance(record.args, tuple):
+        kind = _FOREIGN[library]
+        if any(isinstance(value, kind) for value in record.args):
+            record.args = tuple(
+                _size(value) if isinstance(value, kind) else value for value in record.args
+            )
+            record.exc_info = None
     return True
 
 
+def _size(value: object) -> str:
+    if isinstance(value, Exception):
+        return f"{type(value).__name__}, not shown"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes, not shown"
+    return f"{len(str(value))} characters, not shown"
+
+
+def _printable(text: str) -> str:
+    """The text with escapes in Python's form in place of what would drive a terminal."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 class _Console(logging.Formatter):
-    """`2026-11-23T06:45:33.120Z WARNING export.worker: text`, with `worker 2: ` before the name."""
+    """`2026-11-23T06:45:33.120Z WARNING export.worker: text`, with `worker 2: ` before the name.
+
+    Further lines of a text are indented, so that every line that begins with a time is one of ours.
+    """
 
     def __init__(self, worker: int | None) -> None:
         whose = "" if worker is None else f"worker {worker}: "
@@ -112,7 +147,7 @@ class _Console(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         record.short_name = record.name.removeprefix(f"{_OURS}.")
-        return super().format(record)
+        return _printable(super().format(record)).replace("\n", f"\n{_INDENT}")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - the base class's names
         return _timestamp(record)
@@ -138,7 +173,10 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        # JSON itself lets through some characters that drive a terminal; as escapes they are JSON.
+        return _UNPRINTABLE.sub(
+            lambda found: f"\\u{ord(found[0]):04x}", json.dumps(line, ensure_ascii=False)
+        )
 
 
 _ENCODINGS: dict[str, Callable[[int | None], logging.Formatter]] = {

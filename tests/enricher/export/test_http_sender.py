@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import ssl
 import threading
@@ -23,6 +24,7 @@ from genops_enricher.errors import StartError
 from genops_enricher.export.otlp_http import HttpSender, retry_after_s
 from genops_enricher.export.outcome import Delivered, Hold, Outcome, Rejected, Retry
 from genops_enricher.pipeline import Signal
+from genops_enricher.telemetry.logs import set_up_logging
 
 CERTIFICATES = Path(__file__).parents[2] / "certificates"
 WAIT_S = 20.0
@@ -56,6 +58,35 @@ def test_the_payload_arrives_at_the_url_of_its_signal(signal: Signal, compressio
     assert request.headers.get("Content-Encoding") == ("gzip" if compression == "gzip" else None)
     assert request.headers["User-Agent"] == "genops-enricher/test"
     assert request.headers["k"] == "v"
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_an_answer_with_broken_headers_brings_none_of_them_into_the_log() -> None:
+    """The library quotes them: a destination may repeat the key there."""
+    stream = io.StringIO()
+    set_up_logging("info", "console", stream)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nx: 1\r\nyou sent t0ken-t0ken\r\nContent-Length: 0\r\n\r\n"
+                )
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):  # else what is unread resets the connection
+                    pass
+
+        answering_one = pool.submit(answer)
+        config = http_exporter(server.getsockname()[1], headers={"key": "t0ken-t0ken"})
+        outcome = send(config)
+        answering_one.result(WAIT_S)
+
+    assert outcome == Delivered()
+    assert "t0ken" not in stream.getvalue()
+    assert "HeaderParsingError, not shown" in stream.getvalue()
+    assert "Traceback" not in stream.getvalue()
 
 
 def test_accepted_with_202_and_json_is_delivered() -> None:

@@ -105,3 +105,48 @@ def test_lines_below_warning_always_pass() -> None:
     limit = RateLimit(burst=1, clock=lambda: 0.0)
 
     assert all(limit.filter(_record("started", level=logging.INFO)) for _ in range(5))
+
+
+@pytest.mark.parametrize("encoding", ["console", "json"])
+def test_no_text_forges_a_line_or_drives_a_terminal(encoding: str) -> None:
+    stream = io.StringIO()
+    set_up_logging("info", encoding, stream)
+    log = logging.getLogger("genops_enricher.x")
+    foreign = "a\n2026-01-01T00:00:00.000Z ERROR forged: b\r\x1b[2J\x9b31m\x7f\u202ec\u2028d\udc80"
+
+    log.info("%s", foreign)
+    try:
+        raise ValueError(foreign)
+    except ValueError:
+        log.exception("failed")
+
+    lines = stream.getvalue().splitlines()
+    assert all(character.isprintable() for line in lines for character in line)
+    assert not any(re.match(r"\d{4}-.* forged", line) for line in lines)
+    assert "\u202e" not in stream.getvalue()
+
+
+def test_json_says_the_same_text_also_where_it_escapes_more() -> None:
+    stream = io.StringIO()
+    set_up_logging("info", "json", stream)
+    text = "a\nb\x1b[2J\x9b31m\x7f\u202ec é 😀"
+
+    logging.getLogger("genops_enricher.x").info("%s", text)
+
+    assert json.loads(stream.getvalue())["message"] == text
+
+
+def test_what_libraries_quote_of_other_sides_is_not_shown() -> None:
+    stream = io.StringIO()
+    set_up_logging("info", "console", stream)
+
+    logging.getLogger("grpc._common").warning("can't decode %s", b"t0ken")
+    logging.getLogger("urllib3.connection").warning(
+        "Failed to parse headers (url=%s): %s", "http://a/", ValueError("t0ken")
+    )
+    logging.getLogger("opentelemetry.trace.span").warning("Invalid pair (%s, %s)", "k", "t0ken")
+
+    assert "t0ken" not in stream.getvalue()
+    assert "can't decode 5 bytes, not shown" in stream.getvalue()
+    assert "(url=http://a/): ValueError, not shown" in stream.getvalue()
+    assert "5 characters, not shown" in stream.getvalue()
