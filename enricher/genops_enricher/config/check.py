@@ -203,9 +203,13 @@ def _shown(node: Scalar, kind: Kind) -> str:
 
 
 def _name(entry: Entry, kind: Kind) -> str:
-    """The name in a map as messages show it. `{key=secret}` makes a name of a secret."""
-    null = isinstance(entry.node, Scalar) and entry.node.null
-    return "…" if kind.secret and (null or not HEADER_NAME.fullmatch(entry.key)) else entry.key
+    """The name in a map as messages show it.
+
+    `{key=secret}` makes a name of a secret, and so does a variable that holds only a key in base64,
+    which ends in `=`.
+    """
+    empty = isinstance(entry.node, Scalar) and not entry.node.text
+    return "…" if kind.secret and (empty or not HEADER_NAME.fullmatch(entry.key)) else entry.key
 
 
 def _unknown(path: KeyPath, tree: _Tree) -> str:

@@ -7,6 +7,7 @@ could not read, which may hold a secret, so only its diagnosis is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ __all__ = ["read_yaml"]
 
 _SIZE_MAX = 1 << 20  # a configuration has a few KiB; this stops a data file given by mistake
 _NULL = "tag:yaml.org,2002:null"
+_QUOTED_TAG = re.compile(r"tag handle '.*'", re.DOTALL)
 _NO_SPECIALS = "is not supported here; write the value out"
 
 
@@ -44,7 +46,8 @@ def read_yaml(path: Path, env: Mapping[str, str], problems: list[Problem]) -> Se
         return fail("is not UTF-8 text; save it as UTF-8")
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        return fail(f"is not valid YAML: {error.problem}", mark.line + 1 if mark else 0)
+        problem = _QUOTED_TAG.sub("tag handle", error.problem or "")  # a value may begin with `!`
+        return fail(f"is not valid YAML: {problem}", mark.line + 1 if mark else 0)
     except yaml.YAMLError:
         return fail("is not valid YAML: it has control characters; remove them")
     except RecursionError:

@@ -75,6 +75,7 @@ def test_neither_dump_nor_repr_nor_warnings_show_the_key_of_hashes(
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key={_SECRET}}}}}}}",
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key:{_SECRET}}}}}}}",
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key={_SECRET}: [a]}}}}}}",
+        f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{{_SECRET}: ''}}}}}}",
         # a secret in an endpoint
         f"exporters: {{otlp: {{endpoint: 'https://me:{_SECRET}@host'}}}}",
         f"exporters: {{otlp: {{endpoint: 'https://host/?key={_SECRET}'}}}}",
@@ -107,6 +108,7 @@ def test_neither_dump_nor_repr_nor_warnings_show_the_key_of_hashes(
         f"exporters:\n  otlp:\n\t  key: {_SECRET}\n",
         f"key: {_SECRET}: b\n",
         f"key: '{_SECRET}' '{_SECRET}'\n",
+        f"key: !{_SECRET}!a b\n",
         # a reference that can't be read
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key: '${{{_SECRET} }}'}}}}}}",
         f"exporters: {{otlp: {{endpoint: 'b:1', headers: {{key: '{_SECRET}${{env:NO}}'}}}}}}",
@@ -118,6 +120,21 @@ def test_no_message_shows_a_secret(tmp_path: Path, text: str) -> None:
     assert error.problems
     assert _SECRET not in str(error)
     assert _SECRET not in repr(error)
+
+
+@pytest.mark.parametrize("headers", [f"{_SECRET}=", f"Authorization: Basic {_SECRET}="])
+def test_a_key_that_ends_like_base64_is_not_taken_for_the_name_of_a_header(headers: str) -> None:
+    env = {
+        "HOME": "/h",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://b:1",
+        "OTEL_EXPORTER_OTLP_HEADERS": headers,
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, env)
+
+    assert "headers.…" in str(caught.value)
+    assert _SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["ENDPOINT", "HEADERS", "TIMEOUT", "PROTOCOL", "COMPRESSION"])
