@@ -29,6 +29,9 @@ __all__ = ["WrongValueError", "form_of", "is_repeated"]
 
 _DEPTH_MAX = 100
 _SHOWN_CHARACTERS = 60
+_ENUM_NAME = re.compile(
+    r"(SPAN_KIND|STATUS_CODE|SEVERITY_NUMBER|AGGREGATION_TEMPORALITY)_[A-Z0-9_]+"
+)
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
@@ -40,12 +43,13 @@ _Read = Callable[[Any, int], Any]
 
 
 class WrongValueError(ValueError):
-    """A value is not what its field takes. `path` says where, and is made from its end."""
+    """A value is not what its field takes. `path` says where, and is made from its end.
+
+    The message goes to a log, so it has no text of the document: that may be a prompt.
+    """
 
     def __init__(self, wanted: str, found: object) -> None:
-        kind: type[object] = type(found)
-        shown = _KINDS.get(kind) or ascii(found)[:_SHOWN_CHARACTERS]
-        super().__init__(f"expected {wanted}, found {shown}")
+        super().__init__(f"expected {wanted}, found {_shown(found)}")
         self._steps: list[str] = []
 
     def under(self, step: str) -> WrongValueError:
@@ -57,6 +61,13 @@ class WrongValueError(ValueError):
     def path(self) -> str:
         """The way to the value, such as `resourceSpans[0].schemaUrl`."""
         return ".".join(reversed(self._steps)).replace(".[", "[")
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, str) and not _ENUM_NAME.fullmatch(found):
+        return f"a text of {len(found)} characters"
+    kind: type[object] = type(found)
+    return _KINDS.get(kind) or ascii(found)[:_SHOWN_CHARACTERS]
 
 
 class _Form:
@@ -85,7 +96,8 @@ class _Form:
         if len(out) > 1:
             for choice in self.choices:
                 if len(both := choice & out.keys()) > 1:
-                    raise WrongValueError("one member of a oneof", ", ".join(sorted(both)))
+                    names = " and ".join(sorted(both))
+                    raise WrongValueError(f"one member of a oneof, and not {names}", node)
         return out
 
 

@@ -150,6 +150,27 @@ def test_of_a_oneof_one_member_may_stand_there() -> None:
         read(document(attributes=[both]))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "the prompt",
+        {"stringValue": "the prompt, cut in half \ud83d"},
+        {"intValue": "the prompt"},
+        {"boolValue": "the prompt"},
+        {"bytesValue": "the prompt"},
+        {"arrayValue": "the prompt"},
+        {"kvlistValue": {"values": [{"key": "k", "value": "the prompt"}]}},
+    ],
+    ids=str,
+)
+def test_no_message_about_a_mistake_has_a_text_of_the_document(value: object) -> None:
+    """It goes to the log. Senders that shorten a text often leave half a character behind."""
+    with pytest.raises(OtlpJsonError, match=r"value.*: expected .*a text of \d+ char") as caught:
+        read(document(attributes=[{"key": "k", "value": value}]))
+
+    assert "prompt" not in str(caught.value)
+
+
 def test_of_a_key_that_stands_there_twice_the_last_one_counts() -> None:
     assert read(document(name="last").replace('"name"', '"name": "first", "name"')).name == "last"
 
