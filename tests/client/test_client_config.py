@@ -151,6 +151,40 @@ def test_a_choice_of_content_that_says_nothing_is_a_problem(value: str, known: b
     assert [problem.split("=")[0] for problem in config.problems] == ([] if known else [variable])
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://u:s3cret@h:x",
+        "http://u:s3cret?more@h",
+        "http://u:s3cret#more@h",
+        "http://u:s3c/ret@h:x",
+        "http://h:x/?key=s3cret",
+        "http://h:x/?mail=a@s3cret",
+        "http://h:x/?to=http://other&key=s3cret",
+        "http://h:x/#s3cret",
+        "h:x?to=http://s3cret",
+        "u:s3cret@h:x",
+    ],
+)
+def test_no_part_of_a_secret_in_an_endpoint_shows_however_it_is_written(endpoint: str) -> None:
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "GENOPS_OPENROUTER_BASE_URL": endpoint}
+    problems = read_config(variables).problems
+
+    assert problems
+    for part in ("s3c", "ret"):
+        assert part not in "".join(problems).replace("secret", "")
+    with pytest.raises(ValueError, match="is no OTLP endpoint") as caught:
+        read_config({}, otlp_endpoint=endpoint)
+    assert "s3c" not in str(caught.value)
+
+
+def test_a_secret_in_place_of_the_name_of_a_header_is_not_shown() -> None:
+    with pytest.raises(ValueError, match="is no header") as caught:
+        read_config({}, otlp_headers={"Authorization: Bearer s3cret": ""})
+
+    assert "s3cret" not in str(caught.value)
+
+
 def test_headers_never_show_in_the_text_of_the_configuration() -> None:
     config = read_config({}, otlp_endpoint="http://u:pw@h:4318", otlp_headers={"k": "secret"})
 

@@ -35,6 +35,8 @@ _DEFAULT_ENDPOINTS: Final[Mapping[Protocol, str]] = {
 _SIGNAL_PATHS: Final = ("/v1/traces", "/v1/metrics")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what gRPC admits
 _HEADER_VALUE: Final = re.compile(r"[ -~]*")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_QUERY: Final = re.compile(r"[?#]")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -190,8 +192,9 @@ def read_headers(
         # on what cannot be sent, and one of them logs it.
         stripped = value.strip()
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(stripped):
+            shown = repr(name) if _HEADER_NAME.fullmatch(name) else "…"  # `name: key` in one text
             raise ValueError(
-                f"otlp_headers[{name!r}] is no header: a name has no spaces, and name and value "
+                f"otlp_headers[{shown}] is no header: a name has no spaces, and name and value "
                 "are printable ASCII"
             )
         read[name.lower()] = stripped  # gRPC metadata keys are lower-case
@@ -199,9 +202,14 @@ def read_headers(
 
 
 def without_secrets(url: str) -> str:
-    """The URL without user, password and query, which may carry keys."""
-    scheme, separator, rest = url.rpartition("://")
-    return scheme + separator + rest.partition("?")[0].rpartition("@")[2]
+    """The URL without user, password, query and fragment, which may carry keys.
+
+    A ? or # may also be a part of a password that is written as it is: then all goes.
+    """
+    scheme = _SCHEME.match(url)
+    start = scheme.end() if scheme else 0
+    stated, *query = _QUERY.split(url[start:], maxsplit=1)
+    return url[:start] + ("…" if "@" in "".join(query) else stated.rpartition("@")[2])
 
 
 @dataclass(frozen=True, slots=True)
