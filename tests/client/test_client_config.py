@@ -136,10 +136,12 @@ def test_a_header_of_the_environment_that_is_none_is_a_problem_and_not_shown() -
     bad = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a,x-honeycomb-team: secret"})
 
     assert good.problems == ()
-    (problem,) = bad.problems
-    assert problem.startswith("OTEL_EXPORTER_OTLP_HEADERS: ")
-    assert "name=value" in problem
-    assert "secret" not in problem
+    colon = read_config({"OTEL_EXPORTER_OTLP_HEADERS": "Authorization: Basic secret="})
+    for config in (bad, colon):
+        (problem,) = config.problems
+        assert problem.startswith("OTEL_EXPORTER_OTLP_HEADERS: ")
+        assert "name=value" in problem
+        assert "secret" not in problem
 
 
 @pytest.mark.parametrize(("value", "known"), [("SPAN_ONLY", True), ("false", True), ("1", False)])

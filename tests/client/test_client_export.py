@@ -148,3 +148,28 @@ def test_headers_of_init_go_beside_those_of_the_environment(protocol: str) -> No
     metadata, _ = receiver.traces.get_nowait()
     sent = [metadata.get(name) for name in ("x-key", "x-team", "x-more")]
     assert sent == ["own", "a", "b"]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("own", ["None", "{'k': 'v'}"])
+def test_a_header_of_the_environment_that_is_none_stays_out_of_the_log(
+    protocol: str, own: str
+) -> None:
+    """The SDK quotes it: written with a colon, it has the key in it."""
+    app = (
+        "import logging, genops\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
+        f"genops.init(otlp_headers={own})\n"
+        "genops.shutdown()\n"
+    )
+    headers = "Authorization: Basic s3cret="
+
+    ended = python(
+        app,
+        OTEL_EXPORTER_OTLP_HEADERS=headers,
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc" if protocol == "grpc" else "http/protobuf",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+    )
+
+    assert "OTEL_EXPORTER_OTLP_HEADERS: an entry is not name=value" in ended.stderr
+    assert "s3cret" not in ended.stderr

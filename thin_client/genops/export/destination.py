@@ -35,6 +35,8 @@ _DEFAULT_ENDPOINTS: Final[Mapping[Protocol, str]] = {
 _SIGNAL_PATHS: Final = ("/v1/traces", "/v1/metrics")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")  # what gRPC admits
 _HEADER_VALUE: Final = re.compile(r"[ -~]*")
+# An entry of OTEL_EXPORTER_OTLP_HEADERS that the SDK's exporters take.
+_HEADER_ENTRY: Final = re.compile(r"[!#-'*+\-.0-9A-Z^-z|~]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _QUERY: Final = re.compile(r"[?#]")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -127,13 +129,14 @@ class ExportReading:
         return any(self.environ.get(f"OTEL_EXPORTER_OTLP_{infix}INSECURE") for infix in infixes)
 
     def _check_headers(self, signal: Signal) -> None:
-        """Report what the exporters leave out. They log it at the first export, with its value."""
+        """Report what the exporters leave out."""
         for infix in ("", f"{signal.upper()}_"):
             variable = f"OTEL_EXPORTER_OTLP_{infix}HEADERS"
-            entries = self.environ.get(variable, "").split(",")
-            if not all("=" in entry for entry in entries if entry.strip()):
+            entries = map(str.strip, self.environ.get(variable, "").split(","))
+            if not all(_HEADER_ENTRY.fullmatch(entry) for entry in entries if entry):
                 self.problems.append(
-                    f"{variable}: an entry has no '=' and is left out; write name=value,name=value"
+                    f"{variable}: an entry is not name=value and is left out; "
+                    "write name=value,name=value, and what is no letter or digit as %XX"
                 )
 
     def _kind(self, signal: Signal) -> Kind:

@@ -6,6 +6,7 @@ started, by what the makers return, not by the makers.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,23 @@ __all__ = [
 _FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 
 
+class _NoHeaders(logging.Filter):
+    """Keeps out of the log what the SDK quotes of OTEL_EXPORTER_OTLP_HEADERS: there are keys in it.
+
+    What it leaves out is a problem that `init` reports.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Header format invalid")
+
+
+_no_headers: Final = _NoHeaders()
+
+
+def _keep_headers_out_of_the_log() -> None:
+    logging.getLogger("opentelemetry.util.re").addFilter(_no_headers)  # once, however often
+
+
 def span_exporter_maker(
     export: ExportConfig, timeout_s: float | None = None
 ) -> Callable[[], SpanExporter]:
@@ -36,6 +54,7 @@ def span_exporter_maker(
         ValueError: a variable of the environment that the exporter reads is wrong.
     """
     check_environment("TRACES")
+    _keep_headers_out_of_the_log()
     headers = _headers(export, "TRACES")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
@@ -66,6 +85,7 @@ def metric_exporter_maker(export: ExportConfig) -> Callable[[], MetricExporter]:
 
         return ConsoleMetricExporter
     check_environment("METRICS")
+    _keep_headers_out_of_the_log()
     headers = _headers(export, "METRICS")
     if export.protocol == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
@@ -89,6 +109,7 @@ def metric_exporter_like(export: ExportConfig) -> MetricExporter:
         from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 
         return ConsoleMetricExporter()
+    _keep_headers_out_of_the_log()
     # For gRPC too: both read the same variables, and this one starts nothing.
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
