@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import unquote
+from urllib.request import getproxies
 
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
@@ -56,7 +59,7 @@ class Service:
     response: type[Message]
     rejected_field: str
 
-    def read_response(self, body: bytes, secrets: Iterable[str] = ()) -> Delivered:
+    def read_response(self, body: bytes, secrets: Sequence[str] = ()) -> Delivered:
         """What a response to an accepted request says; an unreadable one can't undo acceptance."""
         try:
             partial = self.response.FromString(body).partial_success  # type: ignore[attr-defined]
@@ -108,16 +111,30 @@ def retry_delay_s(status: status_pb2.Status) -> float | None:
 
 
 def secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not be shown of headers.
+    """What must not be shown of headers, and of the proxies of the environment.
 
-    Every value, the KEY in one such as `Bearer KEY`, and the password in `Basic …`, which a server
-    reads from it and may repeat.
+    Of headers every value, the KEY in one such as `Bearer KEY`, and the password in `Basic …`,
+    which a server reads from it and may repeat. Of proxies user and password, which the libraries
+    quote where these are written so that they can't be told from host and port.
     """
     values = set(headers.values()) | {value.rpartition(" ")[2] for value in headers.values()}
     values |= {password for value in headers.values() if (password := _basic_password(value))}
+    values |= _of_proxies()
     # Shorter ones are flags and numbers, and would blot out half of every message.
     secrets = [value for value in values if len(value) >= _SECRET_CHARACTERS_MIN]
     return tuple(sorted(secrets, key=len, reverse=True))
+
+
+def _of_proxies() -> set[str]:
+    values: set[str] = set()
+    for url in getproxies().values():
+        credentials = (url.partition("://")[2] or url).rpartition("@")[0]
+        user, _, password = credentials.partition(":")
+        # A URL's host ends there, so that what stands before is quoted as host and port.
+        cut = re.split("[/?#]", password)[0]
+        basic = base64.b64encode(unquote(credentials).encode()).decode()
+        values |= {credentials, password, unquote(password), f"{user}:{cut}" if cut else "", basic}
+    return values
 
 
 def _basic_password(value: str) -> str:
@@ -130,10 +147,15 @@ def _basic_password(value: str) -> str:
         return ""
 
 
-def shown(text: str, secrets: Iterable[str] = ()) -> str:
+def shown(text: str, secrets: Sequence[str] = ()) -> str:
     """Foreign text fit for a log: one printable line of limited length, without the secrets."""
+    line = " ".join(_hide(text, secrets).split())
+    line = "".join(character for character in line if character.isprintable())
+    line = _hide(line, secrets)  # what stood between its parts is gone
+    return line if len(line) <= _SHOWN_CHARACTERS_MAX else f"{line[:_SHOWN_CHARACTERS_MAX]}…"
+
+
+def _hide(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    line = " ".join(text.split())
-    line = "".join(character for character in line if character.isprintable())
-    return line if len(line) <= _SHOWN_CHARACTERS_MAX else f"{line[:_SHOWN_CHARACTERS_MAX]}…"
+    return text

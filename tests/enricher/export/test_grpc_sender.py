@@ -146,6 +146,21 @@ def test_headers_that_can_not_be_sent_hold_and_are_not_shown(key: str) -> None:
     assert key not in outcome.reason
 
 
+@pytest.mark.parametrize("password", ["hunter2#more", "hunter2/more", "hunter2?more"])
+def test_a_proxy_whose_password_is_not_escaped_does_not_show_it(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC takes what stands before the sign for host and port, and quotes them."""
+    monkeypatch.setenv("http_proxy", f"http://user:{password}@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    endpoint = resolve("http://192.0.2.1:4317", protocol=Protocol.GRPC)
+
+    outcome = send(grpc_exporter(0, endpoint=endpoint))
+
+    assert isinstance(outcome, Retry)
+    assert "hunter2" not in outcome.reason
+
+
 def test_a_destination_may_have_an_ipv6_address() -> None:
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):

@@ -89,6 +89,34 @@ def test_an_answer_with_broken_headers_brings_none_of_them_into_the_log() -> Non
     assert "Traceback" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("between", ["\x07", "\x1b", "\xad"])
+def test_a_key_that_is_repeated_with_signs_in_between_is_not_shown(between: str) -> None:
+    status = Status(message=f"bad key t0ken{between}-t0ken")
+    answer = HttpAnswer(400, status.SerializeToString(), PROTOBUF)
+    with http_destination(answering(answer)) as destination:
+        outcome = send(http_exporter(destination.port, headers={"key": "t0ken-t0ken"}))
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.endswith("bad key ***")
+
+
+@pytest.mark.parametrize("said", ["pr0xy-pass", "dXNlcjpwcjB4eS1wYXNz", "user:pr0xy-pass"])
+def test_the_password_of_a_proxy_is_not_shown_when_the_proxy_repeats_it(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = HttpAnswer(400, Status(message=f"no {said} here").SerializeToString(), PROTOBUF)
+    with http_destination(answering(answer)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://user:pr0xy-pass@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("no_proxy", "")
+        config = http_exporter(1)
+        outcome = send(
+            replace(config, endpoint=resolve("http://backend.invalid", protocol=Protocol.HTTP))
+        )
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.endswith("no *** here")
+
+
 def test_accepted_with_202_and_json_is_delivered() -> None:
     answer = HttpAnswer(202, b"{}", {"Content-Type": "application/json"})
     with http_destination(answering(answer)) as destination:
