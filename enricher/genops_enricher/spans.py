@@ -14,6 +14,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from genops_enricher.printable import printable_json
+
 __all__ = ["Span", "short_json", "span_from_json", "span_to_json", "spans_of"]
 
 
@@ -68,7 +70,7 @@ def span_to_json(span: Span) -> str:
 def short_json(span: Span) -> str:
     """What commands print with --json: the span's ids, name and attributes on one line."""
     keys = ("trace_id", "span_id", "name", "attributes")
-    return json.dumps({key: getattr(span, key) for key in keys}, ensure_ascii=False)
+    return printable_json({key: getattr(span, key) for key in keys})
 
 
 def span_from_json(line: str) -> Span:

@@ -26,6 +26,7 @@ from genops_enricher.export import build_sender
 from genops_enricher.export.otlp import Sender
 from genops_enricher.export.outcome import Delivered, Hold, Outcome
 from genops_enricher.pipeline import Signal
+from genops_enricher.printable import printable_json
 from genops_enricher.queue.dead_letters import Letter, letter_id, letter_paths, read_letter
 
 __all__ = ["print_letters", "resend_letters", "show_letters"]
@@ -69,7 +70,7 @@ def show_letters(data_dir: Path, ids: Sequence[str]) -> int:
             raise EnricherError(
                 f"{letter.path}: the content is not OTLP {letter.signal}: {error}"
             ) from error
-        print(json.dumps({**_facts(letter), "content": content}, ensure_ascii=False))
+        print(printable_json({**_facts(letter), "content": content}))
     return 1 if letters.unreadable else 0
 
 

@@ -29,6 +29,7 @@ from genops_enricher.enrich.enricher import Enricher
 from genops_enricher.enrich.stage import enrich_request
 from genops_enricher.enrich.status import Status
 from genops_enricher.enrich.vocabularies import Alias
+from genops_enricher.printable import printable
 from genops_enricher.redact import Redactor
 from genops_enricher.seen.duplicates import Duplicates
 from genops_enricher.seen.orphans import Orphans
@@ -101,7 +102,7 @@ def enrich_files(
             print(short_json(span))
     else:
         for line in _report(spans, outcomes, enricher.catalog.version):
-            print(line)
+            print(printable(line))
     unpriced = any(
         status is Status.UNPRICED and reason not in _COST_ELSEWHERE for status, reason in outcomes
     )

@@ -11,6 +11,7 @@ import json
 import sys
 
 from genops_enricher.config.values import split_address
+from genops_enricher.printable import printable
 
 __all__ = ["ask_health"]
 
@@ -36,7 +37,8 @@ def ask_health(endpoint: str) -> int:
         connection.request("GET", "/ready")
         answer = connection.getresponse()
         content = json.loads(answer.read())
-        print(": ".join([content["status"], "; ".join(content["reasons"])]).removesuffix(": "))
+        words = ": ".join([content["status"], "; ".join(content["reasons"])])
+        print(printable(words.removesuffix(": ")))  # who answers may be somebody else
         return 0 if answer.status == http.client.OK else 1
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         print(f"no enricher answers at {endpoint}: {error}", file=sys.stderr)

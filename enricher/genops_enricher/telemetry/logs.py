@@ -7,15 +7,15 @@ which may be a token, is left out.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
+
+from genops_enricher.printable import printable, printable_json
 
 __all__ = ["RateLimit", "set_up_logging"]
 
@@ -34,12 +34,6 @@ _FOREIGN: dict[str, type] = {
     "urllib3": Exception,
     "opentelemetry.trace.span": str,
 }
-# Control characters, those that turn the direction of what follows, and half characters, which
-# can't be written. A line break is no part of it: `_Console` indents what comes after, JSON
-# escapes it.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _INDENT = "    "
 
 
@@ -130,11 +124,6 @@ def _size(value: object) -> str:
     return f"{len(str(value))} characters, not shown"
 
 
-def _printable(text: str) -> str:
-    """The text with escapes in Python's form in place of what would drive a terminal."""
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
 class _Console(logging.Formatter):
     """`2026-11-23T06:45:33.120Z WARNING export.worker: text`, with `worker 2: ` before the name.
 
@@ -147,7 +136,7 @@ class _Console(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         record.short_name = record.name.removeprefix(f"{_OURS}.")
-        return _printable(super().format(record)).replace("\n", f"\n{_INDENT}")
+        return printable(super().format(record)).replace("\n", f"\n{_INDENT}")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802, ARG002 - the base class's names
         return _timestamp(record)
@@ -173,10 +162,7 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # JSON itself lets through some characters that drive a terminal; as escapes they are JSON.
-        return _UNPRINTABLE.sub(
-            lambda found: f"\\u{ord(found[0]):04x}", json.dumps(line, ensure_ascii=False)
-        )
+        return printable_json(line)
 
 
 _ENCODINGS: dict[str, Callable[[int | None], logging.Formatter]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -60,6 +61,19 @@ def test_a_damaged_letter_is_reported_and_the_others_are_sent(
     assert "damaged" in (errors := capsys.readouterr().err)
     assert "is no dead letter" in errors
     assert len(letter_paths(tmp_path)) == 2
+
+
+def test_what_a_letter_holds_drives_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "é \x9b2J\x1b[2J\x7f\u202e\u2028"
+    (path,) = kept(tmp_path, request(span({"prompt": text})))
+
+    assert command(tmp_path, 1, "show", path.stem) == 0
+
+    printed = capsys.readouterr().out.removesuffix("\n")
+    assert printed.isprintable()
+    assert json.dumps(text) in json.dumps(json.loads(printed))
 
 
 def test_many_letters_go_over_one_connection(tmp_path: Path) -> None:

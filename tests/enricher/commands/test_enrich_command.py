@@ -55,6 +55,20 @@ def test_each_form_is_read_by_detection_and_written_as_it_was_read(
     assert (out.read_bytes()[:1] == b"{") == (form != "protobuf")
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_names_in_spans_drive_no_terminal(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    source.write_bytes(request(span(chat("acme/\x9b2J\x1b[2Jé\u202e"))))
+
+    main(["enrich", str(source), *arguments])
+
+    printed = capsys.readouterr().out
+    assert "acme/" in printed
+    assert all(line.isprintable() for line in printed.split("\n"))
+
+
 def test_lines_of_metrics_and_logs_are_kept_as_they_are(tmp_path: Path) -> None:
     metrics = b'{"resourceMetrics":[ {"scopeMetrics":[]} ]}'
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
