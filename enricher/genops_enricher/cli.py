@@ -148,9 +148,10 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from genops_enricher.commands.signals import hold_signals
 
-    # The library reads it when it is imported. By default it writes a line past our log for each
-    # TLS handshake that fails: a scanner of ports could fill a disk.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # The library reads it when it is imported. Else it writes a line past our log for each TLS
+    # handshake that fails and each header that it can't read: a scanner of ports, or a sender
+    # without a token, could fill a disk. What matters of it comes with the errors that it raises.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     hold_signals()  # before the imports, which take a second: a SIGHUP must not end the process
     from genops_enricher.commands.run import run

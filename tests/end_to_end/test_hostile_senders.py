@@ -161,6 +161,33 @@ def test_requests_that_stall_at_their_end_hold_no_memory_of_others(target: Targe
     target.assert_well()
 
 
+def test_headers_that_grpc_can_not_read_fill_no_log(target: Target) -> None:
+    """They are read before any token is looked at."""
+
+    def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+        head = len(content).to_bytes(3, "big") + bytes([kind, flags])
+        return head + stream.to_bytes(4, "big") + content
+
+    before = len(target.process.log.read_text().splitlines())
+    headers = b"\x83\x86\x00\x0cgrpc-timeout\x01x"  # POST, http, and what is no time
+    ping = frame(6, 0, 0, b"the last")
+    host, _, port = target.process.grpc.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+        for number in range(100):
+            connection.sendall(frame(1, 5, 1 + 2 * number, headers))
+        connection.sendall(ping)
+        answer = b""
+        while b"the last" not in answer:  # all before it is read
+            piece = connection.recv(1 << 16)
+            assert piece
+            answer += piece
+    after = target.process.log.read_text().splitlines()
+
+    assert len(after) - before < 20, after
+    target.assert_well()
+
+
 @pytest.fixture
 def secure(tmp_path: Path) -> Iterator[EnricherProcess]:
     """With TLS on both receivers."""
