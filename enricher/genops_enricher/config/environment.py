@@ -72,7 +72,8 @@ def _headers(text: str, problems: list[Problem]) -> list[Entry]:
     entries = []
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = pair.partition("=")
-        if equals and name.strip():
+        padding = value.strip() and not value.strip(" =")  # a key in base64 and nothing else
+        if equals and name.strip() and not padding:
             entries.append(_scalar(_HEADERS, name.strip(), unquote(value.strip())))
         else:
             what = "has an entry that is not name=value; write name=value,name2=value2"

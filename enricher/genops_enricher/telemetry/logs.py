@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -98,8 +99,9 @@ class RateLimit(logging.Filter):
         if lines >= self._burst:
             return False
         if left_out:
-            record.msg = f"{record.getMessage()} ({left_out} more like this were left out)"
-            record.args = ()
+            with suppress(TypeError, ValueError):  # a wrong call, of which the handler tells
+                record.msg = f"{record.getMessage()} ({left_out} more like this were left out)"
+                record.args = ()
         return True
 
 

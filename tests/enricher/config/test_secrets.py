@@ -122,7 +122,10 @@ def test_no_message_shows_a_secret(tmp_path: Path, text: str) -> None:
     assert _SECRET not in repr(error)
 
 
-@pytest.mark.parametrize("headers", [f"{_SECRET}=", f"Authorization: Basic {_SECRET}="])
+@pytest.mark.parametrize(
+    "headers",
+    [f"{_SECRET}=", f"{_SECRET}==", f"a=b,{_SECRET} ==", f"Authorization: Basic {_SECRET}="],
+)
 def test_a_key_that_ends_like_base64_is_not_taken_for_the_name_of_a_header(headers: str) -> None:
     env = {
         "HOME": "/h",
@@ -133,7 +136,7 @@ def test_a_key_that_ends_like_base64_is_not_taken_for_the_name_of_a_header(heade
     with pytest.raises(ConfigError) as caught:
         load_config(None, env)
 
-    assert "headers.…" in str(caught.value)
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in str(caught.value)
     assert _SECRET not in str(caught.value)
 
 

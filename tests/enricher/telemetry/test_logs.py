@@ -92,6 +92,16 @@ def test_repeated_warnings_are_left_out_and_counted() -> None:
     assert next_one.getMessage() == "g is down"
 
 
+def test_a_wrong_call_of_a_library_raises_nothing_after_others_were_left_out() -> None:
+    now = 100.0
+    limit = RateLimit(burst=1, interval_s=10, clock=lambda: now)
+    for _ in range(2):
+        limit.filter(_record("%d of %d", "a"))
+    now = 110.0
+
+    assert limit.filter(_record("%d of %d", "a"))
+
+
 def test_different_warnings_do_not_crowd_each_other_out() -> None:
     limit = RateLimit(burst=1, clock=lambda: 0.0)
 
