@@ -102,7 +102,7 @@ def enrich_files(
             print(short_json(span))
     else:
         for line in _report(spans, outcomes, enricher.catalog.version):
-            print(printable(line))
+            print(printable(line).replace("\n", r"\n"))  # a line stays one
     unpriced = any(
         status is Status.UNPRICED and reason not in _COST_ELSEWHERE for status, reason in outcomes
     )

@@ -60,13 +60,14 @@ def test_names_in_spans_drive_no_terminal(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "in"
-    source.write_bytes(request(span(chat("acme/\x9b2J\x1b[2Jé\u202e"))))
+    source.write_bytes(request(span(chat("acme/\x9b2J\x1b[2Jé\u202e\nforged"))))
 
     main(["enrich", str(source), *arguments])
 
     printed = capsys.readouterr().out
     assert "acme/" in printed
     assert all(line.isprintable() for line in printed.split("\n"))
+    assert not any(line.startswith("forged") for line in printed.split("\n"))
 
 
 def test_lines_of_metrics_and_logs_are_kept_as_they_are(tmp_path: Path) -> None:
