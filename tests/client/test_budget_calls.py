@@ -52,6 +52,18 @@ def estimate(adapter: GenOpsOpenRouterAdapter) -> float:
     return caught.value.estimate_usd
 
 
+def test_a_cheaper_tier_without_a_price_of_its_own_is_held_at_the_list_price(
+    adapter: GenOpsOpenRouterAdapter, server: ScriptedServer, estimate: float
+) -> None:
+    with pytest.raises(BudgetExceededError) as caught:
+        adapter.chat_completions_create(**CALL, service_tier="flex", budget_limit=0)
+    assert caught.value.estimate_usd == estimate
+
+    with pytest.raises(BudgetUncheckedError, match="service tier priority"):
+        adapter.chat_completions_create(**CALL, service_tier="priority", budget_limit=1)
+    assert not server.requests
+
+
 def left(adapter: GenOpsOpenRouterAdapter) -> BudgetExceededError:
     """What stands in the books here, asked by a call that never fits."""
     with pytest.raises(BudgetExceededError) as caught:

@@ -378,7 +378,10 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         ("acme.openai.azure.us", "azure.ai.openai", "azure-government"),
         ("bedrock-runtime.us-gov-west-1.amazonaws.com", "aws.bedrock", "bedrock-government"),
         ("bedrock-runtime-fips.us-gov-east-1.amazonaws.com", None, "bedrock-government"),
+        ("bedrock-mantle.us-gov-west-1.api.aws", "openai", "bedrock-government"),
         ("bedrock-runtime.us-west-2.amazonaws.com", "aws.bedrock", "bedrock"),
+        # Bedrock's second API speaks OpenAI's and Anthropic's.
+        ("bedrock-mantle.us-east-1.api.aws", "openai", "bedrock"),
         # What only looks like one.
         (None, "gcp.chat", None),
         (None, "aws.openai", None),
@@ -391,6 +394,33 @@ def test_known_servers_and_providers_have_their_market(
     host: str | None, provider: str | None, market: str | None
 ) -> None:
     assert bundled_catalog().market_of(host=host, provider=provider, model="gpt-4o") == market
+
+
+@pytest.mark.parametrize(
+    ("market", "model", "tier"),
+    [
+        ("openai", "gpt-5.6-sol", "ultrafast"),
+        ("openrouter", "openai/gpt-5.4", "flex"),
+        ("openrouter", "openai/gpt-5.4", "priority"),
+        ("google", "gemini-2.5-flash", "flex"),
+        ("google", "gemini-2.5-flash", "priority"),
+        ("bedrock", "openai.gpt-5.5", "flex"),
+        ("bedrock", "openai.gpt-5.5", "priority"),
+        ("xai", "grok-4.3", "priority"),
+        ("fireworks", "accounts/fireworks/models/kimi-k2p6", "priority"),
+    ],
+)
+def test_a_tier_whose_price_no_source_tells_does_not_cost_the_list_price(
+    market: str, model: str, tier: str
+) -> None:
+    def find(served: str) -> Offer | Miss:
+        conditions = Conditions(service_tier=served)
+        return bundled_catalog().find(model, market=market, at_ns=ns(NOW), conditions=conditions)
+
+    assert isinstance(find("default"), Offer)
+    found = find(tier)
+    assert isinstance(found, Miss)
+    assert found.reason == "suspect_price"
 
 
 def test_every_row_says_where_it_comes_from() -> None:

@@ -41,6 +41,9 @@ _MAYBE_BILLED: Final = frozenset(
     }
 )
 
+# Tiers that cost less than the list price wherever they are sold: that bounds what they cost.
+_CHEAPER_TIERS: Final = frozenset({"flex"})
+
 _USAGE: Final = {
     "input": names.USAGE_INPUT,
     "output": names.USAGE_OUTPUT,
@@ -147,14 +150,17 @@ def _estimate(body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
 def _offer(called: _Called, model: str, endpoint: str | None) -> Offer:
     from genops_pricing import Miss
 
-    offer = prices.find(
+    find = partial(
+        prices.find,
         model,
         provider=called.provider,
         at_ns=time.time_ns(),
         host=called.host,
         endpoint=endpoint,
-        service_tier=called.service_tier,
     )
+    offer = find(service_tier=called.service_tier)
+    if isinstance(offer, Miss) and called.service_tier in _CHEAPER_TIERS:
+        offer = find()
     if isinstance(offer, Miss):
         detail = offer.detail.rstrip(".")
         closest = f" Closest names: {', '.join(offer.closest)}." if offer.closest else ""
