@@ -20,6 +20,8 @@ markets:
     hosts: [api.openai.com]
     providers: [openai]
     service_tiers: {flex: flex, priority: priority, fast: priority}
+    regional:
+      - {hosts: ["*.api.openai.com"], multiply: "1.1"}
 """
 TIERS = """\
 tiers:

@@ -87,6 +87,10 @@ class Catalog:
         """
         return self._markets.market_of(host=host, provider=provider, model=model)
 
+    def region_of(self, *, market: str | None, host: str | None) -> str | None:
+        """The region that a call is bound to by its server host, as `Conditions.region`."""
+        return self._markets.region_of(market, host)
+
     @property
     def markets(self) -> tuple[str, ...]:
         """The ids of all markets that a call can be told to belong to."""
@@ -173,10 +177,14 @@ class Catalog:
             return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
         tier = self._markets.tier_apart(known.market, conditions.service_tier)
         if tier:
-            if row.layer == 0 and not row.prices_tier(tier):
+            if row.layer == 0 and not row.prices_apart("service_tier", tier):
                 detail = f"no source tells what it costs at the service tier {tier}"
                 return _no_price(in_force, known, "suspect_price", detail)
             conditions = replace(conditions, service_tier=tier)
+        region = conditions.region
+        factor = self._markets.regional_factor(known.market, known.id, region)
+        if factor and region and row.layer == 0 and not row.prices_apart("region", region):
+            row = row.multiplied(factor)
         discount = discount_at(self._discounts, known, upstream, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row

@@ -5,9 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 __all__ = ["Markets"]
+
+
+_LABEL_LONGEST = 63  # octets of one label of a host's name, RFC 1035
 
 
 class Markets:
@@ -25,6 +29,9 @@ class Markets:
         self._tiers: dict[str, Mapping[str, str]] = {
             raw["id"]: raw.get("service_tiers", {}) for raw in raws
         }
+        self._regional: dict[str, Sequence[Mapping[str, Any]]] = {
+            raw["id"]: raw.get("regional", ()) for raw in raws
+        }
         self._hosts = {host: market for host, market in patterns.items() if "*" not in host}
         self._patterns = [
             (re.compile(fnmatch.translate(host)), market)
@@ -39,6 +46,27 @@ class Markets:
     def tier_apart(self, market: str, served: str | None) -> str | None:
         """The name in price rows of a service tier that does not cost the list price, else None."""
         return self._tiers.get(market, {}).get((served or "").lower())
+
+    def region_of(self, market: str | None, host: str | None) -> str | None:
+        """The region that a call is bound to by the host that it went to; None: to none."""
+        bare = (host or "").lower().rstrip(".")
+        for raw in self._regional.get(market or "", ()) if bare else ():
+            for pattern in raw.get("hosts", ()):
+                start, _, end = pattern.partition("*")
+                region = bare.removeprefix(start).removesuffix(end)
+                if f"{start}{region}{end}" == bare and len(region) <= _LABEL_LONGEST:
+                    return region or None
+        return None
+
+    def regional_factor(self, market: str, model: str, region: str | None) -> Decimal | None:
+        """What the token prices of calls bound to a region are multiplied by; None: nothing."""
+        for raw in self._regional.get(market, ()) if region else ():
+            models = raw.get("models", ("*",))
+            if (region or "").lower() in raw.get("regions", (region,)) and any(
+                fnmatch.fnmatchcase(model, pattern) for pattern in models
+            ):
+                return Decimal(raw["multiply"])
+        return None
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:
         """The market; None where nothing tells."""

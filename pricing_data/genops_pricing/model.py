@@ -107,10 +107,15 @@ class Row:
             return self.start_ns
         return instant_of(parse_instant(self.provenance.seen_at)) + DAY_NS
 
-    def prices_tier(self, service_tier: str) -> bool:
-        """Whether it states prices for calls that a service tier served."""
-        variant = ("service_tier", service_tier)
+    def prices_apart(self, condition: str, value: str) -> bool:
+        """Whether it states prices for calls of a service tier, a region and so on."""
+        variant = (condition, value.lower())
         return any(variant in override.variants for override in self.overrides)
+
+    def multiplied(self, factor: Decimal) -> Row:
+        """This row with all prices of tokens times a factor."""
+        times = Override(0, False, None, frozenset(), (), {}, factor)
+        return replace(self, overrides=(*self.overrides, times))
 
     def with_unit_prices_of(self, other: Row | None) -> Row:
         """This row with the prices of a request, an image or a search that only `other` states."""

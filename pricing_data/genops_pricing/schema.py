@@ -301,6 +301,18 @@ DISCOUNT = Record(
     _discount_rules,
 )
 
+REGIONAL = Record(
+    "regional",
+    (
+        Key(
+            "hosts", ListOf(TEXT), "hosts of calls bound to a region: what `*` stands for names it"
+        ),
+        Key("regions", ListOf(SLUG), "the regions that this is for; if not set, all"),
+        Key("models", ListOf(TEXT), "models by id that this is for, as shell patterns; else all"),
+        Key("multiply", Scalar("decimal", _wrong_multiplier), "of token prices", required=True),
+    ),
+)
+
 MARKET = Record(
     "market",
     (
@@ -312,6 +324,12 @@ MARKET = Record(
             MapOf(SLUG, SLUG),
             "tiers that cost other than the list price, each with its name in price rows. A call "
             "that one of them served has no price where its row states none for it",
+        ),
+        Key(
+            "regional",
+            ListOf(REGIONAL),
+            "what calls bound to a region cost, unless the row states it; what an overlay's row "
+            "states holds for all regions that it does not name",
         ),
     ),
 )

@@ -155,6 +155,66 @@ prices:
     assert [total(load_catalog([overlay]), tier) for tier in ("flex", "default")] == [1, 1]
 
 
+def test_what_an_overlay_states_holds_for_every_region_that_it_does_not_name(
+    tmp_path: Path,
+) -> None:
+    mine = """
+id: gpt-5.4
+prices:
+  - effective_from: 2026-04-01
+    usd_per_mtok: {input: "1", output: "5"}
+    overrides: [{when: {region: eu}, multiply: "1.5"}]
+"""
+    overlay = tmp_path / "contract.yaml"
+    overlay.write_text("overlay: contract\n" + model_file(mine, market="openai", author="openai"))
+    catalog = load_catalog([overlay])
+
+    def total(region: str | None) -> Decimal | None:
+        return catalog.quote(
+            "gpt-5.4",
+            Usage(input=1000),
+            at=at("2026-06-05"),
+            market="openai",
+            conditions=Conditions(region=region),
+        ).total
+
+    assert [total(region) for region in (None, "us", "eu")] == [
+        Decimal("0.001"),
+        Decimal("0.001"),
+        Decimal("0.0015"),
+    ]
+
+
+def test_a_region_costs_more_unless_the_row_states_its_price(tmp_path: Path) -> None:
+    rows = """
+id: acme-1
+prices:
+  - effective_from: 2024-01-01
+    usd_per_mtok: {input: "2", output: "10"}
+    overrides:
+      - when: {region: eu}
+        usd_per_mtok: {input: "3", output: "15"}
+      - when: {prompt_over: 200000}
+        usd_per_mtok: {input: "4", output: "20"}
+"""
+    file = model_file(rows, market="openai")
+    catalog = load_directory(write_directory(tmp_path, openai=file))
+
+    def total(region: str | None, tokens: int) -> Decimal | None:
+        return catalog.quote(
+            "acme-1",
+            Usage(input=tokens),
+            at=at("2024-06-05"),
+            market="openai",
+            conditions=Conditions(region=region),
+        ).total
+
+    assert total(None, M // 10) == Decimal("0.2")
+    assert total("eu", M // 10) == Decimal("0.3")
+    assert total("us", M // 10) == Decimal("0.22")
+    assert total("us", M) == Decimal("4.4")
+
+
 def test_a_multiplier_is_for_tokens_not_for_searches(catalog: Catalog) -> None:
     batch = Conditions(processing="batch")
 

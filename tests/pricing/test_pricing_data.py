@@ -338,6 +338,7 @@ def test_what_a_maker_answered_in_its_time_has_the_price_of_then(
         ("api.anthropic.com", None, "anthropic"),
         ("generativelanguage.googleapis.com", None, "google"),
         ("europe-west4-aiplatform.googleapis.com", None, "google-vertex"),
+        ("aiplatform.us.rep.googleapis.com", "anthropic", "google-vertex"),
         ("bedrock-runtime.eu-west-1.amazonaws.com", None, "bedrock"),
         (None, "aws.bedrock", "bedrock"),
         (None, "azure.ai.openai", "azure"),
@@ -421,6 +422,52 @@ def test_a_tier_whose_price_no_source_tells_does_not_cost_the_list_price(
     found = find(tier)
     assert isinstance(found, Miss)
     assert found.reason == "suspect_price"
+
+
+@pytest.mark.parametrize(
+    ("host", "model", "times"),
+    [
+        ("api.openai.com", "gpt-5.4", "1"),
+        ("eu.api.openai.com", "gpt-5.4", "1.1"),
+        ("us.api.openai.com", "gpt-5.4-mini-2026-03-17", "1.1"),
+        ("EU.api.openai.com.", "gpt-6-sol", "1.1"),
+        ("eu.api.openai.com", "gpt-4o", "1"),  # released before March 2026
+        ("eu.api.openai.com", "gpt-5", "1"),
+        ("aiplatform.googleapis.com", "claude-sonnet-4-5@20250929", "1"),
+        ("us-east5-aiplatform.googleapis.com", "claude-sonnet-4-5@20250929", "1.1"),
+        ("aiplatform.eu.rep.googleapis.com", "claude-opus-4-6", "1.1"),
+        ("us-east5-aiplatform.googleapis.com", "claude-opus-4-1@20250805", "1"),
+        ("us-east5-aiplatform.googleapis.com", "gemini-2.5-flash", "1"),
+        ("europe-west4-aiplatform.googleapis.com", "gemini-3.5-flash", "1.1"),
+        ("us-api.together.ai", "deepseek-ai/DeepSeek-V3.1", "1.25"),
+    ],
+)
+def test_a_call_that_its_host_binds_to_a_region_costs_more(
+    host: str, model: str, times: str
+) -> None:
+    catalog = bundled_catalog()
+    market = catalog.market_of(host=host, provider=None, model=None)
+
+    def total(region: str | None) -> Decimal:
+        conditions = Conditions(region=region)
+        usage = Usage(input=1000, output=100)
+        cost = catalog.quote(model, usage, market=market, at=at(NOW), conditions=conditions).total
+        assert cost is not None
+        return cost
+
+    region = catalog.region_of(market=market, host=host)
+    assert total(region) == Decimal(times) * total(None)
+
+
+def test_inference_in_the_us_alone_costs_more_at_anthropic() -> None:
+    def find(region: str) -> Decimal | None:
+        usage, when = Usage(input=M), Conditions(region=region)
+        quote = bundled_catalog().quote(
+            "claude-opus-4-6", usage, market="anthropic", at=at(NOW), conditions=when
+        )
+        return quote.total
+
+    assert (find("us"), find("global")) == (Decimal("5.5"), Decimal(5))
 
 
 def test_every_row_says_where_it_comes_from() -> None:

@@ -75,11 +75,18 @@ class Price:
 class Place:
     """A model at a market: what the catalog is asked for, and its latest answer."""
 
-    __slots__ = ("identity", "market", "model", "named", "price")
+    __slots__ = ("conditions", "identity", "market", "model", "named", "price")
 
-    def __init__(self, identity: CallIdentity, market: str | None, provider: str | None) -> None:
+    def __init__(
+        self,
+        identity: CallIdentity,
+        market: str | None,
+        provider: str | None,
+        conditions: Conditions,
+    ) -> None:
         self.identity = identity
         self.market = market
+        self.conditions = conditions
         self.model = identity.response_model or identity.request_model
         self.named = Block(
             [
@@ -133,7 +140,11 @@ class Places:
         market = of_host or of_provider or self._named_by_model(identity) or elsewhere or of_model
         # The provider by the name that the span gives it, unless that is not who was called.
         is_named = market in (of_provider, elsewhere)
-        return Place(identity, market, identity.provider if is_named else market)
+        conditions = Conditions(
+            service_tier=identity.service_tier or None,
+            region=self._catalog.region_of(market=market, host=identity.host),
+        )
+        return Place(identity, market, identity.provider if is_named else market, conditions)
 
     def _named_by_model(self, identity: CallIdentity) -> str | None:
         """The market whose name stands before a model as before any model of that market."""
@@ -180,7 +191,7 @@ class Places:
             market=place.market,
             endpoint=place.identity.endpoint or None,
             at_ns=at_ns,
-            conditions=Conditions(service_tier=place.identity.service_tier or None),
+            conditions=place.conditions,
         )
 
 

@@ -270,6 +270,15 @@ def test_the_service_tier_that_served_the_call_decides_its_price(tmp_path: Path)
     assert flex["genops.cost.total"] == float((1000 * Decimal(1) + 100 * Decimal(4)) / M)
 
 
+def test_a_host_that_binds_the_call_to_a_region_raises_its_price(enricher: Enricher) -> None:
+    def total(host: str) -> object:
+        values: dict[str, Value] = {"gen_ai.provider.name": "openai", "server.address": host}
+        return added(enricher, span(chat("gpt-5.4", values)))["genops.cost.total"]
+
+    assert total("api.openai.com") == 0.004  # 1000 x 2.50 + 100 x 15 per million
+    assert total("eu.api.openai.com") == 0.0044
+
+
 def test_only_calls_with_cached_tokens_need_a_cache_price_that_nobody_tells(tmp_path: Path) -> None:
     overlay = tmp_path / "acme.yaml"
     overlay.write_text(

@@ -37,12 +37,15 @@ def find(
     from genops_pricing import Conditions, bundled_catalog
 
     catalog = bundled_catalog()
+    market = catalog.market_of(host=host, provider=provider, model=model)
     return catalog.find(
         model,
-        market=catalog.market_of(host=host, provider=provider, model=model),
+        market=market,
         at_ns=at_ns,
         endpoint=endpoint,
-        conditions=Conditions(service_tier=service_tier),
+        conditions=Conditions(
+            service_tier=service_tier, region=catalog.region_of(market=market, host=host)
+        ),
     )
 
 
