@@ -35,6 +35,7 @@ class CallIdentity(NamedTuple):
     host: str
     endpoint: str  # who served the call behind a router such as OpenRouter, as a slug
     service_tier: str  # flex, priority… as served
+    region: str = ""  # that the call was bound to
 
 
 class Reported(NamedTuple):

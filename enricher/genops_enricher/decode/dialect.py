@@ -85,12 +85,17 @@ class Document:
         name: of the attribute.
         counts: path in the object, its keys joined by `/`, and the count that stands there.
         cost: where in the object the reported cost is.
+        service_tier: paths to the tier that served the call; the first counts that says other than
+            that it was an ordinary one.
+        region: path to the region that the call was bound to.
         python: the text is Python's notation of a dictionary.
     """
 
     name: str
     counts: Mapping[str, str] = field(default_factory=dict)
     cost: Cost | None = None
+    service_tier: tuple[str, ...] = ()
+    region: str = ""
     python: bool = False
 
 

@@ -59,6 +59,13 @@ _OPENAI_USAGE = {
     "cache_creation/ephemeral_1h_input_tokens": "cache_write_1h",
 }
 
+# Anthropic's usage object tells of its fast mode and where the call was bound to run. Its tier
+# `priority` is bought beforehand.
+_ANTHROPIC_SPEED, _ANTHROPIC_REGION = "speed", "inference_geo"
+
+# Where LiteLLM puts Anthropic's cache_creation/ephemeral_1h_input_tokens.
+_LITELLM_HOUR = "prompt_tokens_details/cache_creation_token_details/ephemeral_1h_input_tokens"
+
 _OPENROUTER_COST = Cost("cost", upstream="cost_details/upstream_inference_cost", byok="is_byok")
 
 _OPERATIONS = {
@@ -223,7 +230,15 @@ DIALECTS = (
         kinds=(
             KindRule("logfire.span_type", {"pending_span": Kind.AGGREGATE}, default=Kind.UNSTATED),
         ),
-        documents=(Document("gen_ai.usage.raw", _OPENAI_USAGE, _OPENROUTER_COST),),
+        documents=(
+            Document(
+                "gen_ai.usage.raw",
+                _OPENAI_USAGE,
+                _OPENROUTER_COST,
+                service_tier=(_ANTHROPIC_SPEED,),
+                region=_ANTHROPIC_REGION,
+            ),
+        ),
         estimates=("operation.cost",),
         note="The usage of a stream stands on a span of its own, of type `log`.",
     ),
@@ -237,8 +252,10 @@ DIALECTS = (
             # (`include_cost_in_streaming_usage`).
             Document(
                 "metadata.usage_object",
-                _OPENAI_USAGE,
+                {**_OPENAI_USAGE, _LITELLM_HOUR: "cache_write_1h"},
                 replace(_OPENROUTER_COST, only_on="openrouter"),
+                service_tier=(_ANTHROPIC_SPEED,),
+                region=_ANTHROPIC_REGION,
                 python=True,
             ),
             Document(
@@ -321,12 +338,31 @@ DIALECTS = (
                 {
                     "openrouter/usage/promptTokensDetails/cachedTokens": "cache_read",
                     "openrouter/usage/completionTokensDetails/reasoningTokens": "reasoning",
-                    "anthropic/cacheCreationInputTokens": "cache_write",
+                    "anthropic/cacheCreationInputTokens": "cache_write_apart",
+                    # The usage object of Anthropic's API, from 5 on; 5 leaves cached tokens out of
+                    # its own count of the input too, 6 does not.
+                    "anthropic/usage/input_tokens": "input",
+                    "anthropic/usage/output_tokens": "output",
+                    "anthropic/usage/cache_read_input_tokens": "cache_read_apart",
+                    "anthropic/usage/cache_creation_input_tokens": "cache_write_apart",
+                    "anthropic/usage/cache_creation/ephemeral_1h_input_tokens": "cache_write_1h",
                 },
                 Cost(
                     "openrouter/usage/cost",
                     upstream="openrouter/usage/costDetails/upstreamInferenceCost",
                 ),
+                service_tier=(
+                    "openai/serviceTier",
+                    "azure/serviceTier",
+                    "google/serviceTier",
+                    "google/usageMetadata/trafficType",
+                    "vertex/usageMetadata/trafficType",
+                    "googleVertex/usageMetadata/trafficType",
+                    "bedrock/serviceTier/type",
+                    "bedrock/performanceConfig/latency",
+                    "anthropic/usage/speed",
+                ),
+                region="anthropic/usage/inference_geo",
             ),
         ),
         ids=("ai.response.id",),

@@ -38,12 +38,16 @@ _PLANS_MAX = 1024
 _ID_SHORTEST, _ID_LONGEST = 16, 256  # characters
 # Of names, ids and hosts no more is looked at than this; what is longer is none of them.
 _TEXT_LONGEST = 4096  # characters
+_WORD_LONGEST = 64  # characters of the name of a tier or region
 # OpenRouter Broadcast: behind the response id on the spans below that of the call.
 _PART_OF_CALL = re.compile(r":(?:attempt-\d+|generation)\Z")
 
 _ERROR = "error.type"
 _FINISH = ("gen_ai.response.finish_reasons", "ai.response.finishReason", "llm.finish_reason")
 _UNFINISHED = frozenset(("", "error", "[]", '["error"]'))
+
+# A call of which a document says this is like any other.
+_ORDINARY = frozenset(("", "default", "standard", "auto"))
 
 _WHOLES = {"cache_read_apart": "input", "cache_write_apart": "input", "reasoning_apart": "output"}
 _APART = tuple(_WHOLES)
@@ -71,6 +75,7 @@ class Plan:
         "_provider_is",
         "_served",
         "_service_tier",
+        "_telling",
         "has_own",
         "identity_names",
         "states_usage",
@@ -102,7 +107,13 @@ class Plan:
             *self._provider, *self._prefixes, *self._served, *self._asked, *self._host,
             *self._endpoint, *self._service_tier,
         )  # fmt: skip
-        """The attributes that `identity` reads: equal values, equal identity."""
+        """The attributes that `identity` reads whole."""
+        self._telling = tuple(
+            (document, _last_words((*document.service_tier, document.region)))
+            for dialect in dialects
+            for document in dialect.documents
+            if document.name in shape and (document.service_tier or document.region)
+        )
 
         counts = _names_of_counts(dialects, shape)
         self._counts = tuple(counts.items())
@@ -117,10 +128,14 @@ class Plan:
             for document in dialect.documents
             if document.name in shape
         )
-        totals = ("input", "output")
-        self.states_usage = any(field in counts for field in totals) or any(
-            total in document.counts.values() for document in self._documents for total in totals
-        )
+        # What a document says below a provider's name only calls of that provider have.
+        fields = {
+            field
+            for document in self._documents
+            for path, field in document.counts.items()
+            if "/" not in path
+        }
+        self.states_usage = not {"input", "output"}.isdisjoint(fields.union(counts))
         """Whether such spans state token counts at all, right or wrong."""
         self.has_own = not shape.isdisjoint(own)
         """Whether such spans have an attribute already that the enricher writes."""
@@ -128,8 +143,30 @@ class Plan:
         self._ids = present(n for d in dialects for n in d.ids)
         self._finish = present(_FINISH)
 
+    def identity_values(self, attributes: Attributes) -> tuple[bytes | str, ...]:
+        """All that `identity` depends on: equal values, equal identity."""
+        values = [attributes[name] for name in self.identity_names]
+        return (*values, *self._told(attributes)) if self._telling else tuple(values)
+
+    def _told(self, attributes: Attributes) -> tuple[str, str]:
+        """The service tier and the region that documents tell of. Few have a word of these."""
+        tier = region = ""
+        for document, words in self._telling:
+            raw = attributes[document.name]
+            if not any(word in raw for word in words):
+                continue
+            content = read_object(raw, python=document.python)
+            for path in document.service_tier:
+                stated = _text_at(content, path)
+                if not tier and stated not in _ORDINARY:
+                    tier = stated
+            if document.region and not region:
+                region = _text_at(content, document.region)
+        return tier, region
+
     def identity(self, attributes: Attributes) -> CallIdentity:
         """Which model was called where."""
+        tier, region = self._told(attributes) if self._telling else ("", "")
         provider = self._provider_is or _first_text(attributes, self._provider).lower()
         if not provider or provider in NO_PROVIDERS:
             named, slash, _ = _first_text(attributes, self._prefixes).partition("/")
@@ -141,7 +178,8 @@ class Plan:
             response_model=_first_text(attributes, self._served),
             host=_host(_first_text(attributes, self._host)),
             endpoint=_first_text(attributes, self._endpoint),
-            service_tier=_first_text(attributes, self._service_tier),
+            service_tier=_first_text(attributes, self._service_tier) or tier,
+            region=region,
         )
 
     def _kind(self, attributes: Attributes) -> Kind:
@@ -273,6 +311,16 @@ def _first_text(attributes: Attributes, names: tuple[str, ...]) -> str:
         if text := as_text(attributes[name]):
             return text[:_TEXT_LONGEST]
     return ""
+
+
+def _last_words(paths: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple({path.rpartition("/")[2].encode() for path in paths if path})
+
+
+def _text_at(content: Mapping[str, object], path: str) -> str:
+    """What a path leads to, in lower case; "" if it is no text that names something."""
+    value = at_path(content, tuple(path.split("/")))
+    return value.lower() if isinstance(value, str) and len(value) <= _WORD_LONGEST else ""
 
 
 def _host(text: str) -> str:

@@ -102,11 +102,11 @@ class Places:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._places: dict[tuple[Plan, tuple[bytes, ...]], Place] = {}
+        self._places: dict[tuple[Plan, tuple[bytes | str, ...]], Place] = {}
 
     def of(self, plan: Plan, attributes: Mapping[str, bytes]) -> Place:
         """The place that a span tells of; `plan` is the one for its shape."""
-        values = tuple([attributes[name] for name in plan.identity_names])
+        values = plan.identity_values(attributes)
         key = (plan, values)
         place = self._places.get(key)
         if place is None:
@@ -142,7 +142,7 @@ class Places:
         is_named = market in (of_provider, elsewhere)
         conditions = Conditions(
             service_tier=identity.service_tier or None,
-            region=self._catalog.region_of(market=market, host=identity.host),
+            region=identity.region or self._catalog.region_of(market=market, host=identity.host),
         )
         return Place(identity, market, identity.provider if is_named else market, conditions)
 

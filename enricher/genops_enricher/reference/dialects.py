@@ -79,6 +79,8 @@ def _section(dialect: Dialect) -> str:
             for document in dialect.documents
             for row in (
                 *((f"{what}, in `{document.name}`", n) for what, n in _counts(document.counts)),
+                (f"service tier, in `{document.name}`", _names(document.service_tier)),
+                (f"region, in `{document.name}`", _names(filter(None, (document.region,)))),
                 *(_cost(document.cost, f" in `{document.name}`") if document.cost else ()),
             )
         ),

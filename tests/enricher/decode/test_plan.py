@@ -44,7 +44,13 @@ _json = st.recursive(
     lambda inner: st.dictionaries(
         st.sampled_from(
             sorted(
-                {p for d in DIALECTS for c in d.documents for n in c.counts for p in n.split("/")}
+                {
+                    part
+                    for dialect in DIALECTS
+                    for document in dialect.documents
+                    for path in (*document.counts, *document.service_tier, document.region)
+                    for part in path.split("/")
+                }
                 | {"total", "cost", "openrouter", "usage"}
             )
         ),

@@ -29,6 +29,8 @@ CACHED = (400 * Decimal("2.5") + 600 * Decimal("1.25") + 100 * 10) / M
 PLAIN = (1000 * Decimal("2.5") + 100 * 10) / M
 # 1000 in, of which 600 read and 300 written; 100 out.
 WRITTEN = (100 * 3 + 600 * Decimal("0.3") + 300 * Decimal("3.75") + 100 * 15) / M
+# 200 of these 300 for an hour.
+WRITTEN_FOR_AN_HOUR = WRITTEN + 200 * (6 - Decimal("3.75")) / M
 REPORTED = Decimal("0.004321")
 BYOK = Decimal("0.0002") + Decimal("0.004")  # OpenRouter's fee and the provider's bill
 UPSTREAM = {"cost_details": {"upstream_inference_cost": 0.004}}
@@ -54,6 +56,27 @@ AI_SDK: dict[str, Value] = {
     "ai.model.id": GPT,
     "ai.response.model": GPT,
 }
+ANTHROPIC_AI_SDK: dict[str, Value] = {
+    "ai.operationId": "ai.generateText.doGenerate",
+    "ai.model.provider": "anthropic.messages",
+    "ai.model.id": "claude-sonnet-4-5",
+    "ai.response.model": "claude-sonnet-4-5-20250929",
+    "ai.usage.outputTokens": 100,
+}
+
+
+def anthropic_metadata(**more: object) -> str:
+    usage = {
+        "input_tokens": 100,
+        "cache_read_input_tokens": 600,
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        "output_tokens": 100,
+        "service_tier": "standard",
+    }
+    return json.dumps({"anthropic": {"usage": usage, **more}})
+
+
 LITELLM: dict[str, Value] = {
     "gen_ai.operation.name": "chat",
     "gen_ai.system": "",
@@ -318,6 +341,54 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
         },
         WRITTEN,
     ),
+    # In Anthropic's words 100 in, 600 read, 300 written, of which 200 for an hour; 100 out.
+    "AI SDK 5, Anthropic's counts leave cached tokens out": (
+        ANTHROPIC_AI_SDK
+        | {
+            "ai.usage.inputTokens": 100,
+            "ai.usage.cachedInputTokens": 600,
+            "ai.response.providerMetadata": anthropic_metadata(cacheCreationInputTokens=300),
+        },
+        WRITTEN_FOR_AN_HOUR,
+    ),
+    "AI SDK 6, Anthropic's counts are inclusive": (
+        ANTHROPIC_AI_SDK
+        | {
+            "ai.usage.inputTokens": 1000,
+            "ai.usage.cachedInputTokens": 600,
+            "ai.usage.inputTokenDetails.cacheReadTokens": 600,
+            "ai.usage.inputTokenDetails.cacheWriteTokens": 300,
+            "ai.response.providerMetadata": anthropic_metadata(),
+        },
+        WRITTEN_FOR_AN_HOUR,
+    ),
+    "LiteLLM, written for an hour": (
+        LITELLM
+        | {
+            "gen_ai.request.model": "claude-sonnet-4-5",
+            "litellm.provider.model": "anthropic/claude-sonnet-4-5",
+            "metadata.usage_object": str(
+                {
+                    "prompt_tokens": 1000,
+                    "completion_tokens": 100,
+                    "total_tokens": 1100,
+                    "prompt_tokens_details": {
+                        "cached_tokens": 600,
+                        "cache_creation_tokens": 300,
+                        "cache_creation_token_details": {
+                            "ephemeral_5m_input_tokens": 100,
+                            "ephemeral_1h_input_tokens": 200,
+                        },
+                    },
+                    "cache_creation_input_tokens": 300,
+                    "cache_read_input_tokens": 600,
+                    "inference_geo": "global",
+                    "speed": None,
+                }
+            ),
+        },
+        WRITTEN_FOR_AN_HOUR,
+    ),
     "AI SDK, embedding": (
         {
             "ai.operationId": "ai.embed.doEmbed",
@@ -521,6 +592,118 @@ AGGREGATES: dict[str, dict[str, Value]] = {
         "gen_ai.request.model": "gpt-5-codex",
     },
 }
+
+
+def ai_sdk(provider: str, model: str, metadata: dict[str, object]) -> dict[str, Value]:
+    return {
+        "ai.operationId": "ai.generateText.doGenerate",
+        "ai.model.provider": provider,
+        "ai.model.id": model,
+        "ai.response.model": model,
+        "ai.usage.inputTokens": 1000,
+        "ai.usage.outputTokens": 100,
+        "ai.response.providerMetadata": json.dumps(metadata),
+    }
+
+
+def anthropic_call(name: str, **usage: object) -> dict[str, Value]:
+    counts = {"input_tokens": 1000, "output_tokens": 100, "service_tier": "standard"}
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "anthropic",
+        "gen_ai.response.model": "claude-opus-4-6",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 100,
+        "litellm.call_id": "1",
+        name: str(counts | usage) if name.startswith("metadata.") else json.dumps(counts | usage),
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "cost"),
+    [
+        (ai_sdk("openai.responses", "gpt-5.4", {"openai": {"serviceTier": "default"}}), 0.004),
+        (ai_sdk("openai.responses", "gpt-5.4", {"openai": {"serviceTier": "flex"}}), 0.002),
+        (ai_sdk("openai.responses", "gpt-5.4", {"openai": {"serviceTier": "priority"}}), 0.008),
+        (ai_sdk("openai.responses", "gpt-4", {"openai": {"serviceTier": "priority"}}), None),
+        (ai_sdk("openai.responses", "gpt-5.4", {"openai": {"serviceTier": {"a": 1}}}), 0.004),
+        (ai_sdk("azure.responses", "gpt-4o", {"azure": {"serviceTier": "priority"}}), None),
+        (
+            ai_sdk("google.generative-ai", "gemini-2.5-pro", {"google": {"serviceTier": "flex"}}),
+            None,
+        ),
+        (
+            ai_sdk(
+                "google.vertex.chat",
+                "gemini-2.5-pro",
+                {"vertex": {"usageMetadata": {"trafficType": "ON_DEMAND_PRIORITY"}}},
+            ),
+            None,
+        ),
+        (
+            ai_sdk(
+                "google.vertex.chat",
+                "gemini-2.5-pro",
+                {"vertex": {"usageMetadata": {"trafficType": "ON_DEMAND"}}},
+            ),
+            0.00225,
+        ),
+        (
+            ai_sdk(
+                "amazon-bedrock",
+                "amazon.nova-pro-v1:0",
+                {"bedrock": {"serviceTier": {"type": "priority"}}},
+            ),
+            None,
+        ),
+        (
+            ai_sdk(
+                "amazon-bedrock",
+                "amazon.nova-pro-v1:0",
+                {
+                    "bedrock": {
+                        "serviceTier": {"type": "default"},
+                        "performanceConfig": {"latency": "optimized"},
+                    }
+                },
+            ),
+            None,
+        ),
+        (
+            ai_sdk(
+                "amazon-bedrock",
+                "amazon.nova-pro-v1:0",
+                {"bedrock": {"performanceConfig": {"latency": "standard"}}},
+            ),
+            0.00112,
+        ),
+        (
+            ai_sdk(
+                "anthropic.messages",
+                "claude-opus-4-6",
+                {"anthropic": {"usage": {"speed": "fast"}}},
+            ),
+            None,
+        ),
+        *(
+            (anthropic_call(name, **usage), cost)
+            for name in ("gen_ai.usage.raw", "metadata.usage_object")
+            for usage, cost in (
+                ({"speed": "standard", "inference_geo": "not_available"}, 0.0075),
+                ({"speed": "fast"}, None),
+                ({"inference_geo": "us"}, 0.00825),
+                ({"service_tier": "priority"}, 0.0075),  # bought beforehand
+            )
+        ),
+    ],
+)
+def test_what_a_document_says_of_the_tier_and_the_region_decides_the_price(
+    values: dict[str, Value], cost: float | None
+) -> None:
+    attributes = enriched(values)
+
+    assert attributes.get("genops.cost.total") == cost
+    assert attributes["genops.cost.status"] == ("priced" if cost else "unpriced")
 
 
 @pytest.mark.parametrize("values", AGGREGATES.values(), ids=AGGREGATES)
