@@ -7,7 +7,7 @@ Counts are fields of `Usage`, and some that are told apart only here because the
 the whole instead of inside it: `cache_read_apart` and `cache_write_apart` are no part of the stated
 input, `reasoning_apart` is none of the stated output, and `cache_write_5m` and `cache_write_1h`
 make up the tokens written where nothing else says how many these were. `total` tells whether parts
-are really apart.
+are really apart. `input_besides` and `output_besides` are of work that the stated counts leave out.
 """
 
 from __future__ import annotations

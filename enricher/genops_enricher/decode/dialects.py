@@ -407,11 +407,24 @@ DIALECTS = (
         estimates=("langfuse.observation.cost_details",),
     ),
     Dialect(
+        title="Claude SDK and Claude API",
+        source="https://platform.claude.com/docs/en/api/opentelemetry/spans",
+        counts={
+            "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": "cache_write_5m",
+            "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": "cache_write_1h",
+            "anthropic.usage.compaction.input_tokens": "input_besides",
+            "anthropic.usage.compaction.output_tokens": "output_besides",
+        },
+        note="With OpenTelemetry's names for the rest. What compaction consumed is billed, and no "
+        "part of the input and output stated there.",
+    ),
+    Dialect(
         title="Claude Code",
         source="https://code.claude.com/docs/en/monitoring-usage",
         marks=("cache_read_tokens", "cache_creation_tokens"),
         kinds=(KindRule("span.type", {"llm_request": Kind.INFERENCE}),),
         asked=("model",),
+        service_tier=("speed",),
         counts={
             "input_tokens": "input",
             "output_tokens": "output",

@@ -51,7 +51,8 @@ _ORDINARY = frozenset(("", "default", "standard", "auto"))
 
 _WHOLES = {"cache_read_apart": "input", "cache_write_apart": "input", "reasoning_apart": "output"}
 _APART = tuple(_WHOLES)
-_TOLD_APART = frozenset((*_APART, "cache_write_5m", "cache_write_1h", "total"))
+_BESIDES = {"input_besides": "input", "output_besides": "output"}
+_TOLD_APART = frozenset((*_APART, *_BESIDES, "cache_write_5m", "cache_write_1h", "total"))
 
 
 class Plan:
@@ -348,7 +349,7 @@ def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
     Parts that are written beside the whole may be inside it all the same; if a total is stated that
     is the sum of the wholes alone, they are.
     """
-    out = {field: count for field, count in counts.items() if field not in _APART}
+    out = {field: n for field, n in counts.items() if field not in _APART and field not in _BESIDES}
     are_inside = out.pop("total", None) == out.get("input", 0) + out.get("output", 0)
     for field, whole in _WHOLES.items():
         part, apart = field.removesuffix("_apart"), counts.get(field)
@@ -356,6 +357,10 @@ def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
             out[part] = apart
             if whole in out and not are_inside:
                 out[whole] = BAD if BAD in (apart, out[whole]) else out[whole] + apart
+    for field, whole in _BESIDES.items():
+        besides = counts.get(field)
+        if besides is not None and whole in out:
+            out[whole] = BAD if BAD in (besides, out[whole]) else out[whole] + besides
     short, long = out.pop("cache_write_5m", None), out.get("cache_write_1h")
     if "cache_write" not in out and (short is not None or long is not None):
         out["cache_write"] = BAD if BAD in (short, long) else (short or 0) + (long or 0)

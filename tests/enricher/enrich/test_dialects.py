@@ -77,6 +77,13 @@ def anthropic_metadata(**more: object) -> str:
     return json.dumps({"anthropic": {"usage": usage, **more}})
 
 
+CLAUDE_SDK: dict[str, Value] = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "anthropic",
+    "gen_ai.response.model": "claude-sonnet-4-5-20250929",
+    "gen_ai.usage.input_tokens": 1000,
+    "gen_ai.usage.output_tokens": 100,
+}
 LITELLM: dict[str, Value] = {
     "gen_ai.operation.name": "chat",
     "gen_ai.system": "",
@@ -361,6 +368,24 @@ CALLS: dict[str, tuple[dict[str, Value], Decimal]] = {
             "ai.response.providerMetadata": anthropic_metadata(),
         },
         WRITTEN_FOR_AN_HOUR,
+    ),
+    "Claude SDK, written for an hour": (
+        CLAUDE_SDK
+        | {
+            "gen_ai.usage.cache_read.input_tokens": 600,
+            "gen_ai.usage.cache_write.input_tokens": 300,
+            "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": 100,
+            "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 200,
+        },
+        WRITTEN_FOR_AN_HOUR,
+    ),
+    "Claude SDK, with compaction": (
+        CLAUDE_SDK
+        | {
+            "anthropic.usage.compaction.input_tokens": 5000,
+            "anthropic.usage.compaction.output_tokens": 700,
+        },
+        (6000 * Decimal(3) + 800 * Decimal(15)) / M,
     ),
     "LiteLLM, written for an hour": (
         LITELLM
@@ -684,6 +709,21 @@ def anthropic_call(name: str, **usage: object) -> dict[str, Value]:
                 {"anthropic": {"usage": {"speed": "fast"}}},
             ),
             None,
+        ),
+        *(
+            (
+                {
+                    "span.type": "llm_request",
+                    "gen_ai.system": "anthropic",
+                    "model": "claude-opus-4-6",
+                    "input_tokens": 1000,
+                    "output_tokens": 100,
+                    "cache_read_tokens": 0,
+                    "speed": speed,
+                },
+                cost,
+            )
+            for speed, cost in (("normal", 0.0075), ("fast", None))
         ),
         *(
             (anthropic_call(name, **usage), cost)
