@@ -100,6 +100,7 @@ class Offer:
     valid_from_ns: int  # Unix nanoseconds
     valid_until_ns: int
     rates: Rates
+    mixed_output: bool = False  # what a call put out is priced only if its kinds are counted
 
     def charge(self, usage: Usage) -> Charge | Miss:
         """The exact cost of `usage`; a Miss if the counts can't be right or a price is unknown.

@@ -202,6 +202,7 @@ class Catalog:
             valid_from_ns=max(in_force.from_ns, discount.from_ns, edges[0]),
             valid_until_ns=min(in_force.until_ns, discount.until_ns, edges[1]),
             rates=rates,
+            mixed_output=row.layer == 0 and self._markets.mixes_output(known.market, known.id),
         )
 
     def quote(

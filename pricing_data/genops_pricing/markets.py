@@ -29,6 +29,9 @@ class Markets:
         self._tiers: dict[str, Mapping[str, str]] = {
             raw["id"]: raw.get("service_tiers", {}) for raw in raws
         }
+        self._mixed: dict[str, Sequence[str]] = {
+            raw["id"]: raw.get("mixed_output", ()) for raw in raws
+        }
         self._regional: dict[str, Sequence[Mapping[str, Any]]] = {
             raw["id"]: raw.get("regional", ()) for raw in raws
         }
@@ -46,6 +49,10 @@ class Markets:
     def tier_apart(self, market: str, served: str | None) -> str | None:
         """The name in price rows of a service tier that does not cost the list price, else None."""
         return self._tiers.get(market, {}).get((served or "").lower())
+
+    def mixes_output(self, market: str, model: str) -> bool:
+        """Whether a model puts out tokens of several kinds, which do not cost the same."""
+        return any(fnmatch.fnmatchcase(model, each) for each in self._mixed.get(market, ()))
 
     def region_of(self, market: str | None, host: str | None) -> str | None:
         """The region that a call is bound to by the host that it went to; None: to none."""

@@ -326,6 +326,12 @@ MARKET = Record(
             "that one of them served has no price where its row states none for it",
         ),
         Key(
+            "mixed_output",
+            ListOf(TEXT),
+            "models by id, as shell patterns, that put out text and what costs more than text: "
+            "a call of one has no price if nothing says how many tokens were of which kind",
+        ),
+        Key(
             "regional",
             ListOf(REGIONAL),
             "what calls bound to a region cost, unless the row states it; what an overlay's row "

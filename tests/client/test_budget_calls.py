@@ -64,6 +64,22 @@ def test_a_cheaper_tier_without_a_price_of_its_own_is_held_at_the_list_price(
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("modalities", "usd"),
+    [(None, 0.03), (["image", "text"], 0.03), (["text"], 0.0025)],
+)
+def test_an_output_that_may_be_an_image_is_held_at_the_price_of_one(
+    adapter: GenOpsOpenRouterAdapter, modalities: list[str] | None, usd: float
+) -> None:
+    call = CALL | {"model": "google/gemini-2.5-flash-image"}
+    if modalities:
+        call["modalities"] = modalities
+    with pytest.raises(BudgetExceededError) as caught:
+        adapter.chat_completions_create(**call, budget_limit=0)
+
+    assert caught.value.estimate_usd == pytest.approx(usd, rel=0.1)
+
+
 def left(adapter: GenOpsOpenRouterAdapter) -> BudgetExceededError:
     """What stands in the books here, asked by a call that never fits."""
     with pytest.raises(BudgetExceededError) as caught:

@@ -51,3 +51,4 @@ class Call(NamedTuple):
 
     usage: Usage | str  # or why it can't be priced: no_usage or bad_usage
     reported: Reported | None
+    tells_output: bool = False  # how much of it was text, image and audio

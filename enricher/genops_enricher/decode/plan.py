@@ -248,7 +248,8 @@ class Plan:
         if identity.kind is Kind.EMBEDDINGS and "output" not in counts:
             counts["output"] = 0
         exclusive = self._exclusive_for and self._exclusive_for == identity.provider
-        return Call(_usage(counts, exclusive=bool(exclusive)), reported)
+        tells_output = "output_image" in counts or "output_audio" in counts
+        return Call(_usage(counts, exclusive=bool(exclusive)), reported, tells_output)
 
 
 _KNOWN = frozenset().union(*(dialect.names for dialect in DIALECTS), _FINISH, (_ERROR,))

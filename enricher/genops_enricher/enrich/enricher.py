@@ -159,7 +159,7 @@ class Enricher:
             outcome = self._without_price("aggregate", attributes, common)
             return outcome._replace(position=SpanPosition.of(lens))
 
-        usage, report = plan.read(attributes, place.identity, place.market)
+        usage, report, tells_output = plan.read(attributes, place.identity, place.market)
         if "genops.cost.total" in present:
             outcome = self._without_price("foreign_cost", attributes, common, usage)
             return outcome._replace(position=SpanPosition.of(lens), is_call=is_call)
@@ -168,7 +168,7 @@ class Enricher:
         price = self._places.price(place, at_ns)
         if report is not None and report.total == 0 and not price.is_free:
             price = self._places.asked_for_free(place, price, at_ns)
-        charge = _charge(price, usage)
+        charge = _charge(price, usage, tells_output=tells_output)
         unknown_in = None
         if isinstance(price.found, Miss) and price.found.reason == "unknown_model":
             unknown_in = place.market or ""
@@ -274,12 +274,14 @@ def _ids(span: bytes) -> str:
     return f"{span[:16].hex()}:{span[16:].hex()}"
 
 
-def _charge(price: Price, usage: Usage | str) -> Charge | str:
+def _charge(price: Price, usage: Usage | str, *, tells_output: bool) -> Charge | str:
     """What the usage costs, or the reason why that is not known."""
     if isinstance(price.found, Miss):
         return price.found.reason
     if isinstance(usage, str):
         return usage
+    if price.found.mixed_output and usage.output and not tells_output:
+        return "suspect_price"
     charge = price.found.charge(usage)
     return charge.reason if isinstance(charge, Miss) else charge
 

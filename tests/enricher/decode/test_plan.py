@@ -76,7 +76,7 @@ def test_any_values_under_any_names_are_read_without_failing(values: dict[str, A
     attributes = parse_span(message.SerializeToString()).attributes
     plan = Plans().of(attributes)
     identity = plan.identity(attributes)
-    usage, reported = plan.read(attributes, identity, "openrouter")
+    usage, reported, _ = plan.read(attributes, identity, "openrouter")
 
     if isinstance(usage, Usage):
         assert BAD not in usage

@@ -619,6 +619,31 @@ AGGREGATES: dict[str, dict[str, Value]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("more", "cost"),
+    [
+        ({}, None),  # 0.003 as text, 0.03 as an image
+        ({"gen_ai.usage.image.output_tokens": 0}, 0.0028),
+        ({"gen_ai.usage.image.output_tokens": 1000}, 0.0303),
+        ({"gen_ai.usage.output_tokens": 0}, 0.0003),
+    ],
+)
+def test_what_a_model_of_images_puts_out_is_priced_only_if_its_kind_is_known(
+    more: dict[str, Value], cost: float | None
+) -> None:
+    call: dict[str, Value] = {
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "gemini-2.5-flash-image",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 1000,
+    }
+    attributes = enriched(call | more)
+
+    assert attributes.get("genops.cost.total") == cost
+    assert attributes.get("genops.cost.unpriced_reason") == (None if cost else "suspect_price")
+
+
 def ai_sdk(provider: str, model: str, metadata: dict[str, object]) -> dict[str, Value]:
     return {
         "ai.operationId": "ai.generateText.doGenerate",

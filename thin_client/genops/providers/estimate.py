@@ -140,11 +140,19 @@ def _estimate(body: Mapping[str, Any], called: _Called, model: str) -> Fraction:
     usage = Usage(input=input_tokens(body, model))
     if called.operation != "embeddings":
         usage = usage._replace(output=output_tokens(body, usage.input))
-    usages = [usage]
+    usages = [usage, *_outputs_of_other_kinds(body, usage)]
     if kept := cached_for(body):  # all of the input may be written to the cache
-        written = usage._replace(cache_write=usage.input)
-        usages.append(written._replace(cache_write_1h=usage.input) if kept == "1h" else written)
+        written = {"cache_write": usage.input, "cache_write_1h": usage.input * (kept == "1h")}
+        usages += [used._replace(**written) for used in usages]
     return max(_charge(offer, used) for offer in offers for used in usages)
+
+
+def _outputs_of_other_kinds(body: Mapping[str, Any], usage: Usage) -> list[Usage]:
+    """The usage if all of the output is an image or speech: few models can, and some dearly."""
+    asked = body.get("modalities")
+    kinds = asked if isinstance(asked, list | tuple) else ("image", "audio")
+    images = [usage._replace(output_image=usage.output)] if "image" in kinds else []
+    return images + ([usage._replace(output_audio=usage.output)] if "audio" in kinds else [])
 
 
 def _offer(called: _Called, model: str, endpoint: str | None) -> Offer:
