@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
@@ -182,9 +183,12 @@ class Catalog:
                 return _no_price(in_force, known, "suspect_price", detail)
             conditions = replace(conditions, service_tier=tier)
         region = conditions.region
-        factor = self._markets.regional_factor(known.market, known.id, region)
-        if factor and region and row.layer == 0 and not row.prices_apart("region", region):
-            row = row.multiplied(factor)
+        bound = self._markets.regional(known.market, known.id, region)
+        if bound and region and row.layer == 0 and not row.prices_apart("region", region):
+            if "multiply" not in bound:
+                detail = f"no source tells what it costs in the region {region}"
+                return _no_price(in_force, known, "suspect_price", detail)
+            row = row.multiplied(Decimal(bound["multiply"]))
         discount = discount_at(self._discounts, known, upstream, at_ns)
         rates, *edges = row.rates_at(at_ns, conditions, discount.factor)
         base = in_force.model_row

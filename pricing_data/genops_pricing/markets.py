@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 __all__ = ["Markets"]
@@ -65,14 +64,14 @@ class Markets:
                     return region or None
         return None
 
-    def regional_factor(self, market: str, model: str, region: str | None) -> Decimal | None:
-        """What the token prices of calls bound to a region are multiplied by; None: nothing."""
+    def regional(self, market: str, model: str, region: str | None) -> Mapping[str, Any] | None:
+        """What the markets file states of the calls of a model bound to a region, if anything."""
         for raw in self._regional.get(market, ()) if region else ():
             models = raw.get("models", ("*",))
             if (region or "").lower() in raw.get("regions", (region,)) and any(
                 fnmatch.fnmatchcase(model, pattern) for pattern in models
             ):
-                return Decimal(raw["multiply"])
+                return raw
         return None
 
     def market_of(self, *, host: str | None, provider: str | None, model: str | None) -> str | None:

@@ -309,7 +309,11 @@ REGIONAL = Record(
         ),
         Key("regions", ListOf(SLUG), "the regions that this is for; if not set, all"),
         Key("models", ListOf(TEXT), "models by id that this is for, as shell patterns; else all"),
-        Key("multiply", Scalar("decimal", _wrong_multiplier), "of token prices", required=True),
+        Key(
+            "multiply",
+            Scalar("decimal", _wrong_multiplier),
+            "of token prices; if not set, there is no price, because no source tells it",
+        ),
     ),
 )
 

@@ -459,6 +459,34 @@ def test_a_call_that_its_host_binds_to_a_region_costs_more(
     assert total(region) == Decimal(times) * total(None)
 
 
+@pytest.mark.parametrize(
+    ("host", "model", "is_priced"),
+    [
+        ("bedrock-runtime.us-east-1.amazonaws.com", "amazon.nova-pro-v1:0", True),
+        ("bedrock-runtime-fips.us-west-2.amazonaws.com", "amazon.nova-pro-v1:0", True),
+        ("bedrock-runtime.ap-southeast-2.amazonaws.com", "amazon.nova-pro-v1:0", False),
+        ("bedrock-mantle.eu-west-2.api.aws", "openai.gpt-5.5", False),
+        (
+            "bedrock-runtime.eu-central-1.amazonaws.com",
+            "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            True,
+        ),
+        ("bedrock-runtime.eu-central-1.amazonaws.com", "anthropic.claude-sonnet-4-6", True),
+        ("bedrock-runtime.eu-west-2.amazonaws.com", "meta.llama3-70b-instruct-v1:0", False),
+    ],
+)
+def test_bedrock_costs_something_else_in_regions_that_do_not_share_the_listed_price(
+    host: str, model: str, *, is_priced: bool
+) -> None:
+    catalog = bundled_catalog()
+    market = catalog.market_of(host=host, provider="aws.bedrock", model=model)
+    conditions = Conditions(region=catalog.region_of(market=market, host=host))
+    found = catalog.find(model, market=market, at_ns=ns(NOW), conditions=conditions)
+
+    assert isinstance(found, Offer) == is_priced
+    assert isinstance(found, Offer) or found.reason == "suspect_price"
+
+
 def test_inference_in_the_us_alone_costs_more_at_anthropic() -> None:
     def find(region: str) -> Decimal | None:
         usage, when = Usage(input=M), Conditions(region=region)
