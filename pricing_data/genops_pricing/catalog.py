@@ -178,7 +178,8 @@ class Catalog:
             return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
         tier = self._markets.tier_apart(known.market, conditions.service_tier)
         if tier:
-            if row.layer == 0 and not row.prices_apart("service_tier", tier):
+            stated = row.prices_apart("service_tier", tier) or not any(row.prices.values())
+            if row.layer == 0 and not stated:
                 detail = f"no source tells what it costs at the service tier {tier}"
                 return _no_price(in_force, known, "suspect_price", detail)
             conditions = replace(conditions, service_tier=tier)

@@ -498,6 +498,18 @@ def test_inference_in_the_us_alone_costs_more_at_anthropic() -> None:
     assert (find("us"), find("global")) == (Decimal("5.5"), Decimal(5))
 
 
+def test_what_is_free_is_free_at_every_tier() -> None:
+    offer = bundled_catalog().find(
+        "meta-llama/llama-3.3-70b-instruct:free",
+        market="openrouter",
+        at_ns=ns(NOW),
+        conditions=Conditions(service_tier="flex"),
+    )
+
+    assert isinstance(offer, Offer)
+    assert offer.status == "free"
+
+
 def test_every_row_says_where_it_comes_from() -> None:
     for model in bundled_catalog().models():
         for row in (*model.rows, *(row for own in model.endpoints.values() for row in own.rows)):
