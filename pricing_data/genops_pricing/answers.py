@@ -101,6 +101,7 @@ class Offer:
     valid_until_ns: int
     rates: Rates
     mixed_output: bool = False  # what a call put out is priced only if its kinds are counted
+    always_searches: bool = False  # and a call only if its searches are
 
     def charge(self, usage: Usage) -> Charge | Miss:
         """The exact cost of `usage`; a Miss if the counts can't be right or a price is unknown.

@@ -208,6 +208,10 @@ class Catalog:
             valid_until_ns=min(in_force.until_ns, discount.until_ns, edges[1]),
             rates=rates,
             mixed_output=row.layer == 0 and self._markets.mixes_output(known.market, known.id),
+            always_searches=row.layer == 0
+            and bool(row.prices.get("web_search"))
+            and not row.prices.get("request")
+            and self._markets.always_searches(known.market, known.id),
         )
 
     def quote(

@@ -31,6 +31,9 @@ class Markets:
         self._mixed: dict[str, Sequence[str]] = {
             raw["id"]: raw.get("mixed_output", ()) for raw in raws
         }
+        self._search: dict[str, Sequence[str]] = {
+            raw["id"]: raw.get("always_searches", ()) for raw in raws
+        }
         self._regional: dict[str, Sequence[Mapping[str, Any]]] = {
             raw["id"]: raw.get("regional", ()) for raw in raws
         }
@@ -52,6 +55,10 @@ class Markets:
     def mixes_output(self, market: str, model: str) -> bool:
         """Whether a model puts out tokens of several kinds, which do not cost the same."""
         return any(fnmatch.fnmatchcase(model, each) for each in self._mixed.get(market, ()))
+
+    def always_searches(self, market: str, model: str) -> bool:
+        """Whether a model searches the web for every call, which costs apart."""
+        return any(fnmatch.fnmatchcase(model, each) for each in self._search.get(market, ()))
 
     def region_of(self, market: str | None, host: str | None) -> str | None:
         """The region that a call is bound to by the host that it went to; None: to none."""

@@ -336,6 +336,12 @@ MARKET = Record(
             "a call of one has no price if nothing says how many tokens were of which kind",
         ),
         Key(
+            "always_searches",
+            ListOf(TEXT),
+            "models by id, as shell patterns, that search the web for every call: one has no price "
+            "if the row has a price of a search, none of a request, and nothing says how often",
+        ),
+        Key(
             "regional",
             ListOf(REGIONAL),
             "what calls bound to a region cost, unless the row states it; what an overlay's row "

@@ -282,6 +282,8 @@ def _charge(price: Price, usage: Usage | str, *, tells_output: bool) -> Charge |
         return usage
     if price.found.mixed_output and usage.output and not tells_output:
         return "suspect_price"
+    if price.found.always_searches and not usage.web_searches:
+        return "suspect_price"
     charge = price.found.charge(usage)
     return charge.reason if isinstance(charge, Miss) else charge
 

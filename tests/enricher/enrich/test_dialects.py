@@ -644,6 +644,25 @@ def test_what_a_model_of_images_puts_out_is_priced_only_if_its_kind_is_known(
     assert attributes.get("genops.cost.unpriced_reason") == (None if cost else "suspect_price")
 
 
+@pytest.mark.parametrize(("searches", "cost"), [(None, None), (1, 0.0285), (2, 0.0535)])
+def test_a_model_that_always_searches_is_priced_only_with_its_searches(
+    searches: int | None, cost: float | None
+) -> None:
+    call: dict[str, Value] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.response.model": "gpt-4o-search-preview-2025-03-11",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 100,
+    }
+    if searches:
+        call["genops.usage.web_search_requests"] = searches
+    attributes = enriched(call)
+
+    assert attributes.get("genops.cost.total") == cost
+    assert attributes.get("genops.cost.unpriced_reason") == (None if cost else "suspect_price")
+
+
 def ai_sdk(provider: str, model: str, metadata: dict[str, object]) -> dict[str, Value]:
     return {
         "ai.operationId": "ai.generateText.doGenerate",
