@@ -113,7 +113,8 @@ REASONS = {
     "bad_usage": "A count is negative, no number, or larger than the whole that it is a part of.",
     "dynamic_price": "A router's price depends on the model it chose, which the span does not say.",
     "not_yet_priced": "The call ended before the first price that the catalog has for the model.",
-    "suspect_price": "The price in force then is in doubt, and left out rather than guessed.",
+    "suspect_price": "The price in force then is in doubt, or depends on what nobody tells of the "
+    "call, and is left out rather than guessed.",
     "duplicate": "Another span of the same call has the cost.",
     "aggregate": "The span repeats the usage of the calls below it, such as `invoke_agent`.",
     "foreign_cost": "Somebody else's `genops.cost.total` is on the span, and not overwritten.",
