@@ -176,8 +176,9 @@ class Catalog:
             return _no_price(in_force, known, "not_yet_priced", _first_price(entry))
         if row.status is not None:
             return _no_price(in_force, known, _NO_PRICE[row.status], row.reason or "")
-        tier = self._markets.tier_apart(known.market, conditions.service_tier)
-        if tier:
+        served = conditions.service_tier or ""
+        tier = self._markets.tier_apart(known.market, served)
+        if tier and not row.prices_apart("service_tier", served):  # an overlay may name it so
             stated = row.prices_apart("service_tier", tier) or not any(row.prices.values())
             if row.layer == 0 and not stated:
                 detail = f"no source tells what it costs at the service tier {tier}"

@@ -140,6 +140,11 @@ prices:
     usd_per_mtok: {input: "1", output: "5"}
 """
     overlay = tmp_path / "contract.yaml"
+    mine += """
+    overrides:
+      - when: {service_tier: fast}
+        usd_per_mtok: {input: "3"}
+"""
     overlay.write_text("overlay: contract\n" + model_file(mine, market="openai", author="openai"))
 
     def total(catalog: Catalog, served: str) -> Decimal | None:
@@ -152,7 +157,8 @@ prices:
         ).total
 
     assert [total(load_catalog(), tier) for tier in ("flex", "default")] == [None, Decimal("0.5")]
-    assert [total(load_catalog([overlay]), tier) for tier in ("flex", "default")] == [1, 1]
+    own = load_catalog([overlay])
+    assert [total(own, tier) for tier in ("flex", "default", "fast")] == [1, 1, 3]
 
 
 def test_what_an_overlay_states_holds_for_every_region_that_it_does_not_name(
