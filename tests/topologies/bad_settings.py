@@ -47,6 +47,7 @@ class BadSetting:
     enricher: Mapping[tuple[str, ...], Mapping[str, Any]] = field(default_factory=dict)
     metric: str = ""
     ours: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)  # of the enricher
 
     @property
     def port(self) -> str:
@@ -67,6 +68,7 @@ BAD_SETTINGS = {
             {"tls": PLAIN, "compression": "zstd"},
             "code = Internal desc = Error parsing 'grpc-encoding' metadata",
             ours="Error parsing 'grpc-encoding' metadata: invalid value",
+            environ={"GRPC_VERBOSITY": "ERROR"},
         ),
         BadSetting(
             "snappy over gRPC",
@@ -74,6 +76,7 @@ BAD_SETTINGS = {
             {"tls": PLAIN, "compression": "snappy"},
             "code = Internal desc = Error parsing 'grpc-encoding' metadata",
             ours="Error parsing 'grpc-encoding' metadata: invalid value",
+            environ={"GRPC_VERBOSITY": "ERROR"},
         ),
         BadSetting(
             "zstd over HTTP",
@@ -202,7 +205,7 @@ def misconfigured(
             section.update(more)
         config.write_text(yaml.safe_dump(settings))
         environ = free_ports(folder)
-        with running(config) as enricher:
+        with running(config, environ=setting.environ) as enricher:
             address = {"grpc": enricher.grpc, "http": http}[setting.port]
             endpoint = (
                 address if setting.exporter == "otlp_grpc" else f"{setting.scheme}://{address}"
