@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from genops_enricher.decode.call import Call, CallIdentity, Kind, Reported
+from genops_enricher.decode.counts import APART, TOLD_APART, WHOLES, inclusive, usage_of
 from genops_enricher.decode.dialect import Cost, Dialect, Document
 from genops_enricher.decode.dialects import DIALECTS, NO_PROVIDERS
 from genops_enricher.decode.json_text import at_path, read_object
 from genops_enricher.decode.values import (
-    BAD,
     as_count,
     as_float,
     as_text,
@@ -26,7 +26,6 @@ from genops_enricher.decode.values import (
     to_count,
     to_float,
 )
-from genops_pricing import Usage
 
 __all__ = ["Plan", "Plans"]
 
@@ -48,11 +47,6 @@ _UNFINISHED = frozenset(("", "error", "[]", '["error"]'))
 
 # A call of which a document says this is like any other.
 _ORDINARY = frozenset(("", "default", "standard", "auto"))
-
-_WHOLES = {"cache_read_apart": "input", "cache_write_apart": "input", "reasoning_apart": "output"}
-_APART = tuple(_WHOLES)
-_BESIDES = {"input_besides": "input", "output_besides": "output"}
-_TOLD_APART = frozenset((*_APART, *_BESIDES, "cache_write_5m", "cache_write_1h", "total"))
 
 
 class Plan:
@@ -118,7 +112,7 @@ class Plan:
 
         counts = _names_of_counts(dialects, shape)
         self._counts = tuple(counts.items())
-        self._is_plain = _TOLD_APART.isdisjoint(counts)
+        self._is_plain = TOLD_APART.isdisjoint(counts)
         self._exclusive_for = next((d.exclusive_for for d in dialects if d.exclusive_for), "")
         self._costs = tuple(
             c for d in dialects for c in d.costs if c.amount in shape and c.unless not in shape
@@ -227,7 +221,7 @@ class Plan:
         """
         counts = {field: as_count(attributes[name]) for field, name in self._counts}
         if not self._is_plain:
-            counts = _inclusive(counts)
+            counts = inclusive(counts)
         reported = None
         for cost in self._costs:
             if reported is None and cost.only_on in ("", market):
@@ -242,14 +236,14 @@ class Plan:
             there = _counts_in(document, content)
             # A count that is the same in both has left out the same parts.
             own = {field: count for field, count in counts.items() if there.get(field) != count}
-            counts = {**_inclusive(there), **own}
+            counts = {**inclusive(there), **own}
             if cost_there:
                 reported = _reported_in(cost_there, content)
         if identity.kind is Kind.EMBEDDINGS and "output" not in counts:
             counts["output"] = 0
         exclusive = self._exclusive_for and self._exclusive_for == identity.provider
         tells_output = "output_image" in counts or "output_audio" in counts
-        return Call(_usage(counts, exclusive=bool(exclusive)), reported, tells_output)
+        return Call(usage_of(counts, exclusive=bool(exclusive)), reported, tells_output)
 
 
 _KNOWN = frozenset().union(*(dialect.names for dialect in DIALECTS), _FINISH, (_ERROR,))
@@ -286,10 +280,10 @@ def _names_of_counts(dialects: Iterable[Dialect], shape: frozenset[str]) -> dict
     parts: list[tuple[str, str, Dialect]] = []
     for dialect in dialects:
         for name, field in dialect.counts.items():
-            if name in shape and names.setdefault(field, name) == name and field in _APART:
+            if name in shape and names.setdefault(field, name) == name and field in APART:
                 parts.append((name, field, dialect))
     for name, field, dialect in parts:
-        part, whole = field.removesuffix("_apart"), _WHOLES[field]
+        part, whole = field.removesuffix("_apart"), WHOLES[field]
         if names.get(whole, name) not in dialect.counts:
             del names[field]
             names.setdefault(part, name)
@@ -342,45 +336,6 @@ def _counts_in(document: Document, content: Mapping[str, object]) -> dict[str, i
         if value is not None and field not in counts:
             counts[field] = to_count(value)
     return counts
-
-
-def _inclusive(counts: Mapping[str, int]) -> dict[str, int]:
-    """The same counts with every part inside the whole. What is no number stays so.
-
-    Parts that are written beside the whole may be inside it all the same; if a total is stated that
-    is the sum of the wholes alone, they are.
-    """
-    out = {field: n for field, n in counts.items() if field not in _APART and field not in _BESIDES}
-    are_inside = out.pop("total", None) == out.get("input", 0) + out.get("output", 0)
-    for field, whole in _WHOLES.items():
-        part, apart = field.removesuffix("_apart"), counts.get(field)
-        if apart is not None and part not in out:
-            out[part] = apart
-            if whole in out and not are_inside:
-                out[whole] = BAD if BAD in (apart, out[whole]) else out[whole] + apart
-    for field, whole in _BESIDES.items():
-        besides = counts.get(field)
-        if besides is not None and whole in out:
-            out[whole] = BAD if BAD in (besides, out[whole]) else out[whole] + besides
-    short, long = out.pop("cache_write_5m", None), out.get("cache_write_1h")
-    if "cache_write" not in out and (short is not None or long is not None):
-        out["cache_write"] = BAD if BAD in (short, long) else (short or 0) + (long or 0)
-    return out
-
-
-def _usage(counts: dict[str, int], *, exclusive: bool) -> Usage | str:
-    if "input" not in counts or "output" not in counts:
-        return "no_usage"
-    if BAD in counts.values():
-        return "bad_usage"
-    if len(counts) > 2:
-        cached = counts.get("cache_read", 0) + counts.get("cache_write", 0)
-        if exclusive or cached > counts["input"]:  # what is more than the whole is no part of it
-            counts["input"] += cached
-        if counts.get("reasoning", 0) > counts["output"]:
-            # Seen on OpenRouter: 2590 of 2567. Reasoning is part of the output, whoever counts it.
-            counts["reasoning"] = counts["output"]
-    return Usage(**counts)
 
 
 def _reported_by_attributes(cost: Cost, attributes: Attributes) -> Reported | None:
